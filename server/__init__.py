@@ -1,0 +1,1 @@
+"""bytereel: short videos in PostgreSQL, any byte range of them over HTTP."""

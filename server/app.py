@@ -1,0 +1,70 @@
+"""The application: what is opened at its start and closed at its end."""
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+
+from aiohttp import web
+
+from server.database import Database, DatabaseAway
+from server.errors import ERROR_HEADERS, render_error
+from server.routes import ROUTES
+from server.store import DATABASE
+from server.watch import WATCH, Watch, close_watch
+
+RETRY_SECONDS = 1
+
+_log = logging.getLogger(__name__)
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def build_app(
+    database_url: str, *, connections: int = 10, watch: Watch | None = None
+) -> web.Application:
+    """Return the application; watch shows on the first page what is being sent."""
+    app = web.Application(middlewares=[answer_errors])
+    app[DATABASE] = Database(database_url, connections=connections)
+    app[WATCH] = watch
+    app.cleanup_ctx.append(open_database)
+    app.on_shutdown.append(close_watch)
+    app.add_routes(ROUTES)
+    return app
+
+
+async def open_database(app: web.Application) -> AsyncIterator[None]:
+    """Hold the connections while the application runs."""
+    await app[DATABASE].open()
+    yield
+    await app[DATABASE].close()
+
+
+@web.middleware
+async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Give every error its one shape."""
+    try:
+        return await handler(request)
+    except web.HTTPException as error:
+        if error.status < 400:
+            raise
+        allow = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
+        return _answer(
+            error.status, f"{error.reason}: {request.method} {request.path}", allow
+        )
+    except DatabaseAway as error:
+        _log.warning("database away: %s", error)
+        return _answer(
+            503,
+            "The database can't be reached now; try again in a moment.",
+            {"Retry-After": str(RETRY_SECONDS)},
+        )
+    except Exception:
+        _log.exception("%s %s failed", request.method, request.path)
+        return _answer(500, "Internal server error")
+
+
+def _answer(
+    status: int, sentence: str, headers: Mapping[str, str] = {}
+) -> web.Response:
+    return web.Response(
+        status=status, body=render_error(sentence), headers={**ERROR_HEADERS, **headers}
+    )

@@ -1,0 +1,187 @@
+"""The commands: bytereel … is the same as python -m server …"""
+
+import argparse
+import asyncio
+import logging
+import signal
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from json import dumps
+from pathlib import Path
+
+import psycopg2
+import uvloop
+
+from server import embedded, migrations
+from server.app import build_app
+from server.config import add_settings
+from server.connect import Unreachable, connect, first_line
+from server.errors import Fault
+from server.library.importing import import_paths
+from server.library.samples import SAMPLES, make_samples
+from server.queries import queries
+from server.serve import address, bind, serve
+from server.watch import Watch
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
+    parser = argparse.ArgumentParser(
+        prog="bytereel",
+        description="Short videos in PostgreSQL, any byte range of them over HTTP.",
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    database = ("database_url", "data_dir")
+
+    demo = commands.add_parser("demo", help="everything at once, with sample clips")
+    demo.set_defaults(run=run_demo)
+    add_settings(demo, ("data_dir", "host", "port", "connections"))
+
+    server = commands.add_parser("serve", help="the server")
+    server.set_defaults(run=run_serve)
+    add_settings(server, (*database, "host", "port", "connections"))
+
+    migrate = commands.add_parser("migrate", help="bring the schema up to date")
+    migrate.set_defaults(run=run_migrate)
+    what = migrate.add_mutually_exclusive_group()
+    what.add_argument("--status", action="store_true", help="only list the migrations")
+    what.add_argument(
+        "--rollback", type=int, metavar="N", help="take the newest N back"
+    )
+    add_settings(migrate, database)
+
+    importer = commands.add_parser("import", help="files and folders into the table")
+    importer.set_defaults(run=run_import)
+    importer.add_argument("paths", nargs="+", type=Path, metavar="PATH")
+    importer.add_argument("--json", action="store_true", help="one object a line")
+    add_settings(importer, database)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return its exit status."""
+    options = build_parser().parse_args(arguments)
+    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
+    try:
+        status: int = options.run(options)
+    except Fault as fault:
+        print(f"bytereel: {fault}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    return status
+
+
+@contextmanager
+def open_database(options: argparse.Namespace) -> Iterator[str]:
+    """Yield the URL of the database; ours is started and migrated, theirs never."""
+    if options.database_url:
+        yield options.database_url
+        return
+    with embedded.running(options.data_dir) as url:
+        migrations.apply(url)
+        yield url
+
+
+def run_demo(options: argparse.Namespace) -> int:
+    """Show the main job on sample clips; never in a database of the user's."""
+    with embedded.running(options.data_dir) as url:
+        migrations.apply(url)
+        import_samples(url)
+        return _serve(options, url, watch=Watch())
+
+
+def import_samples(url: str) -> None:
+    """Make the sample clips that the table lacks, and import them."""
+    names = [sample.filename for sample in SAMPLES]
+    with closing(connect(url)) as connection, connection.cursor() as cursor:
+        cursor.execute(queries()["list_known"], {"names": names})
+        known = {name for (name,) in cursor.fetchall()}
+    missing = [sample for sample in SAMPLES if sample.filename not in known]
+    if not missing:
+        return
+    print(f"Making {len(missing)} sample clips …", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        for row in import_paths(url, make_samples(Path(folder), missing)):
+            if row.error:
+                raise Fault(row.error)
+
+
+def run_serve(options: argparse.Namespace) -> int:
+    """Serve until told to stop."""
+    with open_database(options) as url:
+        check_schema(url)
+        return _serve(options, url, watch=None)
+
+
+def _serve(options: argparse.Namespace, url: str, *, watch: Watch | None) -> int:
+    listening = bind(options.host, options.port, search=watch is not None)
+    if listening.getsockname()[1] != options.port != 0:
+        print(f"Port {options.port} is taken, so this is the next free one.")
+    app = build_app(url, connections=options.connections, watch=watch)
+
+    def ready() -> None:
+        print(f"bytereel is at {address(listening)} (Ctrl-C stops it)", flush=True)
+
+    with listening, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve(app, listening, ready))
+    return 0
+
+
+def check_schema(url: str) -> None:
+    """Raise Fault when the database has nothing to serve; it may be away, though."""
+    try:
+        connection = connect(url)
+    except Unreachable as fault:
+        logging.warning("%s; answering 503 until then", fault)
+        return
+    try:
+        with closing(connection), connection.cursor() as cursor:
+            cursor.execute(queries()["check_videos"])
+    except psycopg2.ProgrammingError as error:
+        raise Fault(
+            f"the database has no videos to serve ({first_line(error)}): "
+            "run bytereel migrate"
+        ) from error
+
+
+def run_migrate(options: argparse.Namespace) -> int:
+    """Apply, list or take back migrations."""
+    if options.database_url:
+        return _migrate(options, options.database_url)
+    with embedded.running(options.data_dir) as url:
+        return _migrate(options, url)
+
+
+def _migrate(options: argparse.Namespace, url: str) -> int:
+    if options.status:
+        for name, applied in migrations.list_status(url):
+            print(f"{'applied' if applied else 'pending'}  {name}")
+    elif options.rollback is not None:
+        for name in migrations.rollback(url, options.rollback):
+            print(f"rolled back  {name}")
+    else:
+        names = migrations.apply(url)
+        for name in names:
+            print(f"applied  {name}")
+        if not names:
+            print("The schema is up to date.")
+    return 0
+
+
+def run_import(options: argparse.Namespace) -> int:
+    """Import; 0 only if every file is in the table at the end."""
+    status = 0
+    with open_database(options) as url:
+        for row in import_paths(url, options.paths):
+            if row.error:
+                status = 1
+            if options.json:
+                print(dumps(row._asdict(), ensure_ascii=False), flush=True)
+            elif row.error:
+                print(row.error, file=sys.stderr, flush=True)
+            else:
+                print(f"{row.status}  {row.video_id}  {row.file}", flush=True)
+    return status

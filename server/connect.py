@@ -1,0 +1,58 @@
+"""A plain connection for the commands, and what PostgreSQL says as one line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import psycopg2
+from psycopg2.extensions import parse_dsn
+
+from server.errors import Fault
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection
+
+CONNECT_SECONDS = 10
+_BAD_URL = (
+    "cannot read the database URL: write postgresql://user:password@host:port/name, "
+    "with %40 for @, %2F for / and %3A for : in the password"
+)
+
+
+class Unreachable(Fault):
+    """Nobody answers at the address, or refuses us."""
+
+
+def connect(url: str) -> connection:
+    """Return a connection that speaks UTF8; a Fault never shows the password."""
+    try:
+        asked = parse_dsn(url)
+    except psycopg2.ProgrammingError:
+        raise Fault(_BAD_URL) from None
+    options = {"connect_timeout": CONNECT_SECONDS, **asked, "client_encoding": "UTF8"}
+    try:
+        database: connection = psycopg2.connect(**options)
+    except psycopg2.OperationalError as error:
+        raise _explain(asked, error) from None
+    # A role may have other defaults; a snapshot older than the lock would be stale.
+    database.set_session(isolation_level="READ COMMITTED", readonly=False)
+    return database
+
+
+def _explain(asked: dict[str, str], error: psycopg2.Error) -> Fault:
+    host = asked.get("host", "the local socket")
+    name = asked.get("dbname", "of the user's name")
+    # Signs left bare in a password make it stray into these: then show nothing.
+    ports = asked.get("port", "5432").split(",")
+    if "@" in host + name or not all(port.isdigit() for port in ports):
+        return Fault(_BAD_URL)
+    return Unreachable(
+        f"cannot connect to the database {name} on {host} ({first_line(error)}): "
+        "see that it runs and that the URL is right"
+    )
+
+
+def first_line(error: psycopg2.Error) -> str:
+    """Return the message without detail, hint and context."""
+    line, _, _ = str(error).strip().partition("\n")
+    return error.diag.message_primary or line

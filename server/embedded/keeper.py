@@ -1,0 +1,173 @@
+"""Keeps the embedded PostgreSQL running while commands use it, then stops it.
+
+A process of its own, `keeper.py FOLDER LOCK [POSTGRES ARGUMENT…]`, started isolated
+(python -I) by embedded.py from any directory: nothing but the standard library.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TypedDict
+
+# What lies in the data directory.
+CLUSTER = "cluster"  # PostgreSQL's own files
+SOCKET = "socket"  # the socket's directory, or a link to it where the path is too long
+URL = "url"  # where the server of now answers
+LOG = "postgres.log"
+USERS = "users.lock"  # shared: a command uses the server; exclusive: it is stopped
+KEEPER = "keeper.lock"  # exclusive: a keeper lives, or a command prepares one
+
+POLL_SECONDS = 0.1
+TRIES = 8  # starts in a row; the last server's backends may hold its memory a while
+PAUSE_SECONDS = 0.5
+STEADY_SECONDS = 60
+PATIENCE_SECONDS = 20  # for each way to stop
+LOG_BYTES = 16 * 2**20
+
+
+class Account(TypedDict, total=False):
+    """Whom a subprocess runs as; empty for ourselves."""
+
+    user: int
+    group: int
+    extra_groups: list[int]
+
+
+def pick_account(cluster: Path) -> Account:
+    """Return whom PostgreSQL runs as: for root, the data's owner or nobody."""
+    if os.geteuid() != 0:
+        return {}
+    owner = cluster.stat() if cluster.exists() else None
+    if owner and owner.st_uid:
+        user, group = owner.st_uid, owner.st_gid
+    else:
+        _, _, user, group, *_ = pwd.getpwnam("nobody")
+    return {"user": user, "group": group, "extra_groups": []}
+
+
+def build_environment() -> dict[str, str]:
+    """Return our environment without what would change the server behind our back."""
+    foreign = ("PG", "LANG", "LC_")
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(foreign)}
+    return kept | {"LC_ALL": "C", "TZ": "UTC"}
+
+
+def open_lock(path: Path) -> int:
+    """Return a descriptor to lock; the kernel drops the lock with its last copy."""
+    return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+
+
+def take_lock(descriptor: int, mode: int) -> bool:
+    """Report whether the lock could be had at once."""
+    try:
+        fcntl.flock(descriptor, mode | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def find_postmaster(cluster: Path) -> int | None:
+    """Return the process id of the cluster's living server.
+
+    After a crash the id in the file may belong to a stranger or to a zombie, and
+    PostgreSQL would refuse to start for either (storage/…/miscinit.c, CreateLockFile).
+    """
+    try:
+        pid = int((cluster / "postmaster.pid").read_text().split("\n")[0])
+        if not Path("/proc/self/cmdline").exists():
+            os.kill(pid, 0)
+            return pid
+        arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except (OSError, ValueError):  # ValueError: the file is just being written
+        return None
+    return pid if os.fsencode(cluster) in arguments else None
+
+
+def remove_address(folder: Path) -> None:
+    """Forget where the last server answered."""
+    (folder / URL).unlink(missing_ok=True)
+    place = folder / SOCKET
+    shutil.rmtree(place.resolve(), ignore_errors=True)
+    place.unlink(missing_ok=True)
+
+
+class Server:
+    """The postmaster: our child, or one whose keeper was killed, adopted."""
+
+    def __init__(self, cluster: Path, command: list[str]) -> None:
+        self.cluster = cluster
+        self.command = command
+        self.account = pick_account(cluster)
+        self.child: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        (self.cluster / "postmaster.pid").unlink(missing_ok=True)
+        self.child = subprocess.Popen(
+            self.command, cwd="/", env=build_environment(), **self.account
+        )
+
+    def runs(self) -> bool:
+        if self.child is not None:
+            return self.child.poll() is None
+        return find_postmaster(self.cluster) is not None
+
+    def signal(self, number: int) -> None:
+        """Signal it; if not our child, as its user: a forged id must not use root."""
+        if self.child is not None:
+            self.child.send_signal(number)
+        elif pid := find_postmaster(self.cluster):
+            kill = ["/bin/sh", "-c", f"kill -{number:d} {pid}"]
+            subprocess.run(kill, check=False, cwd="/", **self.account)
+
+    def stop(self) -> None:
+        """Shut down fast; if that takes too long, at once; then the hard way."""
+        for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
+            self.signal(number)
+            until = time.monotonic() + PATIENCE_SECONDS
+            while self.runs() and time.monotonic() < until:
+                time.sleep(0.02)
+
+
+def watch(server: Server, users: int, log: Path) -> None:
+    """Return when nobody uses the server any more, or it does not start."""
+    tries, started = 0, time.monotonic()
+    while not take_lock(users, fcntl.LOCK_EX):
+        if not server.runs():
+            if time.monotonic() - started > STEADY_SECONDS:
+                tries = 0
+            if tries == TRIES or not server.command:
+                return
+            time.sleep(PAUSE_SECONDS if tries else 0)
+            tries, started = tries + 1, time.monotonic()
+            server.start()
+        with suppress(FileNotFoundError):
+            if log.stat().st_size > LOG_BYTES:
+                os.truncate(log, 0)
+        time.sleep(POLL_SECONDS)
+
+
+def main(folder: Path, command: list[str]) -> None:
+    """Leave the command that started us behind, then keep the server."""
+    if os.fork():
+        os._exit(0)
+    # When all processes are told to end, commands may still finish their work.
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    server = Server(folder / CLUSTER, command)
+    try:
+        watch(server, open_lock(folder / USERS), folder / LOG)
+    finally:
+        server.stop()
+        remove_address(folder)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[3:])  # the lock, 2, need only stay open

@@ -1,0 +1,1 @@
+"""What the keeper of the videos does: look into files, import them, make samples."""

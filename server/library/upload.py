@@ -1,0 +1,66 @@
+"""A row on its way into the table, as PostgreSQL's COPY reads it in binary."""
+
+from __future__ import annotations
+
+import io
+from struct import pack
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+PIECE_BYTES = 1 << 18
+
+
+class Row(NamedTuple):
+    """All of a row to be but its bytes."""
+
+    filename: str
+    mime_type: str
+    size: int  # bytes
+    duration_seconds: int | None
+    sha256: bytes
+
+
+class Upload(io.RawIOBase):
+    """What COPY reads; it keeps the error of which psycopg2 leaves only the text."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+        self.failure: BaseException | None = None
+
+    def read(self, size: int = -1) -> bytes:
+        """Return the next piece, of at most PIECE_BYTES; nothing at the end."""
+        try:
+            return next(self._pieces, b"")
+        except BaseException as error:
+            self.failure = error
+            raise
+
+
+def build_copy(
+    row: Row, source: io.BufferedReader, progress: Callable[[int], object]
+) -> Iterator[bytes]:
+    """Yield row and the bytes of source in COPY's binary format.
+
+    PostgreSQL's manual: COPY, File Formats, Binary Format.
+    """
+    seconds = row.duration_seconds
+    yield b"PGCOPY\n\xff\r\n\0" + pack(">iih", 0, 0, 6)  # flags, extension, fields
+    yield _field(row.filename.encode()) + _field(row.mime_type.encode())
+    yield _field(pack(">i", row.size))
+    yield _field(None if seconds is None else pack(">i", seconds))
+    yield _field(row.sha256) + pack(">i", row.size)
+    left = row.size
+    while left:
+        # A file that has become shorter is filled up; its digest is then another.
+        piece = source.read(min(left, PIECE_BYTES)) or bytes(min(left, PIECE_BYTES))
+        yield piece
+        left -= len(piece)
+        progress(len(piece))
+    yield pack(">h", -1)
+
+
+def _field(value: bytes | None) -> bytes:
+    """Return a field with its length before it; -1 is the length of NULL."""
+    return pack(">i", -1) if value is None else pack(">i", len(value)) + value

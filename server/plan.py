@@ -1,0 +1,183 @@
+"""Choose the answer to GET or HEAD of a video: headers + Video → Plan. No I/O."""
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import NamedTuple
+from urllib.parse import quote
+
+from server.conditions import (
+    modified_since,
+    range_may_resume,
+    tag_matches,
+    tag_matches_weakly,
+)
+from server.errors import ERROR_HEADERS, render_error
+from server.model import Video
+from server.ranges import fit_ranges, parse_range
+
+PARTS_MAX = 16
+"""More parts than a player asks for; beyond them the whole video is the answer."""
+
+_MIME_TYPES = {"video/mp4", "video/quicktime", "video/webm"}
+
+ANY_ORIGIN = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Expose-Headers": (
+        "Content-Length, Content-Range, Accept-Ranges, ETag"
+    ),
+}
+
+PREFLIGHT = {
+    "Allow": "GET, HEAD, OPTIONS",
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Allow-Methods": "GET, HEAD, OPTIONS",
+    "Access-Control-Allow-Headers": (
+        "Range, If-Range, If-Match, If-None-Match, "
+        "If-Modified-Since, If-Unmodified-Since"
+    ),
+    "Access-Control-Max-Age": "86400",
+}
+
+
+class Plan(NamedTuple):
+    """An answer: what goes out, in order; a range stands for bytes of the video."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: Sequence[bytes | range] = ()
+
+
+def plan_video(
+    method: str, asked: Mapping[str, str], video: Video | None, boundary: str
+) -> Plan:
+    """Choose the answer to a GET or HEAD with these headers.
+
+    boundary divides the parts of a multipart answer and must not occur in a video.
+    """
+    plan = _choose(method, asked, video, boundary)
+    return plan if method == "GET" else plan._replace(body=())
+
+
+def _choose(
+    method: str, asked: Mapping[str, str], video: Video | None, boundary: str
+) -> Plan:
+    """Take the steps in the order of RFC 9110, 13.2.2."""
+    if video is None:
+        return _plan_error(404, "Video not found")
+    if not _precondition_holds(asked, video):
+        return _plan_error(412, f"Video {video.id} is not in the state you name.")
+    if _copy_is_fresh(asked, video):
+        return Plan(304, _shared_headers(video))
+    spans = _pick_spans(asked, video) if method == "GET" else None
+    if spans is None or len(spans) > PARTS_MAX:
+        return _plan_body(200, {}, video, [range(video.size)])
+    if not spans:
+        sentence = f"Video {video.id} has {video.size} bytes, none in the range asked."
+        return _plan_error(416, sentence, {"Content-Range": f"bytes */{video.size}"})
+    if len(spans) == 1:
+        part = {"Content-Range": _content_range(spans[0], video.size)}
+        return _plan_body(206, part, video, spans)
+    kind = {"Content-Type": f"multipart/byteranges; boundary={boundary}"}
+    return _plan_body(206, kind, video, _multipart(spans, video, boundary))
+
+
+def _precondition_holds(asked: Mapping[str, str], video: Video) -> bool:
+    if "If-Match" in asked:
+        return tag_matches(asked["If-Match"], video.etag)
+    if "If-Unmodified-Since" in asked:
+        return not modified_since(asked["If-Unmodified-Since"], video.modified)
+    return True
+
+
+def _copy_is_fresh(asked: Mapping[str, str], video: Video) -> bool:
+    if "If-None-Match" in asked:
+        return tag_matches_weakly(asked["If-None-Match"], video.etag)
+    if "If-Modified-Since" in asked:
+        return modified_since(asked["If-Modified-Since"], video.modified) is False
+    return False
+
+
+def _pick_spans(asked: Mapping[str, str], video: Video) -> list[range] | None:
+    """Return the spans to send; None for the whole video, empty when there are none."""
+    if "Range" not in asked or video.size == 0:  # no range of nothing can be written
+        return None
+    resume = asked.get("If-Range")
+    if resume is not None and not range_may_resume(resume, video.etag, video.modified):
+        return None
+    specs = parse_range(asked["Range"])
+    return None if specs is None else fit_ranges(specs, video.size)
+
+
+def _plan_body(
+    status: int, headers: Mapping[str, str], video: Video, body: Sequence[bytes | range]
+) -> Plan:
+    length = {"Content-Length": str(sum(map(len, body)))}
+    return Plan(status, {**_video_headers(video), **headers, **length}, body)
+
+
+def _plan_error(status: int, sentence: str, more: Mapping[str, str] = {}) -> Plan:
+    body = render_error(sentence)
+    length = {"Content-Length": str(len(body))}
+    return Plan(status, {**ERROR_HEADERS, **ANY_ORIGIN, **more, **length}, [body])
+
+
+@lru_cache(maxsize=4096)
+def _shared_headers(video: Video) -> Mapping[str, str]:
+    """Return what a 304 must say again (RFC 9110, 15.4.5) and every answer says."""
+    return {
+        "Cache-Control": "public, max-age=31536000, immutable",
+        "Accept-Ranges": "bytes",
+        "ETag": video.etag,
+        "Last-Modified": video.date,
+        "Cache-Tag": f"video-{video.id}",
+        **ANY_ORIGIN,
+    }
+
+
+@lru_cache(maxsize=4096)
+def _video_headers(video: Video) -> Mapping[str, str]:
+    return {
+        **_shared_headers(video),
+        "Content-Type": _content_type(video),
+        "Content-Disposition": render_disposition(video.filename),
+        "X-Content-Type-Options": "nosniff",
+    }
+
+
+def _content_type(video: Video) -> str:
+    # A foreign table may hold any text here, and some types run as code.
+    known = video.mime_type in _MIME_TYPES
+    return video.mime_type if known else "application/octet-stream"
+
+
+def render_disposition(filename: str) -> str:
+    """Return Content-Disposition for a file name of any characters (RFC 6266).
+
+    What is not plain ASCII, or is read differently by browsers (appendix D), turns
+    into _ in filename= and is kept whole in filename*= (RFC 8187).
+    """
+    plain = "".join(c if " " <= c <= "~" and c not in '"\\%' else "_" for c in filename)
+    if plain == filename:
+        return f'inline; filename="{plain}"'
+    whole = quote(filename, safe="", errors="replace")
+    return f"inline; filename=\"{plain}\"; filename*=UTF-8''{whole}"
+
+
+def _content_range(span: range, size: int) -> str:
+    return f"bytes {span[0]}-{span[-1]}/{size}"
+
+
+def _multipart(
+    spans: Sequence[range], video: Video, boundary: str
+) -> list[bytes | range]:
+    """Return the parts with their headers between them (RFC 9110, 14.6)."""
+    body: list[bytes | range] = []
+    for span in spans:
+        body.append(
+            f"\r\n--{boundary}\r\n"
+            f"Content-Type: {_content_type(video)}\r\n"
+            f"Content-Range: {_content_range(span, video.size)}\r\n\r\n".encode()
+        )
+        body.append(span)
+    body.append(f"\r\n--{boundary}--\r\n".encode())
+    return body

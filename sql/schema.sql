@@ -1,0 +1,143 @@
+-- The schema as of now, to read; tests compare it with what the migrations make.
+
+-- What a word means to those who learn it from their own language.
+CREATE TABLE definitions (
+    id SERIAL PRIMARY KEY,
+    word TEXT NOT NULL,
+    definition_text TEXT NOT NULL,
+    learning_language TEXT NOT NULL,
+    native_language TEXT NOT NULL
+);
+
+-- Finds the definitions of a saved word.
+CREATE INDEX idx_definitions_lookup
+    ON definitions (word, learning_language, native_language);
+
+-- What can be asked about a definition.
+CREATE TABLE test_questions (
+    id SERIAL PRIMARY KEY,
+    definition_id INTEGER NOT NULL REFERENCES definitions (id) ON DELETE CASCADE,
+    question_text TEXT NOT NULL,
+    choices JSONB NOT NULL,
+    correct_answer TEXT NOT NULL
+);
+
+-- Finds the questions of a definition.
+CREATE INDEX idx_questions_definition ON test_questions (definition_id);
+
+-- Which words a learner keeps, and when each is due.
+CREATE TABLE saved_words (
+    id SERIAL PRIMARY KEY,
+    user_id UUID NOT NULL,
+    word TEXT NOT NULL,
+    learning_language TEXT NOT NULL,
+    native_language TEXT NOT NULL,
+    next_review_date TIMESTAMPTZ NOT NULL DEFAULT now()
+);
+
+-- Finds the words of a learner, the longest due first.
+CREATE INDEX idx_saved_words_due ON saved_words (user_id, next_review_date, id);
+
+-- The videos. EXTERNAL keeps the bytes uncompressed, so that a slice of them is cheap.
+CREATE TABLE videos (
+    id SERIAL PRIMARY KEY,
+    filename VARCHAR(255) NOT NULL UNIQUE
+        CONSTRAINT videos_filename_check CHECK (filename ~ '^[^\x01-\x1f\x7f]+$'),
+    video_data BYTEA NOT NULL,
+    mime_type VARCHAR(50) NOT NULL DEFAULT 'video/mp4'
+        CONSTRAINT videos_mime_type_check
+        CHECK (mime_type IN ('video/mp4', 'video/quicktime', 'video/webm')),
+    file_size_bytes INTEGER NOT NULL
+        CONSTRAINT videos_file_size_bytes_check
+        CHECK (file_size_bytes = octet_length(video_data)),
+    duration_seconds INTEGER
+        CONSTRAINT videos_duration_seconds_check CHECK (duration_seconds >= 0),
+    created_at TIMESTAMPTZ NOT NULL DEFAULT now(),
+    updated_at TIMESTAMPTZ NOT NULL DEFAULT now(),
+    sha256 BYTEA NOT NULL
+        CONSTRAINT videos_sha256_check CHECK (octet_length(sha256) = 32)
+);
+
+-- PostgreSQL 16 and later take this in CREATE TABLE, 14 and 15 do not.
+ALTER TABLE videos ALTER COLUMN video_data SET STORAGE EXTERNAL;
+
+COMMENT ON TABLE videos IS 'Video files stored as binary blobs for practice mode';
+COMMENT ON COLUMN videos.video_data IS 'MP4 video file as binary data';
+COMMENT ON COLUMN videos.filename IS 'Original filename for reference';
+COMMENT ON COLUMN videos.sha256 IS 'Digest of video_data at import';
+
+-- Size and digest for rows that come without.
+CREATE FUNCTION videos_fill() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.file_size_bytes := coalesce(NEW.file_size_bytes, octet_length(NEW.video_data));
+    NEW.sha256 := coalesce(NEW.sha256, sha256(NEW.video_data));
+    RETURN NEW;
+END
+$$;
+
+-- The condition spares complete rows the copies that PL/pgSQL makes of a large value.
+CREATE TRIGGER videos_fill
+    BEFORE INSERT ON videos
+    FOR EACH ROW WHEN (NEW.sha256 IS NULL OR NEW.file_size_bytes IS NULL)
+    EXECUTE FUNCTION videos_fill();
+
+-- Phones and edges keep a video for a year by its id.
+CREATE FUNCTION videos_refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'the bytes of video % never change, nor its id and digest: '
+        'import the new file under a new name, and link to the new id', OLD.id
+        USING ERRCODE = 'integrity_constraint_violation';
+END
+$$;
+
+-- Only a statement that names one of these columns has them compared, and so read.
+CREATE TRIGGER videos_refuse_change
+    BEFORE UPDATE OF id, video_data, sha256 ON videos
+    FOR EACH ROW WHEN (
+        OLD.id <> NEW.id OR OLD.sha256 <> NEW.sha256 OR OLD.video_data <> NEW.video_data
+    )
+    EXECUTE FUNCTION videos_refuse_change();
+
+-- The time of the last change, whoever makes it.
+CREATE FUNCTION videos_touch() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.updated_at := now();
+    RETURN NEW;
+END
+$$;
+
+-- Passes the bytes on as a pointer: nothing of them is read.
+CREATE TRIGGER videos_touch
+    BEFORE UPDATE ON videos
+    FOR EACH ROW EXECUTE FUNCTION videos_touch();
+
+-- The video of a definition.
+ALTER TABLE definitions
+    ADD COLUMN video_id INTEGER REFERENCES videos (id) ON DELETE SET NULL;
+COMMENT ON COLUMN definitions.video_id IS 'Optional video to show with this definition';
+
+-- Finds the definitions with a video, which its deletion sets to none.
+CREATE INDEX idx_definitions_video ON definitions (video_id);
+
+-- The video of a question.
+ALTER TABLE test_questions
+    ADD COLUMN video_id INTEGER REFERENCES videos (id) ON DELETE SET NULL;
+COMMENT ON COLUMN test_questions.video_id IS 'Optional video to use as question prompt';
+
+-- Finds the questions with a video, which its deletion sets to none.
+CREATE INDEX idx_questions_video ON test_questions (video_id);
+
+-- What was here before the first migration; rollbacks leave it in place.
+CREATE TABLE bytereel_found (name TEXT);
+COMMENT ON TABLE bytereel_found IS
+    'Tables, columns and indexes older than the first migration; rollbacks keep them';
+
+-- Which migrations the database has.
+CREATE TABLE bytereel_migrations (
+    name TEXT PRIMARY KEY,
+    applied_at TIMESTAMPTZ NOT NULL DEFAULT now()
+);
+
+-- A database made from this file has all of them.
+INSERT INTO bytereel_migrations (name)
+VALUES ('0001_create_words'), ('0002_create_videos'), ('0003_correct_videos');

@@ -1,0 +1,152 @@
+"""One throwaway PostgreSQL a run; every test gets a fresh database from a template."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+from contextlib import closing, contextmanager
+from io import StringIO
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import psycopg2
+import pytest
+import pytest_asyncio
+import uvloop
+
+from server import embedded, migrations
+from server.app import build_app
+from server.serve import answering, bind
+from server.store import DATABASE
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Generator, Iterator
+
+    from server.database import Database
+
+FAST = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
+
+PURE = [
+    f"server/{name}.py" for name in ("conditions", "errors", "model", "plan", "ranges")
+]
+"""The modules without I/O: every branch of theirs is tested."""
+
+_numbers = count(1)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
+    """Fail a run under coverage that leaves out a branch of a pure module."""
+    result = yield
+    plugin = session.config.pluginmanager.getplugin("_cov")
+    if plugin is not None and plugin.cov_controller is not None:
+        text = StringIO()
+        measured = plugin.cov_controller.cov.report(
+            include=PURE, show_missing=True, file=text
+        )
+        if measured < 100:
+            session.testsfailed += 1
+            print(f"\nThe pure modules must be covered whole:\n{text.getvalue()}")
+    return result
+
+
+def pytest_asyncio_loop_factories() -> dict[
+    str, Callable[[], asyncio.AbstractEventLoop]
+]:
+    return {"uvloop": uvloop.new_event_loop, "asyncio": asyncio.new_event_loop}
+
+
+@contextmanager
+def open_folder() -> Iterator[Path]:
+    """Yield a temporary folder that root's server, who is nobody, may enter.
+
+    pytest's own are closed to others.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        yield Path(folder)
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[str]:
+    """Yield the URL of a throwaway server, with a gap for the database's name."""
+    with open_folder() as folder, embedded.running(folder / "cluster", FAST) as url:
+        yield url.replace("/bytereel?", "/{database}?")
+
+
+@pytest.fixture
+def data_dir() -> Iterator[Path]:
+    """Yield a folder for an embedded server."""
+    with open_folder() as folder:
+        yield folder / "data"
+
+
+class Served(NamedTuple):
+    """A server that answers, and what is behind it."""
+
+    port: int
+    database_url: str
+    database: Database
+
+
+def execute(url: str, statement: str) -> None:
+    connection = psycopg2.connect(url)
+    try:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+    finally:
+        connection.close()
+
+
+@pytest.fixture(scope="session")
+def template(cluster: str) -> str:
+    """Return the name of a migrated database that tests are copied from."""
+    execute(cluster.format(database="postgres"), "CREATE DATABASE template")
+    migrations.apply(cluster.format(database="template"))
+    return "template"
+
+
+@pytest.fixture
+def empty_url(cluster: str) -> Iterator[str]:
+    """Yield the URL of a fresh database without our schema."""
+    yield from _fresh(cluster, "template0")
+
+
+@pytest.fixture
+def database_url(cluster: str, template: str) -> Iterator[str]:
+    """Yield the URL of a fresh, migrated database."""
+    yield from _fresh(cluster, template)
+
+
+def _fresh(cluster: str, template: str) -> Iterator[str]:
+    name = f"test_{next(_numbers)}"
+    admin = cluster.format(database="postgres")
+    execute(admin, f"CREATE DATABASE {name} TEMPLATE {template}")
+    yield cluster.format(database=name)
+    execute(admin, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def insert_video(url: str, filename: str, data: bytes) -> int:
+    """Return the id of a new row with these bytes, a video only by name."""
+    insert = "INSERT INTO videos (filename, video_data) VALUES (%s, %s) RETURNING id"
+    with (
+        closing(psycopg2.connect(url)) as connection,
+        connection,
+        connection.cursor() as cursor,
+    ):
+        cursor.execute(insert, (filename, data))
+        (row,) = cursor.fetchall()
+        return int(row[0])
+
+
+@pytest_asyncio.fixture
+async def served(database_url: str) -> AsyncIterator[Served]:
+    """Yield a server on a free port, on a fresh database."""
+    app = build_app(database_url)
+    with bind("127.0.0.1", 0) as listening:
+        async with answering(app, listening):
+            port = listening.getsockname()[1]
+            yield Served(port, database_url, app[DATABASE])

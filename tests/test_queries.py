@@ -1,0 +1,43 @@
+"""Every statement stands in sql/, has a name and a line of why, and can be prepared."""
+
+from __future__ import annotations
+
+import re
+from contextlib import closing
+
+import psycopg2
+import pytest
+
+from server.queries import queries, sql_directory
+
+PREPARED = re.compile(r"\A(SELECT|INSERT|UPDATE|DELETE)\b")
+
+
+def prepare(statement: str) -> str:
+    """Return PREPARE with its parameters numbered as PostgreSQL wants them."""
+    names = list(dict.fromkeys(re.findall(r"%\((\w+)\)s", statement)))
+    for number, name in enumerate(names, 1):
+        statement = statement.replace(f"%({name})s", f"${number}")
+    return f"PREPARE checked AS {statement.replace('%%', '%')}"
+
+
+@pytest.mark.parametrize("name", queries())
+def test_query_can_be_prepared(name: str, database_url: str) -> None:
+    with (
+        closing(psycopg2.connect(database_url)) as connection,
+        connection.cursor() as cursor,
+    ):
+        if PREPARED.match(queries()[name]):
+            cursor.execute(prepare(queries()[name]))
+        else:
+            assert queries()[name].split()[0] in {"COPY", "CREATE", "DROP", "SET"}
+
+
+def test_query_has_a_name_of_its_own_and_a_line_of_why() -> None:
+    names = []
+    for path in (sql_directory() / "queries").glob("*.sql"):
+        text = path.read_text(encoding="utf-8")
+        blocks = re.findall(r"^-- name: (\w+)\n(-- .+\n)?", text, re.M)
+        assert all(why for _, why in blocks), path
+        names += [name for name, _ in blocks]
+    assert len(names) == len(set(names)) == len(queries())

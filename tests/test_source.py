@@ -1,0 +1,70 @@
+"""The gates that look at the source: types, lint, format, and who imports what."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import PURE
+
+ROOT = Path(__file__).parents[1]
+NO_IO = {
+    "calendar",
+    "collections.abc",
+    "datetime",
+    "email.utils",
+    "functools",
+    "json",
+    "re",
+    "typing",
+    "urllib.parse",
+}
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["mypy"],
+        ["ruff", "check", "--no-cache", "."],
+        ["ruff", "format", "--check", "--no-cache", "."],
+    ],
+    ids=lambda command: " ".join(command[:2]),
+)
+def test_gate_is_passed(command: list[str]) -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", *command],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+@pytest.mark.parametrize("path", PURE)
+def test_pure_module_imports_no_io(path: str) -> None:
+    pure = {name.removesuffix(".py").replace("/", ".") for name in PURE}
+    imported = set()
+    for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            imported |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            imported.add(node.module)
+    assert imported <= NO_IO | pure
+
+
+def test_sql_stands_in_sql() -> None:
+    starts = ("SELECT ", "INSERT ", "UPDATE ", "DELETE ")
+    found = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in (ROOT / "server").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and node.value.lstrip().startswith(starts)
+    ]
+    assert found == []
