@@ -1,35 +1,25 @@
-"""aiopg behind a guard: a fair pool whose reads end, one way or the other, in time.
-
-BYTEA is read by a binary cursor and arrives as bytes, copied once.
-"""
+"""A fair pool of sessions, whose reads end, one way or the other, in time."""
 
 from __future__ import annotations
 
 import asyncio
 import re
-import select
-import socket
 from collections import deque
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import aiopg
 import psycopg2
 from psycopg2 import extensions
 
 from server.errors import Fault
+from server.session import Session, resolve_host
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from weakref import ref
-
-    Values = Mapping[str, object]
-    Row = tuple[Any, ...]
+    from server.session import Row, Values
 
 GRACE_SECONDS = 1.0  # for the server's own statement timeout to arrive first
 PAUSE_SECONDS = 0.25  # between attempts to reach a database that is away
 
-_BYTEA = 17  # its type's number in pg_type
 # What the URL doesn't say: a peer that has gone is noticed, also by an idle session.
 _DEFAULTS = {
     "client_encoding": "UTF8",
@@ -84,9 +74,9 @@ class Database:
         self._statement_ms = round(statement_seconds * 1000)
         self._answer_seconds = statement_seconds + GRACE_SECONDS
         self._prefix = ""  # of every statement, where options are refused
-        self._sessions: set[_Session] = set()
-        self._idle: list[_Session] = []  # the last one used is on top, and warm
-        self._waiting: deque[asyncio.Future[_Session]] = deque()
+        self._sessions: set[Session] = set()
+        self._idle: list[Session] = []  # the last one used is on top, and warm
+        self._waiting: deque[asyncio.Future[Session]] = deque()
         self._connecting: set[asyncio.Task[None]] = set()
         self._watchdog: asyncio.TimerHandle | None = None
         self._served_at = 0.0  # when someone who waited last got a session
@@ -165,7 +155,7 @@ class Database:
         # A session that idled through a restart dies on its next use, so once more.
         return await self._read(query, values, again=False)
 
-    async def _take(self) -> _Session:
+    async def _take(self) -> Session:
         """Return a session that is free, or wait in line for one."""
         if self._closed:
             raise DatabaseAway("The database isn't open.")
@@ -174,7 +164,7 @@ class Database:
             if not session.closed:
                 return session
             self._sessions.discard(session)
-        waiter: asyncio.Future[_Session] = self._loop.create_future()
+        waiter: asyncio.Future[Session] = self._loop.create_future()
         if not self._waiting:
             self._served_at = self._loop.time()
         self._waiting.append(waiter)
@@ -191,7 +181,7 @@ class Database:
                 self._give_back(waiter.result())
             raise
 
-    def _give_back(self, session: _Session) -> None:
+    def _give_back(self, session: Session) -> None:
         """Hand the session to the next in line; a closed one makes room for a new."""
         if session.closed:
             self._sessions.discard(session)
@@ -254,15 +244,15 @@ class Database:
             self._sessions.add(session)
             self._give_back(session)
 
-    async def _open_session(self) -> _Session:
-        parameters = await _resolve(self._parameters)
+    async def _open_session(self) -> Session:
+        parameters = await resolve_host(self._parameters)
         if not self._prefix:
             try:
-                return await _Session.connect(parameters | self._options())
+                return await Session.connect(parameters | self._options())
             except psycopg2.OperationalError as error:
                 if not _OPTIONS_REFUSED.search(str(error)):
                     raise
-        session = await _Session.connect(parameters)
+        session = await Session.connect(parameters)
         self._prefix = f"SET LOCAL statement_timeout = {self._statement_ms};"
         return session
 
@@ -275,136 +265,8 @@ class Database:
         return {"options": f"{ours} {self._parameters.get('options', '')}"}
 
 
-class _Session(aiopg.Connection):
-    """One connection of aiopg 1.4.0, with the methods replaced that can hang.
-
-    The original hangs after an error on a socket whose number is above 1023, and when
-    libpq goes on to another address; leaves the event loop watching a socket that is
-    closed, or by then another's; and turns a statement timeout into a cancellation.
-    A test pins the version and the private names.
-    """
-
-    _connected = False
-
-    @classmethod
-    async def connect(cls, parameters: dict[str, Any]) -> _Session:
-        """Return a session that is ready; the caller bounds the time."""
-        session = cls(None, 0.0, enable_hstore=False, **parameters)
-        await session
-        session._connected = True
-        session.raw.string_types[_BYTEA] = extensions.BYTES
-        return session
-
-    async def read(self, statement: str, values: Values, seconds: float) -> list[Row]:
-        """Return the rows of the last query; raise TimeoutError after seconds."""
-        waiter = self._create_waiter("read")
-        timer = self._loop.call_later(seconds, self._wake, TimeoutError())
-        try:
-            cursor = self._conn.cursor()
-            cursor.execute(statement, values)
-            await self._poll(waiter, seconds)
-            rows: list[Row] = cursor.fetchall()
-            return rows
-        finally:
-            timer.cancel()
-            self._waiter = None
-
-    async def _poll(self, waiter: asyncio.Future[None], timeout: float) -> None:
-        """Wait for libpq to finish; close the session if that is given up."""
-        self._step()
-        try:
-            await waiter
-        except (asyncio.CancelledError, TimeoutError):
-            self.close()
-            raise
-        finally:
-            self._waiter = None
-
-    def _wake(self, error: Exception | None = None) -> None:
-        if self._waiter is None or self._waiter.done():
-            return
-        if error:
-            self._waiter.set_exception(error)
-        else:
-            self._waiter.set_result(None)
-
-    @staticmethod
-    def _ready(weak_self: ref[Any]) -> None:
-        session: _Session | None = weak_self()
-        if session is None:
-            return
-        session._step()
-        if session._hung_up():  # uvloop calls once, then forgets a socket in error
-            session._leave_loop()
-            session._enter_loop()
-
-    def _step(self) -> None:
-        """Let libpq send and receive what it can; wake the reader when it's done."""
-        if not self._connected:
-            self._leave_loop()  # libpq may close the socket and open another
-        try:
-            state = self._conn.poll()
-            if not self._connected:
-                self._enter_loop()
-        except Exception as error:
-            self._wake(error)
-            if self._conn.closed or not self._connected:
-                self.close()
-            return
-        self._watch_writing(state == extensions.POLL_WRITE)
-        if state == extensions.POLL_OK:
-            self._wake()
-
-    def _watch_writing(self, wanted: bool) -> None:
-        if self._fileno is None or wanted == self._writing:
-            return
-        if wanted:
-            self._loop.add_writer(self._fileno, self._ready, self._weakref)
-        else:
-            self._loop.remove_writer(self._fileno)
-        self._writing = wanted
-
-    def _hung_up(self) -> bool:
-        """Report whether the peer is gone, though not all it sent has been read."""
-        if self._fileno is None:
-            return False
-        poll = select.poll()  # select() can't take numbers above 1023
-        poll.register(self._fileno, 0)
-        return bool(poll.poll(0))
-
-    def _enter_loop(self) -> None:
-        self._fileno = self._conn.fileno()
-        self._loop.add_reader(self._fileno, self._ready, self._weakref)
-
-    def _leave_loop(self) -> None:
-        for remove in (self._loop.remove_writer, self._loop.remove_reader):
-            if self._fileno is not None:
-                with suppress(OSError):  # libpq may have closed it
-                    remove(self._fileno)
-        self._fileno = None
-        self._writing = False
-
-    def _close(self) -> None:
-        self._leave_loop()
-        super()._close()
-
-
 def _away(reason: Exception) -> DatabaseAway:
     text = " ".join(str(reason).split()) or "no answer in time"
     away = DatabaseAway(f"The database is away: {text}")
     away.__cause__ = reason
     return away
-
-
-async def _resolve(parameters: dict[str, str]) -> dict[str, str]:
-    """Look up the host's addresses; libpq would stop the event loop for it."""
-    host = parameters.get("host", "")
-    if not host or host[0] in "/@" or "," in host or "hostaddr" in parameters:
-        return parameters
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    addresses = [str(entry[4][0]) for entry in found]
-    return parameters | {
-        "host": ",".join([host] * len(addresses)),
-        "hostaddr": ",".join(addresses),
-    }

@@ -24,6 +24,7 @@ from psycopg2.extensions import make_dsn, parse_dsn
 from server import database as guarded
 from server.database import Counts, Database, DatabaseAway, StatementTimeout
 from server.errors import Fault
+from server.session import Session
 from tests.breakable import HANG_SECONDS, Postgres, breakable
 
 if TYPE_CHECKING:
@@ -260,7 +261,7 @@ async def test_connection_lost_while_sending_leaves_loop(server: Postgres) -> No
 
 
 async def test_connecting_costs_no_query(server: Postgres) -> None:
-    session = await guarded._Session.connect(parse_dsn(server.url))
+    session = await Session.connect(parse_dsn(server.url))
     pid = session.raw.info.backend_pid
     asked = f"SELECT query FROM pg_stat_activity WHERE pid = {pid}"
     assert server.ask(asked) == ""

@@ -17,7 +17,7 @@ from tests.wire import Head, Wire, connect
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
-    from server.database import Row
+    from server.session import Row
     from tests.conftest import Served
 
 SIZE = 3_145_728
