@@ -8,10 +8,11 @@ from aiohttp import web
 from server.database import Database, DatabaseAway
 from server.errors import ERROR_HEADERS, render_error
 from server.routes import ROUTES
-from server.store import DATABASE
+from server.store import STORE, Store
 from server.watch import WATCH, Watch, close_watch
 
 RETRY_SECONDS = 1
+LANES = 2  # statements at a time; with more of them each would share less
 
 _log = logging.getLogger(__name__)
 
@@ -19,23 +20,32 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def build_app(
-    database_url: str, *, connections: int = 10, watch: Watch | None = None
+    database_url: str,
+    *,
+    connections: int = 10,
+    cache_bytes: int = 64_000_000,
+    watch: Watch | None = None,
 ) -> web.Application:
-    """Return the application; watch shows on the first page what is being sent."""
+    """Return the application.
+
+    watch shows on the first page what is being sent; cache_bytes bounds the chunks in
+    memory, and with 0 all is read from PostgreSQL.
+    """
     app = web.Application(middlewares=[answer_errors])
-    app[DATABASE] = Database(database_url, connections=connections)
     app[WATCH] = watch
-    app.cleanup_ctx.append(open_database)
+
+    async def open_store(app: web.Application) -> AsyncIterator[None]:
+        database = Database(database_url, connections=connections)
+        await database.open()
+        lanes = min(connections, LANES)
+        app[STORE] = Store(database, cache_bytes=cache_bytes, lanes=lanes)
+        yield
+        await database.close()
+
+    app.cleanup_ctx.append(open_store)
     app.on_shutdown.append(close_watch)
     app.add_routes(ROUTES)
     return app
-
-
-async def open_database(app: web.Application) -> AsyncIterator[None]:
-    """Hold the connections while the application runs."""
-    await app[DATABASE].open()
-    yield
-    await app[DATABASE].close()
 
 
 @web.middleware

@@ -4,9 +4,10 @@ import argparse
 import asyncio
 import logging
 import signal
+import socket
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from json import dumps
 from pathlib import Path
@@ -22,7 +23,7 @@ from server.errors import Fault
 from server.library.importing import import_paths
 from server.library.samples import SAMPLES, make_samples
 from server.queries import queries
-from server.serve import address, bind, serve
+from server.serve import address, bind, serve, share
 from server.watch import Watch
 
 
@@ -34,6 +35,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     database = ("database_url", "data_dir")
+    capacity = ("connections", "workers", "cache_mb")
 
     demo = commands.add_parser("demo", help="everything at once, with sample clips")
     demo.set_defaults(run=run_demo)
@@ -41,7 +43,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     server = commands.add_parser("serve", help="the server")
     server.set_defaults(run=run_serve)
-    add_settings(server, (*database, "host", "port", "connections"))
+    add_settings(server, (*database, "host", "port", *capacity))
 
     migrate = commands.add_parser("migrate", help="bring the schema up to date")
     migrate.set_defaults(run=run_migrate)
@@ -90,7 +92,7 @@ def run_demo(options: argparse.Namespace) -> int:
     with embedded.running(options.data_dir) as url:
         migrations.apply(url)
         import_samples(url)
-        return _serve(options, url, watch=Watch())
+        return _serve(options, url, workers=1, cache_mb=0, watch=Watch())
 
 
 def import_samples(url: str) -> None:
@@ -113,20 +115,43 @@ def run_serve(options: argparse.Namespace) -> int:
     """Serve until told to stop."""
     with open_database(options) as url:
         check_schema(url)
-        return _serve(options, url, watch=None)
+        workers, cache_mb = options.workers, options.cache_mb
+        return _serve(options, url, workers=workers, cache_mb=cache_mb, watch=None)
 
 
-def _serve(options: argparse.Namespace, url: str, *, watch: Watch | None) -> int:
+def _serve(
+    options: argparse.Namespace,
+    url: str,
+    *,
+    workers: int,
+    cache_mb: int,
+    watch: Watch | None,
+) -> int:
     listening = bind(options.host, options.port, search=watch is not None)
     if listening.getsockname()[1] != options.port != 0:
         print(f"Port {options.port} is taken, so this is the next free one.")
-    app = build_app(url, connections=options.connections, watch=watch)
+    banner = f"bytereel is at {address(listening)} (Ctrl-C stops it)"
+    connections = max(options.connections // workers, 1)
+    cache_bytes = cache_mb * 1_000_000 // workers
 
-    def ready() -> None:
-        print(f"bytereel is at {address(listening)} (Ctrl-C stops it)", flush=True)
+    def run(listening: socket.socket, ready: Callable[[], None]) -> None:
+        app = build_app(
+            url, connections=connections, cache_bytes=cache_bytes, watch=watch
+        )
+        with listening, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(serve(app, listening, ready))
 
-    with listening, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(app, listening, ready))
+    def announce() -> None:
+        print(banner, flush=True)
+
+    if workers == 1:
+        run(listening, announce)
+    elif sys.platform != "linux":
+        raise Fault("More than one worker needs Linux: leave --workers at 1.")
+    else:
+        from server.workers import Workers  # can't be imported elsewhere
+
+        Workers(run, share(listening, workers)).supervise(announce)
     return 0
 
 

@@ -60,6 +60,18 @@ SETTINGS = {
             10,
             "connections to PostgreSQL, at most",
         ),
+        Setting(
+            "workers",
+            _count(1, 64),
+            1,
+            "processes that answer; each has its share of connections and cache",
+        ),
+        Setting(
+            "cache_mb",
+            _count(0, 1_000_000),
+            64,
+            "megabytes of video kept in memory; 0 reads all from PostgreSQL",
+        ),
     )
 }
 

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from server.errors import ERROR_HEADERS, render_error
 from server.pages import read_assets, read_template
-from server.store import DATABASE, list_videos
+from server.store import STORE, list_videos
 from server.watch import WATCH, News
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ _VIEWER = re.compile(r"[A-Za-z0-9-]{8,64}")
 
 async def get_index(request: web.Request) -> web.Response:
     """Answer with the page and its list of clips."""
-    clips = await list_videos(request.app[DATABASE], CLIPS_MAX)
+    clips = await list_videos(request.app[STORE].database, CLIPS_MAX)
     page = render_index(clips, live=request.app[WATCH] is not None)
     return web.Response(text=page, content_type="text/html", headers=_PAGE_HEADERS)
 

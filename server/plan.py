@@ -18,6 +18,17 @@ from server.ranges import fit_ranges, parse_range
 PARTS_MAX = 16
 """More parts than a player asks for; beyond them the whole video is the answer."""
 
+POSITION_MAX = 2**31 - 2
+"""No video is longer, nor any number of PostgreSQL's substring()."""
+
+_CONDITIONS = {
+    "If-Match",
+    "If-Unmodified-Since",
+    "If-None-Match",
+    "If-Modified-Since",
+    "If-Range",
+}
+
 _MIME_TYPES = {"video/mp4", "video/quicktime", "video/webm"}
 
 ANY_ORIGIN = {
@@ -56,6 +67,24 @@ def plan_video(
     """
     plan = _choose(method, asked, video, boundary)
     return plan if method == "GET" else plan._replace(body=())
+
+
+def guess_first(method: str, asked: Mapping[str, str]) -> tuple[int, int]:
+    """Return where the answer's bytes will likely start, and how many it will have.
+
+    It is asked before the size is known: a negative start counts from the end, and
+    likely is enough, since plan_video decides.
+    """
+    if method != "GET" or asked.keys() & _CONDITIONS:
+        return 0, 0
+    specs = parse_range(asked.get("Range", ""))
+    if specs is None:
+        return 0, POSITION_MAX
+    first, last = specs[0]
+    if first is None:
+        return -min(last or 0, POSITION_MAX), min(last or 0, POSITION_MAX)
+    first = min(first, POSITION_MAX)
+    return first, POSITION_MAX if last is None else min(last + 1 - first, POSITION_MAX)
 
 
 def _choose(

@@ -2,7 +2,6 @@
 
 import asyncio
 import errno
-import logging
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -10,41 +9,15 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
-from server.errors import ERROR_HEADERS, Fault, render_error
+from server.connection import Connection
+from server.errors import Fault
+from server.store import STORE
+from server.watch import WATCH
 
-KEEPALIVE_SECONDS = 960  # an edge reuses connections for up to 900 s; it must close
 SHUTDOWN_SECONDS = 10  # what is being sent may take this long after SIGTERM
 BACKLOG = 1024
-UNSENT_BYTES = 128 * 1024  # what the kernel may hold of an answer before it sends it
+UNSENT_BYTES = 32 * 1024  # what the kernel may hold of an answer before it sends it
 PORTS_TRIED = 100
-BAD_REQUEST = "Bad request: this is no HTTP/1.1 (RFC 9112), or a header is too long."
-
-
-class Connection(web.RequestHandler):
-    """aiohttp's connection, with the one shape of errors for what is no HTTP."""
-
-    __slots__ = ()
-
-    def handle_error(
-        self,
-        request: web.BaseRequest,
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,
-    ) -> web.StreamResponse:
-        """Answer a request that never reached a handler, and close."""
-        if request.writer.output_size > 0:
-            raise ConnectionError("an answer is on its way already")
-        if isinstance(exc, UnicodeError):  # aiohttp stumbled over a header's bytes
-            status = 400
-        sentence = BAD_REQUEST if status == 400 else "Internal server error"
-        level = logging.DEBUG if status == 400 else logging.ERROR
-        self.logger.log(level, "%s: %s", sentence, request.remote, exc_info=exc)
-        response = web.Response(
-            status=status, body=render_error(sentence), headers=ERROR_HEADERS
-        )
-        response.force_close()
-        return response
 
 
 def bind(host: str, port: int, *, search: bool = False) -> socket.socket:
@@ -54,25 +27,38 @@ def bind(host: str, port: int, *, search: bool = False) -> socket.socket:
     """
     for tried in range(port, min(port + PORTS_TRIED, 65536) if search else port + 1):
         try:
-            listening = socket.create_server(
-                (host, tried),
-                family=socket.AF_INET6 if ":" in host else socket.AF_INET,
-                backlog=BACKLOG,
-            )
+            return _listen(host, tried)
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 raise Fault(
                     f"Can't listen on {host}:{tried} ({error.strerror}): "
                     "choose another --host or --port."
                 ) from error
-        else:
-            # A player leaves most answers half-way; what it did not take was read for
-            # nothing. Each accepted connection inherits this.
-            listening.setsockopt(
-                socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES
-            )
-            return listening
     raise Fault(f"Port {port} of {host} is taken: choose another --port, or 0.")
+
+
+def _listen(host: str, port: int, *, shared: bool = False) -> socket.socket:
+    listening = socket.create_server(
+        (host, port),
+        family=socket.AF_INET6 if ":" in host else socket.AF_INET,
+        backlog=BACKLOG,
+        reuse_port=shared,
+    )
+    # A player leaves most answers half-way; what it did not take was read for
+    # nothing. Each accepted connection inherits this.
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
+    return listening
+
+
+def share(listening: socket.socket, count: int) -> list[socket.socket]:
+    """Return count listening sockets of one port; the kernel spreads connections.
+
+    The first was bound without SO_REUSEPORT, so two servers can't share by mistake;
+    on one socket for all the worker that wakes first would take most (socket(7)).
+    """
+    host, port = listening.getsockname()[:2]
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    return [listening, *(_listen(host, port, shared=True) for _ in range(count - 1))]
 
 
 def address(listening: socket.socket) -> str:
@@ -104,14 +90,12 @@ async def answering(
     runner = web.AppRunner(app, shutdown_timeout=SHUTDOWN_SECONDS)
     await runner.setup()
 
+    # A page that looks on is told of what the handler sends, so all must go there.
+    store = app[STORE] if app[WATCH] is None else None
+
     def connect() -> Connection:
         assert runner.server is not None
-        return Connection(
-            runner.server,
-            loop=loop,
-            keepalive_timeout=KEEPALIVE_SECONDS,
-            access_log=None,  # type: ignore[arg-type] # as AppRunner passes it on
-        )
+        return Connection(runner.server, store)
 
     try:
         server = await loop.create_server(connect, sock=listening, backlog=BACKLOG)
@@ -120,4 +104,9 @@ async def answering(
         finally:
             server.close()
     finally:
+        until = loop.time() + SHUTDOWN_SECONDS
+        connections = runner.server.connections if runner.server else []
+        lost = [each.lost for each in connections if isinstance(each, Connection)]
         await runner.cleanup()
+        if lost:  # aiohttp leaves what is still in the buffers to the loop
+            await asyncio.wait(lost, timeout=max(until - loop.time(), 0))

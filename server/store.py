@@ -1,26 +1,156 @@
-"""One small coroutine a query; the statements stand in sql/queries."""
+"""What serving knows of videos: their rows for a moment, chunks as memory allows."""
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
 from aiohttp import web
 
-from server.database import Database
+from server.cache import ChunkCache
 from server.model import Video
 from server.queries import queries
+from server.reads import Found, Reader
 
-DATABASE = web.AppKey("database", Database)
+if TYPE_CHECKING:
+    from server.database import Database
 
-CHUNK_BYTES = 256 * 1024
+    Answer = asyncio.Future[Found | None]
+    Chunk = bytes | asyncio.Future[bytes]
+
+CHUNK_BYTES = 64 * 1024
+FRESH_SECONDS = 2.0  # a deleted video is served for so long, and a round trip more
+KNOWN_MAX = 10_000  # videos whose rows are remembered
 
 
 class VideoChanged(Exception):
-    """The row is gone, or no longer the one whose size was announced."""
+    """The row is gone, or no longer the one that was announced."""
 
 
-async def find_video(database: Database, video_id: int) -> Video | None:
-    """Return one video without its bytes."""
-    rows = await database.fetch(queries()["find_video"], {"id": video_id})
-    return Video(*rows[0]) if rows else None
+class First(NamedTuple):
+    """Bytes that came along with the row."""
+
+    start: int
+    data: bytes
+
+
+class Store:
+    """Reads videos through a cache; clients share what is already on its way."""
+
+    def __init__(self, database: Database, *, cache_bytes: int, lanes: int) -> None:
+        self.database = database
+        self.reader = Reader(database, lanes)
+        self.cache = ChunkCache(cache_bytes)
+        # Shared chunks begin at multiples of CHUNK_BYTES. Without a cache none is
+        # shared, and no byte more is read than asked for.
+        self._aligned = cache_bytes > 0
+        self._known: dict[int, tuple[Video, float]] = {}
+        self._coming: dict[tuple[Video, int], asyncio.Future[bytes]] = {}
+
+    def recall(self, video_id: int) -> Video | None:
+        """Return the video if its row was seen a moment ago."""
+        known = self._known.get(video_id)
+        if known is None or known[1] < asyncio.get_running_loop().time():
+            return None
+        return known[0]
+
+    async def find(
+        self, video_id: int, start: int, length: int
+    ) -> tuple[Video | None, First | None]:
+        """Return a video and the first bytes of its answer, in one round trip.
+
+        A negative start counts from the end; with length 0 no bytes are read.
+        """
+        if self._aligned and length:
+            start, length = start - start % CHUNK_BYTES, CHUNK_BYTES
+        length = min(length, CHUNK_BYTES) if start >= 0 or not self._aligned else 0
+        found = await self.reader.read(video_id, start, length)
+        if found is None:
+            self._known.pop(video_id, None)
+            return None, None
+        video = self._remember(found.video)
+        if start < 0:
+            start = max(video.size + start, 0)
+        if self._aligned and found.data:
+            self.cache.put((video, start), found.data)
+        return video, First(start, found.data)
+
+    async def check(self, video: Video) -> None:
+        """Raise VideoChanged if the row is not as it was announced."""
+        if self.recall(video.id) is None:
+            found, _ = await self.find(video.id, 0, 0)
+            _compare(found, video)
+
+    def starts(self, span: range) -> range:
+        """Return where the chunks begin that hold the span."""
+        first = span.start - span.start % CHUNK_BYTES if self._aligned else span.start
+        return range(first, span.stop, CHUNK_BYTES)
+
+    def held(self, video: Video, start: int) -> bytes | None:
+        """Return the chunk if it is in memory."""
+        return self.cache.get((video, start)) if self._aligned else None
+
+    def read(self, video: Video, start: int, span: range) -> Chunk:
+        """Return the chunk of span that begins at start, or what will become it."""
+        held = self.held(video, start)
+        if held is not None:
+            return held
+        key = (video, start)
+        if self._aligned and key in self._coming:
+            return self._coming[key]
+        stop = min(start + CHUNK_BYTES, video.size if self._aligned else span.stop)
+        chunk = asyncio.get_running_loop().create_future()
+        if self._aligned:
+            self._coming[key] = chunk
+        answer = self.reader.read(video.id, start, stop - start)
+        answer.add_done_callback(partial(self._arrive, video, start, stop, chunk))
+        return chunk
+
+    def _arrive(
+        self,
+        video: Video,
+        start: int,
+        stop: int,
+        chunk: asyncio.Future[bytes],
+        answer: Answer,
+    ) -> None:
+        self._coming.pop((video, start), None)
+        if chunk.done():  # cancelled while the server stops
+            return
+        try:
+            found = answer.result()
+            _compare(found and found.video, video)
+            assert found is not None  # or they were not equal
+            if len(found.data) != stop - start:
+                raise VideoChanged(video.id)
+        except (Exception, asyncio.CancelledError) as error:
+            chunk.set_exception(error)
+            chunk.exception()  # whoever read ahead may have left
+            return
+        self._remember(found.video)
+        if self._aligned:
+            self.cache.put((video, start), found.data)
+        chunk.set_result(found.data)
+
+    def _remember(self, video: Video) -> Video:
+        """Keep the row for a moment; return the object that is known already."""
+        known = self._known.pop(video.id, None)
+        if known is not None and known[0] == video:
+            video = known[0]
+        until = asyncio.get_running_loop().time() + FRESH_SECONDS
+        self._known[video.id] = video, until
+        if len(self._known) > KNOWN_MAX:
+            del self._known[next(iter(self._known))]
+        return video
+
+
+def _compare(found: Video | None, video: Video) -> None:
+    if found is None or (found.size, found.modified) != (video.size, video.modified):
+        raise VideoChanged(video.id)
+
+
+STORE: web.AppKey[Store] = web.AppKey("store")
 
 
 async def list_videos(database: Database, limit: int) -> list[tuple[Video, int | None]]:
@@ -32,42 +162,3 @@ async def list_videos(database: Database, limit: int) -> list[tuple[Video, int |
 async def check_videos(database: Database) -> None:
     """Raise what PostgreSQL says when serving can't read its columns."""
     await database.fetch(queries()["check_videos"], {})
-
-
-async def read_body(
-    database: Database,
-    video: Video | None,
-    body: Sequence[bytes | range],
-    sent: Callable[[range], None],
-) -> AsyncGenerator[bytes, None]:
-    """Yield a planned body, holding no connection while the client takes it.
-
-    sent is told each span of the video when the next bytes are asked for.
-    """
-    for piece in body:
-        if isinstance(piece, bytes):
-            yield piece
-            continue
-        assert video is not None  # what is not there has no spans
-        for start in piece[::CHUNK_BYTES]:
-            span = range(start, min(start + CHUNK_BYTES, piece.stop))
-            yield await read_chunk(database, video, span)
-            sent(span)
-
-
-async def read_chunk(database: Database, video: Video, span: range) -> bytes:
-    """Return the bytes of span.
-
-    Raises VideoChanged rather than return others.
-    """
-    values = {
-        "id": video.id,
-        "size": video.size,
-        "start": span.start,
-        "length": len(span),
-    }
-    rows = await database.fetch_binary(queries()["read_chunk"], values)
-    if not rows or len(rows[0][0]) != len(span):
-        raise VideoChanged(video.id)
-    data: bytes = rows[0][0]
-    return data

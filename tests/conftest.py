@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import tempfile
-from contextlib import closing, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from io import StringIO
 from itertools import count
 from pathlib import Path
@@ -19,21 +20,25 @@ import uvloop
 from server import embedded, migrations
 from server.app import build_app
 from server.serve import answering, bind
-from server.store import DATABASE
+from server.store import STORE, Store
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Generator, Iterator
 
-    from server.database import Database
 
 FAST = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
 
 PURE = [
-    f"server/{name}.py" for name in ("conditions", "errors", "model", "plan", "ranges")
+    f"server/{name}.py"
+    for name in ("cache", "conditions", "errors", "model", "plan", "ranges")
 ]
 """The modules without I/O: every branch of theirs is tested."""
 
 _numbers = count(1)
+
+# A shell that runs us in the background has us ignore Ctrl-C, and so would the commands
+# that the tests start and interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -88,7 +93,7 @@ class Served(NamedTuple):
 
     port: int
     database_url: str
-    database: Database
+    store: Store
 
 
 def execute(url: str, statement: str) -> None:
@@ -142,11 +147,24 @@ def insert_video(url: str, filename: str, data: bytes) -> int:
         return int(row[0])
 
 
-@pytest_asyncio.fixture
-async def served(database_url: str) -> AsyncIterator[Served]:
-    """Yield a server on a free port, on a fresh database."""
-    app = build_app(database_url)
+@asynccontextmanager
+async def serve_database(url: str, *, cache_bytes: int) -> AsyncIterator[Served]:
+    """Yield a server on a free port."""
+    app = build_app(url, cache_bytes=cache_bytes)
     with bind("127.0.0.1", 0) as listening:
         async with answering(app, listening):
-            port = listening.getsockname()[1]
-            yield Served(port, database_url, app[DATABASE])
+            yield Served(listening.getsockname()[1], url, app[STORE])
+
+
+@pytest_asyncio.fixture
+async def served(database_url: str) -> AsyncIterator[Served]:
+    """Yield a server on a fresh database."""
+    async with serve_database(database_url, cache_bytes=64_000_000) as served:
+        yield served
+
+
+@pytest_asyncio.fixture
+async def uncached(database_url: str) -> AsyncIterator[Served]:
+    """Yield a server on a fresh database that reads every chunk from it."""
+    async with serve_database(database_url, cache_bytes=0) as served:
+        yield served

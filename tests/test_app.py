@@ -25,9 +25,9 @@ DATA = random.Random(9).randbytes(8 << 20)
 
 
 @asynccontextmanager
-async def serving(url: str) -> AsyncIterator[int]:
+async def serving(url: str, *, cache_bytes: int = 64_000_000) -> AsyncIterator[int]:
     with bind("127.0.0.1", 0) as listening:
-        async with answering(build_app(url), listening):
+        async with answering(build_app(url, cache_bytes=cache_bytes), listening):
             yield listening.getsockname()[1]
 
 
@@ -80,7 +80,7 @@ async def test_database_away_is_a_503_until_it_is_back(database_url: str) -> Non
     target = f"/v3/videos/{number}"
     async with (
         breakable(database_url) as proxy,
-        serving(proxy.url) as port,
+        serving(proxy.url, cache_bytes=0) as port,
         connect(port) as wire,
     ):
         head, body = await wire.get(target)
@@ -105,7 +105,7 @@ async def test_database_lost_in_the_middle_ends_the_connection(
     number = insert_video(database_url, "a.mp4", DATA)
     async with (
         breakable(database_url) as proxy,
-        serving(proxy.url) as port,
+        serving(proxy.url, cache_bytes=0) as port,
         connect(port) as wire,
     ):
 
@@ -180,4 +180,4 @@ async def test_random_requests_do_no_harm(served: Served) -> None:
             first, last = where.split(b"/")[0].split(b"-")
             if not request.startswith(b"HEAD"):
                 assert body == data[int(first) : int(last) + 1], request
-    assert served.database.counts.in_use == 0
+    assert served.store.database.counts.in_use == 0

@@ -14,6 +14,7 @@ from tests.conftest import PURE
 ROOT = Path(__file__).parents[1]
 NO_IO = {
     "calendar",
+    "collections",
     "collections.abc",
     "datetime",
     "email.utils",

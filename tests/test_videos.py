@@ -15,9 +15,8 @@ from tests.conftest import execute, insert_video
 from tests.wire import Head, Wire, connect
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable
 
-    from server.session import Row
     from tests.conftest import Served
 
 SIZE = 3_145_728
@@ -275,7 +274,7 @@ async def test_scrubbing_leaves_a_server_that_answers_rightly(
     async with connect(served.port) as wire:
         await ask_part(wire, video, SIZE - 1, SIZE - 1)
         assert await wire.read(1) == DATA[-1:]
-    await settle(lambda: served.database.counts.in_use == 0)
+    await settle(lambda: served.store.database.counts.in_use == 0)
 
 
 # --- what an edge asks ------------------------------------------------------------
@@ -333,27 +332,17 @@ async def settle(true: Callable[[], bool]) -> None:
     raise AssertionError("it never came true")
 
 
-async def test_client_that_leaves_ends_the_reading(
-    served: Served, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    reads = 0
-    fetch_binary = served.database.fetch_binary
-
-    async def count(query: str, values: Mapping[str, object]) -> list[Row]:
-        nonlocal reads
-        reads += 1
-        return await fetch_binary(query, values)
-
-    monkeypatch.setattr(served.database, "fetch_binary", count)
-    number = insert_video(served.database_url, "long.mp4", bytes(32 << 20))
-    async with connect(served.port) as wire:
+async def test_client_that_leaves_ends_the_reading(uncached: Served) -> None:
+    number = insert_video(uncached.database_url, "long.mp4", bytes(32 << 20))
+    async with connect(uncached.port) as wire:
         await wire.ask("GET", f"/v3/videos/{number}")
         await wire.read(1000)
         wire.abort()
-    await settle(lambda: served.database.counts.in_use == 0)
-    before = reads
+    await settle(lambda: uncached.store.database.counts.in_use == 0)
+    await asyncio.sleep(0.3)  # for what was read ahead
+    before = uncached.store.reader.bytes_read
     await asyncio.sleep(0.3)
-    assert 0 < reads == before < 100  # of the 128 chunks there are
+    assert 0 < uncached.store.reader.bytes_read == before < 8 << 20
 
 
 async def test_video_deleted_while_it_is_sent_is_cut_short(served: Served) -> None:
@@ -376,7 +365,7 @@ async def test_no_one_holds_a_connection_while_clients_are_slow(
         for each in slow:
             wire = await each.__aenter__()
             await wire.ask("GET", video)
-        await settle(lambda: served.database.counts.in_use == 0)
+        await settle(lambda: served.store.database.counts.in_use == 0)
         _, body = await quick.get(video)
         assert body == DATA
         for each in slow:

@@ -85,11 +85,11 @@ def test_slice_through_the_view_reads_its_own_toast_rows(foreign_url: str) -> No
             plan: dict[str, Any] = plans[0]["Plan"]
             return int(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
 
-    values = {"id": 7, "size": len(DATA), "start": 3_000_000, "length": 65_536}
-    slice_blocks = count_buffers(queries()["read_chunk"], values)
-    whole = values | {"start": 0, "length": len(DATA)}
-    whole_blocks = count_buffers(queries()["read_chunk"], whole)
+    def count_blocks(start: int, length: int) -> int:
+        values = {"ids": [7], "starts": [start], "lengths": [length]}
+        return count_buffers(queries()["read_videos"], values)
+
     rows = 65_536 / TOAST_BYTES
-    assert slice_blocks < rows + 20  # an index to go down, and rows four to a page
-    assert whole_blocks > len(DATA) / 8192
-    assert count_buffers(queries()["find_video"], {"id": 7}) < 20
+    assert count_blocks(3_000_000, 65_536) < rows + 20  # an index, rows four to a page
+    assert count_blocks(0, len(DATA)) > len(DATA) / 8192
+    assert count_blocks(0, 0) < 20

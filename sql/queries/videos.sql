@@ -1,16 +1,30 @@
 -- What serving reads. A relation named videos with the columns id, filename,
 -- mime_type, video_data and created_at is all it needs: a table or a view.
 
--- name: find_video
--- One video without its bytes. The size is the value's own: octet_length reads it
--- from the TOAST pointer.
-SELECT id,
-       filename,
-       mime_type,
-       octet_length(video_data),
-       coalesce(floor(extract(epoch FROM created_at)), 0)::bigint
-  FROM videos
- WHERE id = %(id)s;
+-- name: read_videos
+-- For each read (a video, where to start, how many bytes) what the video is now and the
+-- bytes; a negative start counts from the end. Nothing for a video that is not there.
+-- octet_length reads the TOAST pointer alone, substring just the rows of its slice.
+-- A binary cursor takes it, so all is text but the bytes.
+SELECT asked.place::text,
+       coalesce(filename, '')::text,
+       coalesce(mime_type, '')::text,
+       octet_length(video_data)::text,
+       coalesce(floor(extract(epoch FROM created_at)), 0)::bigint::text,
+       CASE asked.length
+       WHEN 0 THEN ''::bytea
+       ELSE substring(
+           video_data
+           FROM CASE
+                WHEN asked.start < 0
+                THEN greatest(octet_length(video_data) + asked.start, 0)
+                ELSE asked.start
+                END::integer + 1
+           FOR asked.length)
+       END
+  FROM unnest(%(ids)s::bigint[], %(starts)s::bigint[], %(lengths)s::integer[])
+       WITH ORDINALITY AS asked (id, start, length, place)
+  JOIN videos ON videos.id = asked.id AND video_data IS NOT NULL;
 
 -- name: list_videos
 -- The newest videos, without their bytes, and their length in seconds. A foreign table
@@ -25,13 +39,6 @@ SELECT id,
        (SELECT NULL::integer AS duration_seconds) AS absent
  ORDER BY id DESC
  LIMIT %(limit)s;
-
--- name: read_chunk
--- The bytes of a video from start (counted from 0), as long as its size stays.
-SELECT substring(video_data FROM %(start)s + 1 FOR %(length)s)
-  FROM videos
- WHERE id = %(id)s
-   AND octet_length(video_data) = %(size)s;
 
 -- name: check_videos
 -- Nothing, or an error that names what serving lacks.
