@@ -108,9 +108,10 @@ def test_samples_are_named_by_the_plan() -> None:
 
 
 def test_samples_are_made_as_listed(tmp_path: Path) -> None:
-    paths = make_samples(tmp_path / "new" / "folder")
-    assert [path.name for path in paths] == [sample.filename for sample in SAMPLES]
-    for path, sample in zip(paths, SAMPLES, strict=True):
+    samples = SAMPLES[1:]  # the first is large, and the demo's tests make it
+    paths = make_samples(tmp_path / "new" / "folder", samples)
+    assert [path.name for path in paths] == [sample.filename for sample in samples]
+    for path, sample in zip(paths, samples, strict=True):
         assert probe(path).duration_seconds == pytest.approx(sample.seconds, abs=0.1)
         found = boxes(path)
         assert (found.index(b"moov") < found.index(b"mdat")) is sample.faststart
