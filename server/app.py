@@ -23,7 +23,7 @@ def build_app(
     database_url: str,
     *,
     connections: int = 10,
-    cache_bytes: int = 64_000_000,
+    cache_bytes: int = 16_000_000,
     watch: Watch | None = None,
 ) -> web.Application:
     """Return the application.

@@ -69,7 +69,7 @@ SETTINGS = {
         Setting(
             "cache_mb",
             _count(0, 1_000_000),
-            64,
+            16,
             "megabytes of video kept in memory; 0 reads all from PostgreSQL",
         ),
     )
