@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from ast import literal_eval
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -34,7 +35,8 @@ class Watched(Database):
         self.batches: list[list[int]] = []
 
     async def fetch_binary(self, query: str, values: Mapping[str, Any]) -> list[Row]:
-        self.batches.append(values["ids"])
+        asked = literal_eval(f"[{values['reads']}]")
+        self.batches.append([video_id for _, video_id, *_ in asked])
         return await super().fetch_binary(query, values)
 
 
@@ -179,6 +181,21 @@ async def test_slow_read_is_avoided_by_the_next_batches(
         await asyncio.gather(*(reader.read(number, 0, 20) for number in (1, 4)))
         assert database.batches == [[1, 4]]
         assert quick
+
+
+async def test_slow_reads_leave_their_lanes_to_others(odd_url: str) -> None:
+    async with watched(odd_url) as database:
+        reader = Reader(database, lanes=2)
+        slow = [reader.read(3, 0, 20)]
+        await asyncio.sleep(0)
+        slow.append(reader.read(3, 0, 20))
+        await asyncio.sleep(0)
+        assert bytes_of(await reader.read(4, 0, 20)) == b"video 4"
+        assert not any(read.done() for read in slow)
+        await asyncio.gather(*slow)
+        database.batches.clear()
+        await asyncio.gather(*(reader.read(number, 0, 20) for number in range(4, 20)))
+        assert len(database.batches) <= 2  # and there are two lanes again
 
 
 async def test_database_away_is_told_to_all(database_url: str) -> None:

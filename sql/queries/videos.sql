@@ -2,8 +2,8 @@
 -- mime_type, video_data and created_at is all it needs: a table or a view.
 
 -- name: read_videos
--- For each read (a video, where to start, how many bytes) what the video is now and the
--- bytes; a negative start counts from the end. Nothing for a video that is not there.
+-- For each read (its place, a video, where to start, how many bytes) what the video is
+-- now and the bytes; a negative start counts from the end. Nothing for a video that is not there.
 -- octet_length reads the TOAST pointer alone, substring just the rows of its slice.
 -- A binary cursor takes it, so all is text but the bytes.
 SELECT asked.place::text,
@@ -22,8 +22,7 @@ SELECT asked.place::text,
                 END::integer + 1
            FOR asked.length)
        END
-  FROM unnest(%(ids)s::bigint[], %(starts)s::bigint[], %(lengths)s::integer[])
-       WITH ORDINALITY AS asked (id, start, length, place)
+  FROM (VALUES %(reads)s) AS asked (place, id, start, length)
   JOIN videos ON videos.id = asked.id AND video_data IS NOT NULL;
 
 -- name: list_videos
