@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from server.chunks import GROUP, trim
 from server.plan import plan_video
-from server.sending import GROUP, render_head, trim
+from server.sending import render_head
 from server.videos import BOUNDARY, parse_asked
 
 if TYPE_CHECKING:

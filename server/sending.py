@@ -1,10 +1,9 @@
-"""Send a planned answer at the client's pace, reading ahead only as it keeps up."""
+"""Send a planned answer at the client's pace."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
@@ -13,20 +12,16 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from server.store import CHUNK_BYTES
+from server.chunks import Chunks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from server.model import Video
     from server.plan import Plan
-    from server.store import Chunk, First, Store
+    from server.store import First, Store
 
-AHEAD = 6  # chunks read while one goes out, to a client that keeps up
-REFILL = 3  # when so small a part of them is left, the next are read in one statement
-AHEAD_AFTER_BYTES = 512 * 1024  # a player leaves most answers before
-STALL_SECONDS = 1.0
-GROUP = 5  # chunks from memory that go out together: 256 KiB lie in so many
+STALL_SECONDS = 0.25  # then what was read ahead is given back
 
 _log = logging.getLogger(__name__)
 
@@ -115,79 +110,22 @@ async def _send_span(
     sent: Callable[[range], None],
 ) -> None:
     """Send the bytes of span behind what is waiting."""
-    starts = store.starts(span)
-    ahead: deque[Chunk] = deque()
-    # A short answer is read in one go: few leave it before its end.
-    width = len(starts) - 1 if len(starts) <= GROUP else 0  # chunks to ask for ahead
-    place = gone = 0  # of the chunk to ask for next; bytes
-    while ahead or place < len(starts):
-        at = starts[place - len(ahead)]
-        if ahead:
-            chunk = ahead.popleft()
-        else:
-            chunk = _begin(store, video, at, span, first)
-            place += 1
-            if not isinstance(chunk, bytes) or store.held(video, at) is None:
-                _fill(ahead, store, video, starts[place : place + width], span)
-                place += len(ahead)
-        data = chunk if isinstance(chunk, bytes) else await asyncio.shield(chunk)
-        group = [trim(data, at, span)]
-        while not ahead and place < len(starts) and len(group) < GROUP:
-            held = store.held(video, starts[place])
-            if held is None:
-                break
-            group.append(trim(held, starts[place], span))
-            place += 1
-        if len(group) > 1 or isinstance(chunk, bytes):
-            await store.check(video)
-        if len(ahead) <= width // REFILL:
-            more = starts[place : place + width - len(ahead)]
-            _fill(ahead, store, video, more, span)
-            place += len(more)
-        length = sum(map(len, group))
+    chunks = Chunks(store, video, span, first)
+    begun = span.start
+    while begun < span.stop:
+        group = await chunks.take()
+        ended = begun + sum(map(len, group))
         keeps_up = outlet.write([*waiting, *group])
         waiting.clear()
-        gone += length
-        if keeps_up:
-            width = min(width + 1, AHEAD) if gone > AHEAD_AFTER_BYTES else 0
-        else:
-            width = 0
-            del chunk, data, group
-            # A client that stalls holds what was written and no more.
-            asked = len(ahead)
+        del group  # a client that stalls holds what was written and no more
+        chunks.note(ended - begun, keeps_up=keeps_up)
+        if not keeps_up:
             loop = asyncio.get_running_loop()
-            timer = loop.call_later(STALL_SECONDS, ahead.clear)
+            timer = loop.call_later(STALL_SECONDS, chunks.forget)
             await outlet.drain()
             timer.cancel()
-            place -= asked - len(ahead)
-        begun = max(at, span.start)
-        sent(range(begun, begun + length))
-
-
-def _fill(
-    ahead: deque[Chunk], store: Store, video: Video, starts: range, span: range
-) -> None:
-    """Ask for chunks at once, so that they travel together."""
-    for start in starts:
-        ahead.append(store.read(video, start, span))
-
-
-def _begin(
-    store: Store, video: Video, start: int, span: range, first: First | None
-) -> Chunk:
-    """Return a chunk: the one that came with the row, if it is that."""
-    needed = min(start + CHUNK_BYTES, span.stop) - start
-    if first is not None and first.start == start and len(first.data) >= needed:
-        return first.data
-    return store.read(video, start, span)
-
-
-def trim(data: bytes, start: int, span: range) -> bytes | memoryview:
-    """Return the part of a chunk that lies in span, without a copy."""
-    low, high = max(span.start - start, 0), span.stop - start
-    if low == 0 and high >= len(data):
-        return data
-    return memoryview(data)[low:high]
+        sent(range(begun, ended))
+        begun = ended
 
 
 def render_head(plan: Plan, keep_alive: bool | None) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
@@ -28,11 +28,20 @@ class VideoChanged(Exception):
     """The row is gone, or no longer the one that was announced."""
 
 
-class First(NamedTuple):
-    """Bytes that came along with the row."""
+class First:
+    """Bytes that came along with the row, to be taken once."""
 
-    start: int
-    data: bytes
+    __slots__ = ("_data", "_start")
+
+    def __init__(self, start: int, data: bytes) -> None:
+        self._start = start
+        self._data = data
+
+    def take(self, start: int, span: range) -> bytes | None:
+        """Return the chunk of span that begins at start, if this is it."""
+        data, self._data = self._data, b""
+        needed = min(start + CHUNK_BYTES, span.stop) - start
+        return data if self._start == start and len(data) >= needed else None
 
 
 class Store:
@@ -44,7 +53,7 @@ class Store:
         self.cache = ChunkCache(cache_bytes)
         # Shared chunks begin at multiples of CHUNK_BYTES. Without a cache none is
         # shared, and no byte more is read than asked for.
-        self._aligned = cache_bytes > 0
+        self.aligned = cache_bytes > 0
         self._known: dict[int, tuple[Video, float]] = {}
         self._coming: dict[tuple[Video, int], asyncio.Future[bytes]] = {}
 
@@ -62,9 +71,9 @@ class Store:
 
         A negative start counts from the end; with length 0 no bytes are read.
         """
-        if self._aligned and length:
+        if self.aligned and length:
             start, length = start - start % CHUNK_BYTES, CHUNK_BYTES
-        length = min(length, CHUNK_BYTES) if start >= 0 or not self._aligned else 0
+        length = min(length, CHUNK_BYTES) if start >= 0 or not self.aligned else 0
         found = await self.reader.read(video_id, start, length)
         if found is None:
             self._known.pop(video_id, None)
@@ -72,7 +81,7 @@ class Store:
         video = self._remember(found.video)
         if start < 0:
             start = max(video.size + start, 0)
-        if self._aligned and found.data:
+        if self.aligned and found.data:
             self.cache.put((video, start), found.data)
         return video, First(start, found.data)
 
@@ -84,12 +93,12 @@ class Store:
 
     def starts(self, span: range) -> range:
         """Return where the chunks begin that hold the span."""
-        first = span.start - span.start % CHUNK_BYTES if self._aligned else span.start
+        first = span.start - span.start % CHUNK_BYTES if self.aligned else span.start
         return range(first, span.stop, CHUNK_BYTES)
 
     def held(self, video: Video, start: int) -> bytes | None:
         """Return the chunk if it is in memory."""
-        return self.cache.get((video, start)) if self._aligned else None
+        return self.cache.get((video, start)) if self.aligned else None
 
     def read(self, video: Video, start: int, span: range) -> Chunk:
         """Return the chunk of span that begins at start, or what will become it."""
@@ -97,11 +106,11 @@ class Store:
         if held is not None:
             return held
         key = (video, start)
-        if self._aligned and key in self._coming:
+        if self.aligned and key in self._coming:
             return self._coming[key]
-        stop = min(start + CHUNK_BYTES, video.size if self._aligned else span.stop)
+        stop = min(start + CHUNK_BYTES, video.size if self.aligned else span.stop)
         chunk = asyncio.get_running_loop().create_future()
-        if self._aligned:
+        if self.aligned:
             self._coming[key] = chunk
         answer = self.reader.read(video.id, start, stop - start)
         answer.add_done_callback(partial(self._arrive, video, start, stop, chunk))
@@ -129,7 +138,7 @@ class Store:
             chunk.exception()  # whoever read ahead may have left
             return
         self._remember(found.video)
-        if self._aligned:
+        if self.aligned:
             self.cache.put((video, start), found.data)
         chunk.set_result(found.data)
 

@@ -3,41 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import socket
-import subprocess
-import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.request import urlopen
 
 import pytest
 
 from server.library.samples import make_clip
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-ROOT = Path(__file__).parents[1]
-
-
-def run(*arguments: str, url: str = "", status: int = 0) -> str:
-    """Return what a command prints, standard error behind standard output."""
-    done = subprocess.run(
-        [sys.executable, "-m", "server", *arguments],
-        cwd=ROOT,
-        env={**os.environ, "DATABASE_URL": url},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    text = done.stdout + done.stderr
-    assert done.returncode == status, text
-    assert "Traceback" not in text
-    return text
+from tests.command import run, serving, starting
 
 
 @pytest.fixture(scope="module")
@@ -123,33 +98,15 @@ def test_server_needs_the_schema(empty_url: str) -> None:
     assert "bytereel migrate" in run("serve", url=empty_url, status=1)
 
 
-@pytest.fixture
-def serving(database_url: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Yield a running server and its address."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "server", "serve", "--port", "0"],
-        cwd=ROOT,
-        env={**os.environ, "DATABASE_URL": database_url},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    with process.stdout:
-        line = process.stdout.readline()
-        yield process, next(word for word in line.split() if word.startswith("http"))
-        process.kill()
-        process.wait()
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_server_answers_and_stops_cleanly(
-    serving: tuple[subprocess.Popen[str], str], number: signal.Signals
+    database_url: str, number: signal.Signals
 ) -> None:
-    process, address = serving
-    with urlopen(f"{address}readyz") as answer:
-        assert json.load(answer) == {"status": "ready"}
-    process.send_signal(number)
-    assert process.wait(15) == 0
+    with serving(database_url) as server:
+        with urlopen(f"{server.address}readyz") as answer:
+            assert json.load(answer) == {"status": "ready"}
+        server.process.send_signal(number)
+        assert server.process.wait(15) == 0
 
 
 def test_taken_port_is_told(database_url: str) -> None:
@@ -171,30 +128,14 @@ def test_embedded_database_is_made_kept_and_stopped(
 def test_demo_shows_the_main_job_and_leaves_nothing_running(data_dir: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "server", "demo"),
-                *("--port", str(port), "--data-dir", str(data_dir)),
-            ],
-            cwd=ROOT,
-            env={**os.environ, "DATABASE_URL": "postgresql://not.used/"},
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert process.stdout is not None
-        lines = []
-        for line in process.stdout:
-            lines.append(line)
-            if "http://" in line:
-                break
-        assert any(f"Port {port} is taken" in line for line in lines)
-        address = next(word for word in lines[-1].split() if word.startswith("http"))
-        with urlopen(address) as answer:
-            page = answer.read().decode()
-        assert "run_person.mp4" in page
-        process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 0
-        process.stdout.close()
+        where = ("--port", str(port), "--data-dir", str(data_dir))
+        with starting("postgresql://not.used/", "demo", *where) as server:
+            assert any(f"Port {port} is taken" in line for line in server.lines)
+            with urlopen(server.address) as answer:
+                page = answer.read().decode()
+            assert "run_person.mp4" in page
+            server.process.send_signal(signal.SIGINT)
+            assert server.process.wait(30) == 0
     for _ in range(100):
         if not any((data_dir).rglob("postmaster.pid")):
             break

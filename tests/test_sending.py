@@ -5,15 +5,21 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import random
+import resource
 import socket
 import sys
 import termios
 import time
+from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from server import sending
+from server.serve import FREED_BYTES
+from server.store import CHUNK_BYTES
+from tests.command import serving
 from tests.conftest import execute, insert_video
 from tests.wire import connect
 
@@ -23,6 +29,7 @@ if TYPE_CHECKING:
 SIZE = 16 << 20
 DATA = random.Random(13).randbytes(SIZE)
 WASTE_BYTES = 512 * 1024
+STALLED = 400
 
 
 async def settled_bytes(served: Served) -> int:
@@ -58,6 +65,36 @@ def count_unread(client: socket.socket) -> int:
     return int.from_bytes(
         fcntl.ioctl(client, termios.FIONREAD, bytes(4)), sys.byteorder
     )
+
+
+def count_resident(pid: int) -> int:
+    """Return the bytes of memory that a process has (proc_pid_statm(5))."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * resource.getpagesize()
+
+
+def test_stalled_clients_cost_little_more_than_a_chunk(database_url: str) -> None:
+    number = insert_video(database_url, "a.mp4", DATA[: 5 << 20])
+    execute(
+        database_url,
+        f"""
+        CREATE SCHEMA many;
+        CREATE VIEW many.videos AS
+        SELECT n AS id, filename, mime_type, video_data, created_at
+          FROM public.videos, generate_series(1, {STALLED}) AS n
+         WHERE videos.id = {number}
+        """,
+    )
+    url = f"{database_url}&options=-c%20search_path%3Dmany"
+    with serving(url, "--cache-mb", "0") as server, ExitStack() as stack:
+        for n in range(1, 11):
+            with ask(server.port, n, 0) as client:
+                take(client, 1_000_000)
+        before = count_resident(server.process.pid)
+        for n in range(1, STALLED + 1):
+            take(stack.enter_context(ask(server.port, n, 0)), 100_000)
+        grown = count_resident(server.process.pid) - before
+    assert STALLED * CHUNK_BYTES / 2 < grown < STALLED * 100_000 + FREED_BYTES
 
 
 async def test_aborted_answers_waste_little(uncached: Served) -> None:

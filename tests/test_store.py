@@ -11,7 +11,7 @@ import pytest
 
 from server import store as store_module
 from server.database import Database, DatabaseAway
-from server.store import CHUNK_BYTES, Store, VideoChanged
+from server.store import CHUNK_BYTES, First, Store, VideoChanged
 from tests.breakable import breakable
 from tests.conftest import execute, insert_video
 from tests.wire import connect
@@ -99,12 +99,30 @@ async def test_row_and_first_bytes_come_in_one_statement(
         video, first = await store.find(number, CHUNK_BYTES + 7, 1000)
         assert video is not None
         assert first is not None
-        (start,) = store.starts(range(CHUNK_BYTES + 7, CHUNK_BYTES + 1007))
-        assert first.start == start
-        assert first.data == DATA[start : start + len(first.data)]
+        span = range(CHUNK_BYTES + 7, CHUNK_BYTES + 1007)
+        (start,) = store.starts(span)
+        data = first.take(start, span)
+        assert data is not None
+        assert data == DATA[start : start + len(data)]
+        assert first.take(start, span) is None
         assert store.recall(number) is video
         again, _ = await store.find(number, 0, 0)
         assert again is video
+
+
+@pytest.mark.parametrize(
+    ("start", "span", "taken"),
+    [
+        (5, range(5, 15), b"0123456789"),
+        (5, range(5, 12), b"0123456789"),
+        (5, range(5, 16), None),  # too short for what is needed
+        (0, range(10), None),  # another chunk
+    ],
+)
+def test_first_bytes_serve_the_chunk_they_are(
+    start: int, span: range, taken: bytes | None
+) -> None:
+    assert First(5, b"0123456789").take(start, span) == taken
 
 
 async def test_replaced_video_is_never_mixed(database_url: str) -> None:

@@ -12,50 +12,18 @@ import time
 from contextlib import contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.command import ROOT, run, serving
 from tests.conftest import insert_video
-from tests.test_cli import ROOT, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 BYTES = 6_000_000
 ESTABLISHED = "01"  # proc_pid_net(5)
-
-
-class Server(NamedTuple):
-    process: subprocess.Popen[str]
-    port: int
-
-    def list_workers(self) -> set[int]:
-        pid = self.process.pid
-        return set(
-            map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
-        )
-
-
-@contextmanager
-def serving(url: str, *arguments: str) -> Iterator[Server]:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "server", "serve", "--port", "0", *arguments],
-        cwd=ROOT,
-        env={**os.environ, "DATABASE_URL": url},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    with process.stdout:
-        words = process.stdout.readline().split()
-        address = next(word for word in words if word.startswith("http"))
-        try:
-            yield Server(process, urlsplit(address).port or 0)
-        finally:
-            process.kill()
-            process.wait()
 
 
 def wait_until(true: Callable[[], bool]) -> None:
@@ -130,7 +98,7 @@ def downloading(port: int, video: int) -> Iterator[Callable[[], int]]:
 
 def test_connections_are_spread_over_the_workers(database_url: str) -> None:
     with serving(database_url, "--workers", "3", "--connections", "3") as server:
-        workers = server.list_workers()
+        workers = server.workers
         assert len(workers) == 3
         connections = [connect(server.port) for _ in range(60)]
         counts = [count_connections(pid, server.port) for pid in workers]
@@ -142,13 +110,13 @@ def test_connections_are_spread_over_the_workers(database_url: str) -> None:
 
 def test_killed_worker_is_replaced_and_nobody_refused(database_url: str) -> None:
     with serving(database_url, "--workers", "2") as server:
-        killed, stays = server.list_workers()
+        killed, stays = server.workers
         for _ in range(2):  # the second has just started, so its successor is delayed
             kill(killed)
             for _ in range(30):
                 connect(server.port).close()
-            assert stays in server.list_workers()
-            (killed,) = server.list_workers() - {stays}
+            assert stays in server.workers
+            (killed,) = server.workers - {stays}
 
 
 @pytest.mark.parametrize(
@@ -159,7 +127,7 @@ def test_stop_lets_a_download_finish(
 ) -> None:
     video = insert_video(database_url, "run_person.mp4", bytes(BYTES))
     with serving(database_url, "--workers", str(count)) as server:
-        workers = server.list_workers()
+        workers = server.workers
         with downloading(server.port, video) as read_rest:
             server.process.send_signal(number)
             wait_until(lambda: is_refused(server.port))
@@ -171,15 +139,15 @@ def test_stop_lets_a_download_finish(
 def test_reload_replaces_all_and_lets_a_download_finish(database_url: str) -> None:
     video = insert_video(database_url, "run_person.mp4", bytes(BYTES))
     with serving(database_url, "--workers", "2") as server:
-        old = server.list_workers()
+        old = server.workers
         with downloading(server.port, video) as read_rest:
             server.process.send_signal(signal.SIGHUP)
-            wait_until(lambda: len(server.list_workers() - old) == 2)
+            wait_until(lambda: len(server.workers - old) == 2)
             wait_until(lambda: sum(map(is_alive, old)) == 1)
             for _ in range(20):
                 connect(server.port).close()
             assert read_rest() == BYTES
-        wait_until(lambda: not server.list_workers() & old)
+        wait_until(lambda: not server.workers & old)
         connect(server.port).close()
         server.process.send_signal(signal.SIGTERM)
         assert server.process.wait(15) == 0
@@ -191,7 +159,7 @@ def test_workers_keep_their_port_and_go_with_their_parent(database_url: str) -> 
         text = run("serve", *arguments, url=database_url, status=1)
         assert text.startswith(f"bytereel: Port {server.port}")
         assert text.count("\n") == 1
-        workers = server.list_workers()
+        workers = server.workers
         server.process.kill()
         wait_until(lambda: not any(map(is_alive, workers)))
         assert is_refused(server.port)
@@ -199,7 +167,7 @@ def test_workers_keep_their_port_and_go_with_their_parent(database_url: str) -> 
 
 def test_workers_share_the_embedded_database(data_dir: Path) -> None:
     with serving("", "--workers", "2", "--data-dir", str(data_dir)) as server:
-        os.kill(min(server.list_workers()), signal.SIGKILL)
+        os.kill(min(server.workers), signal.SIGKILL)
         connect(server.port).close()
         server.process.send_signal(signal.SIGTERM)
         assert server.process.wait(30) == 0

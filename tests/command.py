@@ -1,0 +1,87 @@
+"""The command in a process of its own, as a person starts it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+
+ROOT = Path(__file__).parents[1]
+
+
+class Server(NamedTuple):
+    """A server that answers."""
+
+    process: subprocess.Popen[str]
+    lines: list[str]  # what it said until then
+
+    @property
+    def address(self) -> str:
+        """Return its first page's URL."""
+        return next(word for word in self.lines[-1].split() if word.startswith("http"))
+
+    @property
+    def port(self) -> int:
+        """Return the port it listens on."""
+        return urlsplit(self.address).port or 0
+
+    @property
+    def workers(self) -> set[int]:
+        """Return the process ids of its children."""
+        pid = self.process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+        return set(map(int, children.split()))
+
+
+def run(*arguments: str, url: str = "", status: int = 0) -> str:
+    """Return what a command prints, standard error behind standard output."""
+    done = subprocess.run(
+        [sys.executable, "-m", "server", *arguments],
+        cwd=ROOT,
+        env={**os.environ, "DATABASE_URL": url},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    text = done.stdout + done.stderr
+    assert done.returncode == status, text
+    assert "Traceback" not in text
+    return text
+
+
+@contextmanager
+def starting(url: str, *arguments: str) -> Iterator[Server]:
+    """Yield a server once it names its address; kill it at the end."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "server", *arguments],
+        cwd=ROOT,
+        env={**os.environ, "DATABASE_URL": url},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    with process.stdout:
+        try:
+            lines = []
+            for line in process.stdout:
+                lines.append(line)
+                if "http://" in line:
+                    break
+            yield Server(process, lines)
+        finally:
+            process.kill()
+            process.wait()
+
+
+def serving(url: str, *arguments: str) -> AbstractContextManager[Server]:
+    """Yield a server of this database on a free port."""
+    return starting(url, "serve", "--port", "0", *arguments)
