@@ -40,7 +40,6 @@ class ChunkCache:
         self._queue_bytes = 0
         self._ring: OrderedDict[Key, _Kept] = OrderedDict()
         self._ghost: OrderedDict[Key, None] = OrderedDict()  # left the queue
-        self._starts: dict[Hashable, set[int]] = {}  # of all that is held, by video
 
     def get(self, key: Key) -> bytes | None:
         """Return a chunk if it is held, and count the use."""
@@ -73,12 +72,6 @@ class ChunkCache:
             self._queue[key] = data
             self._queue_bytes += size
         self.held_bytes += size
-        self._starts.setdefault(key[0], set()).add(key[1])
-
-    def forget(self, video: Hashable) -> None:
-        """Drop all chunks of one video."""
-        for start in tuple(self._starts.get(video, ())):
-            self._drop((video, start))
 
     def _evict(self) -> None:
         """Drop one chunk; the queue's turn if it has more than its share."""
@@ -114,7 +107,3 @@ class ChunkCache:
         else:
             return
         self.held_bytes -= size
-        starts = self._starts[key[0]]
-        starts.remove(key[1])
-        if not starts:
-            del self._starts[key[0]]

@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.cache import ChunkCache, Key
-from server.model import Video
 
 CHUNK = bytes(64)  # stands for 64 KiB
 CLIPS = 1000
@@ -208,25 +207,11 @@ def test_cache_can_be_filled_to_the_last_byte() -> None:
     assert (cache.held_bytes, cache.evictions) == (100, 0)
 
 
-def test_forget_drops_one_video_and_no_other() -> None:
-    one = Video(1, "one.mp4", "video/mp4", 3, 0)
-    two = one._replace(id=2)
-    cache = ChunkCache(100)
-    for video in (one, two):
-        for start in range(3):
-            cache.put((video, start), b"%d" % start)
-    cache.forget(one)
-    assert [cache.get((one, start)) for start in range(3)] == [None] * 3
-    assert [cache.get((two, start)) for start in range(3)] == [b"0", b"1", b"2"]
-    assert cache.held_bytes == 3
-
-
 KEYS = st.tuples(st.sampled_from("abc"), st.integers(0, 5))
 STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("get"), KEYS, st.just(0)),
         st.tuples(st.just("put"), KEYS, st.integers(0, 6)),
-        st.tuples(st.just("forget"), KEYS, st.just(0)),
     ),
     max_size=200,
 )
@@ -243,9 +228,6 @@ def test_cache_agrees_with_a_plain_dict(
         if step == "put":
             last[key] = bytes([number]) * size
             cache.put(key, last[key])
-        elif step == "forget":
-            cache.forget(key[0])
-            last = {other: data for other, data in last.items() if other[0] != key[0]}
         else:
             found = cache.get(key)
             assert found is None or found == last.get(key)
