@@ -34,6 +34,9 @@ PURE = [
 ]
 """The modules without I/O: every branch of theirs is tested."""
 
+BOTH_LOOPS = {"test_database", "test_hot", "test_sending"}
+"""Where loops may differ: sockets watched, buffers, what is pending at a close."""
+
 _numbers = count(1)
 
 # A shell that runs us in the background has us ignore Ctrl-C, and so would the commands
@@ -57,10 +60,13 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
     return result
 
 
-def pytest_asyncio_loop_factories() -> dict[
-    str, Callable[[], asyncio.AbstractEventLoop]
-]:
-    return {"uvloop": uvloop.new_event_loop, "asyncio": asyncio.new_event_loop}
+def pytest_asyncio_loop_factories(
+    item: pytest.Item,
+) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    loops = {"uvloop": uvloop.new_event_loop, "asyncio": asyncio.new_event_loop}
+    if item.path.stem not in BOTH_LOOPS:
+        del loops["asyncio"]
+    return loops
 
 
 @contextmanager
