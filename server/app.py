@@ -7,6 +7,7 @@ from aiohttp import web
 
 from server.database import Database, DatabaseAway
 from server.errors import ERROR_HEADERS, render_error
+from server.practice.batch import LEFT_OUT, LeftOut
 from server.routes import ROUTES
 from server.store import STORE, Store
 from server.watch import WATCH, Watch, close_watch
@@ -33,6 +34,7 @@ def build_app(
     """
     app = web.Application(middlewares=[answer_errors])
     app[WATCH] = watch
+    app[LEFT_OUT] = LeftOut()
 
     async def open_store(app: web.Application) -> AsyncIterator[None]:
         database = Database(database_url, connections=connections)

@@ -21,6 +21,7 @@ from server.config import add_settings
 from server.connect import Unreachable, connect, first_line
 from server.errors import Fault
 from server.library.importing import import_paths
+from server.library.learners import add_learners
 from server.library.samples import SAMPLES, make_samples
 from server.queries import queries
 from server.serve import address, bind, serve, share
@@ -92,6 +93,7 @@ def run_demo(options: argparse.Namespace) -> int:
     with embedded.running(options.data_dir) as url:
         migrations.apply(url)
         import_samples(url)
+        add_learners(url)
         return _serve(options, url, workers=1, cache_mb=0, watch=Watch())
 
 

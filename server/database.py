@@ -132,6 +132,13 @@ class Database:
         cursor = f"DECLARE answer BINARY NO SCROLL CURSOR FOR {query};"
         return await self._read(f"{cursor}FETCH ALL FROM answer", values)
 
+    async def write(self, query: str, values: Values) -> list[Row]:
+        """Return the rows of a statement that changes data, which is sent only once.
+
+        After DatabaseAway it may have been carried out all the same.
+        """
+        return await self._read(query, values, again=False)
+
     async def _read(self, query: str, values: Values, again: bool = True) -> list[Row]:
         session = await self._take()
         try:

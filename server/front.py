@@ -12,6 +12,7 @@ from aiohttp import web
 
 from server.errors import ERROR_HEADERS, render_error
 from server.pages import read_assets, read_template
+from server.practice.batch import list_learners
 from server.store import STORE, list_videos
 from server.watch import WATCH, News
 
@@ -24,7 +25,7 @@ CLIPS_MAX = 200
 HEARTBEAT_SECONDS = 15  # shorter than what proxies allow an idle connection
 GATHER_SECONDS = 0.04  # what happens within goes to the page together
 
-_PAGE_HEADERS = {
+PAGE_HEADERS = {
     "Cache-Control": "no-cache",
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
@@ -46,18 +47,32 @@ _VIEWER = re.compile(r"[A-Za-z0-9-]{8,64}")
 async def get_index(request: web.Request) -> web.Response:
     """Answer with the page and its list of clips."""
     clips = await list_videos(request.app[STORE].database, CLIPS_MAX)
-    page = render_index(clips, live=request.app[WATCH] is not None)
-    return web.Response(text=page, content_type="text/html", headers=_PAGE_HEADERS)
+    live = request.app[WATCH] is not None
+    learners = await list_learners(request.app[STORE].database) if live else []
+    page = render_index(clips, learners, live=live)
+    return web.Response(text=page, content_type="text/html", headers=PAGE_HEADERS)
 
 
-def render_index(clips: Iterable[tuple[Video, float | None]], *, live: bool) -> str:
+def render_index(
+    clips: Iterable[tuple[Video, float | None]],
+    learners: Iterable[tuple[str, int]] = (),
+    *,
+    live: bool,
+) -> str:
     """Return the page for clips and their seconds, where those are known.
 
-    live says whether the page can ask what is being sent.
+    learners are who can practise, and how many of their words are due; live says
+    whether the page can ask what is being sent.
     """
     entries = "".join(render_clip(video, seconds) for video, seconds in clips)
+    links = "".join(
+        render_learner(number, user_id, due)
+        for number, (user_id, due) in enumerate(learners, start=1)
+    )
     return read_template("index.html").substitute(
         clips=entries,
+        learners=links,
+        practice="" if links else "hidden",
         live="yes" if live and entries else "no",
         full="" if entries else "hidden",
         empty="hidden" if entries else "",
@@ -72,6 +87,15 @@ def render_clip(video: Video, seconds: float | None) -> str:
         f'<bdi class="name">{escape(video.filename)}</bdi>'
         f'<span class="facts"><span class="length">{render_length(seconds)}</span>'
         f"{render_bytes(video.size)}</span></a></li>\n"
+    )
+
+
+def render_learner(number: int, user_id: str, due: int) -> str:
+    """Return the link by which a learner of the demo practises."""
+    words = f"{due} word{'' if due == 1 else 's'} due"
+    return (
+        f'<li><a href="/practice?user_id={escape(user_id)}">'
+        f"Learner {number} <span>{words}</span></a></li>\n"
     )
 
 

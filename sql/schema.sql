@@ -127,6 +127,59 @@ COMMENT ON COLUMN test_questions.video_id IS 'Optional video to use as question 
 -- Finds the questions with a video, which its deletion sets to none.
 CREATE INDEX idx_questions_video ON test_questions (video_id);
 
+-- What FSRS knows of a saved word: none before its first answer. The due date itself is
+-- next_review_date of the word.
+CREATE TABLE practice_cards (
+    saved_word_id BIGINT PRIMARY KEY REFERENCES saved_words (id) ON DELETE CASCADE,
+    reviews INTEGER NOT NULL,
+    state SMALLINT NOT NULL,
+    step SMALLINT,
+    stability DOUBLE PRECISION NOT NULL,
+    difficulty DOUBLE PRECISION NOT NULL,
+    last_review TIMESTAMPTZ NOT NULL
+);
+COMMENT ON COLUMN practice_cards.reviews IS
+    'How many answers went in; grows with each, so it tells whether one came between';
+
+-- Every answer once. Nothing is referenced: the history outlives words and questions.
+CREATE TABLE practice_reviews (
+    id UUID PRIMARY KEY,
+    user_id UUID NOT NULL,
+    saved_word_id BIGINT NOT NULL,
+    question_id BIGINT NOT NULL,
+    answer TEXT NOT NULL,
+    correct_answer TEXT NOT NULL,
+    reviewed_at TIMESTAMPTZ NOT NULL,
+    next_review_date TIMESTAMPTZ NOT NULL,
+    received_at TIMESTAMPTZ NOT NULL DEFAULT now()
+);
+COMMENT ON COLUMN practice_reviews.id IS
+    'Made by who sends it, so that sending it again changes nothing';
+
+-- The videos of a definition behind its first.
+CREATE TABLE definition_videos (
+    definition_id BIGINT REFERENCES definitions (id) ON DELETE CASCADE,
+    position INTEGER,
+    video_id INTEGER NOT NULL REFERENCES videos (id) ON DELETE CASCADE,
+    PRIMARY KEY (definition_id, position),
+    UNIQUE (definition_id, video_id)
+);
+
+-- Finds the definitions that show a video, which its deletion takes from them.
+CREATE INDEX idx_definition_videos_video ON definition_videos (video_id);
+
+-- The videos of a question behind its first.
+CREATE TABLE question_videos (
+    question_id BIGINT REFERENCES test_questions (id) ON DELETE CASCADE,
+    position INTEGER,
+    video_id INTEGER NOT NULL REFERENCES videos (id) ON DELETE CASCADE,
+    PRIMARY KEY (question_id, position),
+    UNIQUE (question_id, video_id)
+);
+
+-- Finds the questions that show a video, which its deletion takes from them.
+CREATE INDEX idx_question_videos_video ON question_videos (video_id);
+
 -- What was here before the first migration; rollbacks leave it in place.
 CREATE TABLE bytereel_found (name TEXT);
 COMMENT ON TABLE bytereel_found IS
@@ -140,4 +193,5 @@ CREATE TABLE bytereel_migrations (
 
 -- A database made from this file has all of them.
 INSERT INTO bytereel_migrations (name)
-VALUES ('0001_create_words'), ('0002_create_videos'), ('0003_correct_videos');
+VALUES ('0001_create_words'), ('0002_create_videos'), ('0003_correct_videos'),
+       ('0004_create_reviews'), ('0005_add_further_videos');

@@ -30,7 +30,10 @@ FAST = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
 
 PURE = [
     f"server/{name}.py"
-    for name in ("cache", "conditions", "errors", "model", "plan", "ranges")
+    for name in (
+        *("cache", "conditions", "errors", "model", "plan", "ranges"),
+        *("practice/scheduling", "practice/submission"),
+    )
 ]
 """The modules without I/O: every branch of theirs is tested."""
 

@@ -13,11 +13,13 @@ from tests.conftest import PURE
 
 ROOT = Path(__file__).parents[1]
 NO_IO = {
+    "__future__",
     "calendar",
     "collections",
     "collections.abc",
     "datetime",
     "email.utils",
+    "fsrs",
     "functools",
     "json",
     "re",

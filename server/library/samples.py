@@ -10,9 +10,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import av
 
+from server.library import scenes
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+    from server.library.scenes import Scene
 
 Color = tuple[int, int, int]  # Y, U, V
 
@@ -46,11 +50,20 @@ class Sample(NamedTuple):
     faststart: bool = True
     bit_rate: int | None = None  # bits per second
     fps: int = 24
+    scene: Scene | None = None
 
 
 SAMPLES = (  # the longest first, as the others are made beside it
     # Large enough that a browser, which reads ahead, leaves some of it.
     Sample("journey_road.mp4", 150, hue=260, bit_rate=2_500_000, fps=12),
+    Sample("rise_sun.mp4", 3, hue=50, fps=20, scene=scenes.paint_rise),
+    Sample("sink_ball.mp4", 3, hue=210, fps=20, scene=scenes.paint_sink),
+    Sample("bounce_ball.mp4", 3, hue=10, fps=20, scene=scenes.paint_bounce),
+    Sample("shrink_disc.mp4", 3, hue=230, fps=20, scene=scenes.paint_shrink),
+    Sample("blink_lamp.mp4", 3, hue=60, fps=20, scene=scenes.paint_blink),
+    Sample("collide_balls.mp4", 3, hue=0, fps=20, scene=scenes.paint_collide),
+    Sample("follow_ball.mp4", 3, hue=240, fps=20, scene=scenes.paint_follow),
+    Sample("overtake_cars.mp4", 3, hue=90, fps=20, scene=scenes.paint_overtake),
     Sample("wave_ocean.mp4", 20, hue=200),
     Sample("beautiful_sunset.mp4", 5, hue=30),
     Sample("beautiful_flower.mp4", 4, hue=320),
@@ -75,6 +88,7 @@ def _make_sample(directory: Path, sample: Sample) -> Path:
         faststart=sample.faststart,
         bit_rate=sample.bit_rate,
         fps=sample.fps,
+        scene=sample.scene,
     )
     return path
 
@@ -89,8 +103,9 @@ def make_clip(
     faststart: bool = True,
     bit_rate: int | None = None,
     hue: int = 0,
+    scene: Scene | None = None,
 ) -> None:
-    """Make an H.264 and AAC clip whose picture tells its own time.
+    """Make an H.264 and AAC clip of a scene, or whose picture tells its own time.
 
     Width and height are even, seconds above 0. The same arguments give the same
     pictures.
@@ -115,7 +130,12 @@ def make_clip(
         audio.bit_rate = 48_000
         tones = _tones(seconds, 220 + hue)
         for number in range(max(round(seconds * fps), 1)):
-            frame = _picture(width, height, number / fps, seconds, hue)
+            if scene is None:
+                frame = _picture(width, height, number / fps, seconds, hue)
+            else:
+                canvas = Canvas(width, height)
+                scene(canvas, width, height, number / fps / seconds)
+                frame = canvas.finish()
             frame.pts = number
             out.mux(video.encode(frame))
             for start, tone in tones:
@@ -126,7 +146,7 @@ def make_clip(
         out.mux(audio.encode(None))
 
 
-class _Canvas:
+class Canvas:
     """A yuv420p picture to paint on, with the row lengths FFmpeg wants."""
 
     def __init__(self, width: int, height: int) -> None:
@@ -174,7 +194,7 @@ class _Canvas:
 def _picture(
     width: int, height: int, at: float, seconds: float, hue: int
 ) -> av.VideoFrame:
-    canvas = _Canvas(width, height)
+    canvas = Canvas(width, height)
     _paint_ground(canvas, at, _color(60, 24, hue))
     _paint_shapes(canvas, width, height, at, hue)
     tenths = int(at * 10 + 1e-6)
@@ -190,7 +210,7 @@ def _picture(
     return canvas.finish()
 
 
-def _paint_ground(canvas: _Canvas, at: float, color: Color) -> None:
+def _paint_ground(canvas: Canvas, at: float, color: Color) -> None:
     """Fill the picture with slanting bands that drift four seconds a period."""
     stride = canvas.strides[0]
     bands = _bands(color[0], stride)
@@ -209,9 +229,7 @@ def _bands(base: int, width: int) -> bytes:
     return bytes(base + abs(x % 128 - 64) // 2 for x in range(width + 128))
 
 
-def _paint_shapes(
-    canvas: _Canvas, width: int, height: int, at: float, hue: int
-) -> None:
+def _paint_shapes(canvas: Canvas, width: int, height: int, at: float, hue: int) -> None:
     """Paint two discs and a square, each on its own slow path."""
     radius = min(width, height) // 8 & ~1
     for number, turn in enumerate((120, 180, 240)):

@@ -29,3 +29,45 @@ SELECT id
 SELECT filename
   FROM videos
  WHERE filename = ANY(%(names)s);
+
+-- name: find_learner
+-- Whether a learner keeps any word.
+SELECT EXISTS (SELECT FROM saved_words WHERE user_id = %(user_id)s);
+
+-- name: add_definition
+-- A definition with the first of its videos, if that is in the table; its id.
+INSERT INTO definitions (
+           word, definition_text, learning_language, native_language, video_id)
+VALUES (%(word)s,
+        %(text)s,
+        %(learning)s,
+        %(native)s,
+        (SELECT id FROM videos WHERE filename = %(filename)s))
+RETURNING id;
+
+-- name: add_definition_video
+-- A further video of a definition.
+INSERT INTO definition_videos
+SELECT %(definition_id)s, %(position)s, id
+  FROM videos
+ WHERE filename = %(filename)s;
+
+-- name: add_question
+-- A question about a definition, with its video if that is in the table.
+INSERT INTO test_questions (
+           definition_id, question_text, choices, correct_answer, video_id)
+VALUES (%(definition_id)s,
+        %(text)s,
+        %(choices)s,
+        %(correct_answer)s,
+        (SELECT id FROM videos WHERE filename = %(filename)s));
+
+-- name: add_saved_word
+-- A word of a learner, due so many seconds from now.
+INSERT INTO saved_words (
+           user_id, word, learning_language, native_language, next_review_date)
+VALUES (%(user_id)s,
+        %(word)s,
+        %(learning)s,
+        %(native)s,
+        now() + %(seconds)s * interval '1 second');

@@ -1,0 +1,179 @@
+"use strict";
+/* Plays the clips of a definition or a question: muted, at once, by byte ranges; text in
+   their place when they can't be had. */
+
+const SLOW_MS = 9000; // without a picture for so long the text helps more
+const SWIPE_PX = 40;
+const calm = matchMedia("(prefers-reduced-motion: reduce)");
+let sound = false; // wanted by the person, for all players
+
+class Player {
+  constructor(root, settled) {
+    this.root = root;
+    this.settled = settled; // called when the clip has come, or will not
+    root.append(document.querySelector("#player").content.cloneNode(true));
+    this.video = root.querySelector("video");
+    this.position = root.querySelector("[type=range]");
+    this.ids = [];
+    this.place = 0;
+    this.listen();
+  }
+
+  get empty() {
+    return this.ids.length === 0;
+  }
+
+  /* Show clips, or nothing where there are none; begin says whether to play now. */
+  show(ids, { text, label, begin }) {
+    this.ids = ids;
+    this.place = 0;
+    this.root.hidden = this.empty;
+    this.root.setAttribute("aria-label", label);
+    this.write("[data-text]", text);
+    this.caption("");
+    if (this.empty) this.stop();
+    else this.load(begin);
+  }
+
+  caption(text) {
+    this.write(".caption", text);
+  }
+
+  write(selector, text) {
+    const place = this.root.querySelector(selector);
+    place.textContent = text;
+    place.lang = languageOf(text);
+  }
+
+  load(begin) {
+    const { video, root } = this;
+    const now = begin && !calm.matches;
+    root.dataset.state = "loading";
+    root.dataset.playing = "no";
+    root.querySelector(".turn").hidden = this.ids.length < 2;
+    root.querySelector("[data-count]").textContent = `Clip ${this.place + 1} of ${this.ids.length}`;
+    this.position.value = 0;
+    video.muted = !sound;
+    // Without the fragment some phones show no picture before they play.
+    video.src = clipUrl(this.ids[this.place]) + (now ? "" : "#t=0.001");
+    video.load();
+    clearTimeout(this.slow);
+    this.slow = setTimeout(() => this.giveUp(), SLOW_MS);
+    if (now) this.play();
+  }
+
+  /* Play what has waited for its turn. */
+  begin() {
+    if (!this.empty && !calm.matches) this.play();
+  }
+
+  stop() {
+    clearTimeout(this.slow);
+    this.video.pause();
+    this.video.removeAttribute("src");
+    this.video.load();
+    this.root.dataset.state = "none";
+  }
+
+  play() {
+    this.video.play().catch(({ name }) => {
+      if (name !== "NotAllowedError" || this.video.muted) return; // it waits for a press
+      this.video.muted = true;
+      this.video.play().catch(() => {});
+    });
+  }
+
+  toggle() {
+    const { video } = this;
+    if (this.root.dataset.state === "failed") this.load(true);
+    else if (video.paused || video.ended) this.play();
+    else video.pause();
+  }
+
+  pause() {
+    this.video.pause();
+  }
+
+  turn(step) {
+    this.place = (this.place + step + this.ids.length) % this.ids.length;
+    this.load(true);
+  }
+
+  /* Try again what failed; a press starts the clip, the network's return does not. */
+  retry(begin = true) {
+    if (this.root.dataset.state === "failed") this.load(begin);
+  }
+
+  fail() {
+    if (this.empty) return;
+    clearTimeout(this.slow);
+    this.root.dataset.state = "failed";
+    this.settled(this);
+  }
+
+  /* Some phones fetch no more than the first picture before they play. */
+  giveUp() {
+    if (this.root.dataset.state === "loading") this.fail();
+    else this.settled(this);
+  }
+
+  ready() {
+    this.root.dataset.state = "ready";
+  }
+
+  setSound(wanted) {
+    sound = wanted;
+    this.video.muted = !sound;
+    if (this.video.paused) this.play();
+  }
+
+  listen() {
+    const { video, root, position } = this;
+    const on = (target, name, action) => target.addEventListener(name, action);
+    on(video, "loadeddata", () => this.ready());
+    on(video, "canplaythrough", () => this.settled(this));
+    on(video, "error", () => video.getAttribute("src") && this.fail());
+    for (const name of ["play", "pause", "ended", "volumechange"]) on(video, name, () => this.showState());
+    on(video, "play", () => this.follow());
+    on(video, "seeked", () => this.showPosition());
+    on(video, "loadedmetadata", () => (position.max = video.duration));
+    on(position, "input", () => (video.currentTime = Number(position.value)));
+    on(root.querySelector("[data-play]"), "click", () => this.toggle());
+    on(root.querySelector("[data-toggle]"), "click", () => this.toggle());
+    on(root.querySelector("[data-sound]"), "click", () => this.setSound(video.muted));
+    on(root.querySelector("[data-retry]"), "click", () => this.retry());
+    for (const button of root.querySelectorAll("[data-turn]")) {
+      on(button, "click", () => this.turn(Number(button.dataset.turn)));
+    }
+    this.listenToSwipes(root.querySelector(".screen"));
+  }
+
+  listenToSwipes(screen) {
+    let from = null;
+    screen.addEventListener("touchstart", ({ touches }) => (from = touches[0].clientX), { passive: true });
+    screen.addEventListener("touchend", ({ changedTouches }) => {
+      const way = changedTouches[0].clientX - from;
+      if (this.ids.length > 1 && Math.abs(way) > SWIPE_PX) this.turn(way < 0 ? 1 : -1);
+    });
+  }
+
+  showState() {
+    const { video, root } = this;
+    root.dataset.playing = video.ended ? "ended" : video.paused ? "no" : "yes";
+    root.dataset.sound = video.muted ? "off" : "on";
+    const names = { ended: "Replay", no: "Play", yes: "Pause" };
+    root.querySelector("[data-toggle]").setAttribute("aria-label", names[root.dataset.playing]);
+    root.querySelector("[data-sound]").setAttribute("aria-pressed", String(!video.muted));
+  }
+
+  showPosition() {
+    this.position.value = this.video.currentTime;
+    this.position.setAttribute("aria-valuetext", `${this.video.currentTime.toFixed(1)} seconds`);
+  }
+
+  /* Move the handle with each picture of the screen while the clip plays. */
+  follow() {
+    this.showPosition();
+    if (!this.video.paused && !this.video.ended) requestAnimationFrame(() => this.follow());
+  }
+}

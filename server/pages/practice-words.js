@@ -1,0 +1,78 @@
+"use strict";
+/* Words for numbers, times and languages; decides, and touches neither page nor network. */
+
+const UNITS = [["day", 86400], ["hour", 3600], ["minute", 60]];
+const RELATIVE = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
+const MOMENT = new Intl.DateTimeFormat("en", { dateStyle: "medium", timeStyle: "short" });
+const USER = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i; // as the server reads it (RFC 9562, 4)
+
+/* Which language a script gives away; kana before Han, as Japanese has both. */
+const SCRIPTS = [
+  ["ja", /[\p{Script=Hiragana}\p{Script=Katakana}]/u],
+  ["ko", /\p{Script=Hangul}/u],
+  ["zh", /\p{Script=Han}/u],
+  ["ar", /\p{Script=Arabic}/u],
+  ["he", /\p{Script=Hebrew}/u],
+  ["th", /\p{Script=Thai}/u],
+  ["hi", /\p{Script=Devanagari}/u],
+  ["el", /\p{Script=Greek}/u],
+];
+
+/* Return a language tag for text, "" for what many languages could be (HTML, "lang"). */
+function languageOf(text) {
+  return SCRIPTS.find(([, script]) => script.test(text))?.[0] ?? "";
+}
+
+function bytes(size) {
+  if (size < 1000) return `${size} B`;
+  if (size < 999500) return `${(size / 1e3).toFixed(0)} kB`;
+  return `${(size / 1e6).toFixed(size < 1e7 ? 1 : 0)} MB`;
+}
+
+function counted(number, one, many = `${one}s`) {
+  return `${number} ${number === 1 ? one : many}`;
+}
+
+/* Return how far off a moment is, in the largest unit that fits. */
+function fromNow(date, now = Date.now()) {
+  const seconds = (date - now) / 1000;
+  const [unit, length] = UNITS.find(([, size]) => Math.abs(seconds) >= 0.95 * size) ?? UNITS.at(-1);
+  return seconds < 45 ? "in a moment" : RELATIVE.format(Math.max(Math.round(seconds / length), 1), unit);
+}
+
+/* Return the clips of a definition or a question, first the one to show first. */
+function clipsOf({ video_id: first, video_ids: all }) {
+  if (Array.isArray(all) && all.length > 0) return all;
+  return first === null || first === undefined ? [] : [first];
+}
+
+/* Return what an entry asks; null where there is nothing to choose from. */
+function questionOf({ questions }) {
+  return questions.find(({ choices }) => Array.isArray(choices) && choices.length > 0) ?? null;
+}
+
+/* Return all clips of an entry, each once. */
+function clipsOfEntry(entry) {
+  const question = questionOf(entry);
+  return [...new Set([...clipsOf(entry.definition), ...(question ? clipsOf(question) : [])])];
+}
+
+/* Return the clips of the entries after a place, up to so many other words. */
+function clipsAhead(entries, place, words) {
+  const following = entries.slice(place + 1);
+  const current = entries[place]?.saved_word_id;
+  const near = [...new Set(following.map((entry) => entry.saved_word_id))]
+    .filter((id) => id !== current)
+    .slice(0, words);
+  const soon = following.filter(({ saved_word_id: id }) => id === current || near.includes(id));
+  return [...new Set(soon.flatMap(clipsOfEntry))];
+}
+
+/* Return a random UUID; crypto.randomUUID is missing where the address is not secure. */
+function makeId() {
+  const octets = crypto.getRandomValues(new Uint8Array(16));
+  octets[6] = (octets[6] & 0x0f) | 0x40; // version 4 (RFC 9562, 5.4)
+  octets[8] = (octets[8] & 0x3f) | 0x80;
+  const hex = [...octets].map((octet) => octet.toString(16).padStart(2, "0")).join("");
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+}

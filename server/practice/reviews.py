@@ -1,0 +1,177 @@
+"""POST of an answer: kept exactly once, and the word's next date with it."""
+
+from __future__ import annotations
+
+from asyncio import Lock
+from datetime import UTC
+from json import dumps
+from typing import TYPE_CHECKING, NamedTuple
+from uuid import uuid4
+from weakref import WeakValueDictionary
+
+from aiohttp import web
+from psycopg2 import IntegrityError
+from psycopg2.errors import UndefinedTable
+
+from server.database import DatabaseAway
+from server.errors import Fault
+from server.practice.batch import HEADERS, NOT_MIGRATED, refuse
+from server.practice.scheduling import Card, plan_review
+from server.practice.submission import Submission, fit_time, parse_submission
+from server.queries import queries
+from server.store import STORE
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from server.database import Database
+
+BODY_MAX = 16_384  # bytes
+ATTEMPTS_MAX = 100  # each that fails lost to one that did not
+
+# Answers about the same word wait for each other here, so that only those that other
+# processes save at the same moment come between.
+_turns: WeakValueDictionary[int, Lock] = WeakValueDictionary()
+
+
+class Refused(Exception):
+    """An answer that is not kept: a status and one sentence."""
+
+    def __init__(self, status: int, sentence: str) -> None:
+        super().__init__(status, sentence)
+        self.status, self.sentence = status, sentence
+
+
+class Review(NamedTuple):
+    """An answer that is kept."""
+
+    user_id: str
+    saved_word_id: int
+    question_id: int
+    answer: str
+    correct_answer: str
+    next_review_date: datetime
+
+    @property
+    def correct(self) -> bool:
+        """Report whether the answer was right."""
+        return self.answer == self.correct_answer
+
+
+class Found(NamedTuple):
+    """What the database knows about an answer before it is kept."""
+
+    now: datetime
+    known: Review | None  # the same answer, sent before
+    correct_answer: str | None  # None where there is nothing to be answered
+    reviews: int  # of the word so far
+    card: Card | None
+
+
+async def post_review(request: web.Request) -> web.Response:
+    """Keep an answer; tell whether it was right and when the word is due again."""
+    try:
+        submission = parse_submission(await read_body(request))
+        database = request.app[STORE].database
+        async with _turns.setdefault(submission.saved_word_id, Lock()):
+            review = await keep_review(database, submission)
+    except Fault as fault:
+        return refuse(400, str(fault))
+    except Refused as refused:
+        return refuse(refused.status, refused.sentence)
+    except UndefinedTable:
+        return refuse(503, NOT_MIGRATED)
+    return web.Response(body=render_review(review), headers=HEADERS)
+
+
+async def read_body(request: web.Request) -> bytes:
+    """Return the body of a request that says it is JSON; raise Refused."""
+    if (
+        request.content_type != "application/json"
+        or (request.charset or "utf-8").lower() != "utf-8"
+    ):
+        raise Refused(415, "Send the answer as application/json in UTF-8.")
+    try:
+        return await request.clone(client_max_size=BODY_MAX).read()
+    except web.HTTPRequestEntityTooLarge:
+        raise Refused(413, f"An answer has at most {BODY_MAX} bytes.") from None
+    except (web.RequestPayloadError, ConnectionError):
+        raise Refused(400, "The body broke off or isn't packed as it says.") from None
+
+
+async def keep_review(database: Database, submission: Submission) -> Review:
+    """Keep an answer once; raise Refused, Fault or DatabaseAway.
+
+    The state is read, the next one computed, and both saved only if the state is still
+    the one that was read, in one statement: nothing needs a transaction of its own.
+    """
+    review_id = submission.review_id or str(uuid4())
+    for _ in range(ATTEMPTS_MAX):
+        found = await find_review(database, submission, review_id)
+        if found.known is not None:
+            return recognise(submission, found.known)
+        if found.correct_answer is None:
+            raise Refused(
+                404, "This learner keeps no such word with such a question; reload."
+            )
+        at = fit_time(submission.reviewed_at, found.now)
+        correct = submission.answer == found.correct_answer
+        card, due = plan_review(found.card, correct=correct, at=at)
+        review = Review(*submission[:4], found.correct_answer, due)
+        values = review._asdict() | card._asdict() | {"review_id": review_id}
+        if await save_review(
+            database, {**values, "reviews": found.reviews, "reviewed_at": at}
+        ):
+            return review
+    raise DatabaseAway("Too many answers for one word at the same moment.")
+
+
+def recognise(submission: Submission, known: Review) -> Review:
+    """Return the review that was kept before if it is this one; raise Refused."""
+    if submission[:4] != known[:4]:
+        raise Refused(
+            409, "$.review_id: is the id of another answer already; make a new one."
+        )
+    return known
+
+
+async def find_review(
+    database: Database, submission: Submission, review_id: str
+) -> Found:
+    """Return what is known of an answer, its question and its word."""
+    values = submission._asdict() | {"review_id": review_id}
+    [row] = await database.fetch(queries()["find_review"], values)
+    now, known, correct_answer, reviews, card = (
+        row[0], row[1:7], row[7], row[8], row[9:]
+    )  # fmt: skip
+    return Found(
+        now,
+        None if known[0] is None else Review(*known),
+        correct_answer,
+        reviews or 0,
+        None if reviews is None else Card(*card),
+    )
+
+
+async def save_review(database: Database, values: dict[str, object]) -> bool:
+    """Report whether the review was saved; another one may have come between."""
+    try:
+        return bool(await database.write(queries()["save_review"], values))
+    except IntegrityError:
+        return False  # the word has gone, or the id came with another word
+    except DatabaseAway as away:
+        code = getattr(away.__cause__, "pgcode", None) or ""
+        if code.startswith("40"):
+            return False  # rolled back for one that came between, as its isolation asks
+        raise
+
+
+def render_review(review: Review) -> bytes:
+    """Return the JSON about a review; its time is whole seconds, as Swift wants it."""
+    due = review.next_review_date.astimezone(UTC)
+    answer = {
+        "correct": review.correct,
+        "correct_answer": review.correct_answer,
+        "next_review_date": due.strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+    return dumps(answer, ensure_ascii=False, separators=(",", ":")).encode()
