@@ -3,177 +3,160 @@
 from __future__ import annotations
 
 import argparse
-import os
 import signal
 import sys
-import tempfile
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from shutil import which
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NoReturn
 
-from bench.contenders import CONTENDERS, Contender, Running, find_missing, running
-from bench.measure import Sample, compare, find_postmaster, measure, summarize
-from bench.videos import Loaded, check, execute, load_video, own_database
-from server import embedded
+from bench import remote, results
+from bench.compare import compare, find_worse, list_doubts, render_verdicts
+from bench.plan import run as plan
+from bench.report.render import render_table, write_html
+from bench.run import Options, run
+from bench.scale import run as scale
+from bench.scenarios import SCENARIOS
+from bench.stand.contenders import CONTENDERS
+from bench.stand.process import raise_limit
 from server.errors import Fault
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Sequence
+    from types import FrameType
 
-SIZES = {"small": 5 * 2**20, "large": 256 * 2**20}  # bytes
-OURS = ("bytereel", "cached")
+    from bench.results import Run
 
-
-class Workload(NamedTuple):
-    """What is asked for."""
-
-    name: str
-    what: str
-    video: str
-    length: int | None  # bytes of each range; None for whole downloads
-
-
-WORKLOADS = (
-    Workload("ranges64", "requests/s of random 64 KiB ranges", "small", 64 * 1024),
-    Workload("ranges256", "requests/s of random 256 KiB ranges", "small", 256 * 1024),
-    Workload("download", "MiB/s of 256 MiB, one client", "large", None),
-)
+SECONDS, QUICK_SECONDS = 0.8, 0.2  # of a stretch
+ROUNDS, QUICK_ROUNDS = 4, 2
+PAGE = Path("bench-report.html")
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    names = [entry.name for entry in (*CONTENDERS, *WORKLOADS)]
-    parser.add_argument("--list", action="store_true", help="only list what there is")
-    parser.add_argument(
+    parser = argparse.ArgumentParser(
+        prog="python -m bench",
+        description="Measure every path to a video, side by side, on this machine.",
+    )
+    add = parser.add_argument
+    add("--quick", action="store_true", help="short stretches: within 90 seconds")
+    add("--list", action="store_true", help="only list scenarios and paths")
+    add(
         "--only",
         nargs="+",
-        choices=names,
-        default=names,
-        metavar="NAME",
-        help="only these contenders or workloads",
+        choices=[one.name for one in SCENARIOS],
+        metavar="SCENARIO",
+        help="only these scenarios",
     )
-    parser.add_argument("--seconds", type=int, default=3, help="of one stretch [3]")
-    parser.add_argument("--rounds", type=int, default=3, help="stretches each [3]")
+    add("--peers", action="store_true", help="what else serves videos, too")
+    add("--json", type=Path, metavar="FILE", help="write all that was seen")
+    add("--html", type=Path, default=PAGE, metavar="FILE", help=f"the page [{PAGE}]")
+    add(
+        "--compare", type=Path, metavar="OLD", help="with an earlier --json: 1 if worse"
+    )
+    add("--url", help="measure the server or CDN behind the URL of a video")
+    add("--seconds", type=parse_seconds, help=f"of a stretch [{SECONDS:g}]")
+    add("--rounds", type=parse_rounds, help=f"stretches of each row [{ROUNDS}]")
+    add("--seed", type=int, default=1, help="of bytes and requests [1]")
+    parser.set_defaults(run=run_all)
+    commands = parser.add_subparsers(metavar="COMMAND")
+    scale.add_parser(commands)
+    plan.add_parser(commands)
     return parser
+
+
+def parse_seconds(text: str) -> float:
+    """Return the length of a stretch."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0.05 <= seconds <= 600:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0.05 to 600")
+    return seconds
+
+
+def parse_rounds(text: str) -> int:
+    """Return the number of rounds."""
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:9]) <= 100:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 to 100")
+    return int(text)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status."""
     options = build_parser().parse_args(arguments)
-    if options.list:
-        for entry in (*CONTENDERS, *WORKLOADS):
-            print(f"{entry.name:16} {entry.what}")
-        return 0
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    raise_limit()
+    signal.signal(signal.SIGINT, interrupt)
+    signal.signal(signal.SIGTERM, interrupt)
+    command: Callable[[argparse.Namespace], int] = options.run
     try:
-        run(options)
+        return command(options)
     except Fault as fault:
         print(f"bench: {fault}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        return 128 + signal.SIGINT
-    return 0
+    except Interrupted as interrupted:
+        return 128 + int(interrupted.args[0])
 
 
-def run(options: argparse.Namespace) -> None:
-    """Measure what was chosen and print it."""
-    contenders = pick(CONTENDERS, options.only)
-    workloads = pick(WORKLOADS, options.only)
-    if any(workload.length for workload in workloads) and which("wrk") is None:
-        raise Fault("wrk is not installed: apt install wrk, or --only download.")
-    cores = sorted(os.sched_getaffinity(0))
-    with ExitStack() as stack:
-        temporary = tempfile.TemporaryDirectory(prefix="bytereel-bench-")
-        folder = Path(stack.enter_context(temporary))
-        folder.chmod(0o755)  # for root the servers run as somebody else
-        tell("starting PostgreSQL, loading videos")
-        url = stack.enter_context(open_database(folder))
-        needed = sorted({workload.video for workload in workloads})
-        videos = {name: load_video(url, folder, SIZES[name]) for name in needed}
-        execute(url, "VACUUM FREEZE videos")
-        started = []
-        for contender in contenders:
-            asked = {one.video for one in workloads if one.name in contender.workloads}
-            missing = find_missing(contender) if asked else "nothing to do"
-            if missing:
-                tell(f"{contender.name} is left out: {missing}")
-                continue
-            tell(f"starting {contender.name} and checking its answers")
-            one = stack.enter_context(running(contender, folder, url, cores[0]))
-            started.append(one)
-            for name in asked if contender.speaks else ():
-                check(one, videos[name])
-        os.sched_setaffinity(0, {cores[-1]})  # the load generator's
-        stack.callback(os.sched_setaffinity, 0, cores)
-        for workload in workloads:
-            samples = measure_rounds(workload, started, videos, options, url)
-            print(render(workload, samples), flush=True)
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C or SIGTERM came; its argument is which."""
 
 
-T = TypeVar("T", Contender, Workload)
+def interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    """End what runs, in order; what comes meanwhile does not disturb."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise Interrupted(number)
 
 
-def pick(entries: Sequence[T], names: Sequence[str]) -> list[T]:
-    """Return the entries that are named; all where none of this kind is."""
-    return [entry for entry in entries if entry.name in names] or list(entries)
+def run_all(options: argparse.Namespace) -> int:
+    """Measure, print and write; 1 if something is worse than before."""
+    if options.list:
+        print(render_list())
+        return 0
+    before = results.load(options.compare) if options.compare else None
+    chosen = [one for one in SCENARIOS if one.name in (options.only or [one.name])]
+    wanted = Options(
+        chosen,
+        options.peers,
+        options.seconds or (QUICK_SECONDS if options.quick else SECONDS),
+        options.rounds or (QUICK_ROUNDS if options.quick else ROUNDS),
+        options.seed,
+        options.quick,
+    )
+    found = remote.run(options.url, wanted) if options.url else run(wanted)
+    print(render_table(found))
+    write(found, options)
+    return 0 if before is None else judge(before, found)
 
 
-def tell(sentence: str) -> None:
-    """Say what is going on."""
-    print(f"… {sentence}", file=sys.stderr, flush=True)
-
-
-@contextmanager
-def open_database(folder: Path) -> Iterator[str]:
-    """Yield the URL of an empty database, on DATABASE_URL's server or our own."""
-    with ExitStack() as stack:
-        server = os.environ.get("DATABASE_URL") or stack.enter_context(
-            embedded.running(folder / "postgresql", {"fsync": "off"})
-        )
-        yield stack.enter_context(own_database(server))
-
-
-def measure_rounds(
-    workload: Workload,
-    started: Sequence[Running],
-    videos: Mapping[str, Loaded],
-    options: argparse.Namespace,
-    url: str,
-) -> dict[str, list[Sample]]:
-    """Warm up, then let everyone have a stretch a round."""
-    taking = [one for one in started if workload.name in one.contender.workloads]
-    video, postmaster = videos[workload.video], find_postmaster(url)
-    seconds = len(taking) * (1 + options.rounds * options.seconds)
-    tell(f"{workload.name}: about {seconds} s")
-    for one in taking:
-        measure(one, video, workload.length, 1, postmaster)
-    samples: dict[str, list[Sample]] = {one.contender.name: [] for one in taking}
-    for _ in range(options.rounds):
-        for one in taking:
-            sample = measure(one, video, workload.length, options.seconds, postmaster)
-            samples[one.contender.name].append(sample)
-    return samples
-
-
-def render(workload: Workload, samples: Mapping[str, Sequence[Sample]]) -> str:
-    """Return the table of one workload."""
-    ours = [name for name in OURS if name in samples]
-    heads = [*(f"{name} ÷ it" for name in ours), "server", "PostgreSQL", "load"]
-    lines = [f"\n{workload.name}: {workload.what}; CPU seconds a GiB; load generator"]
-    lines.append(f"{'':16}{'median':>10}{'±':>6}" + "".join(f"{h:>15}" for h in heads))
-    for name, rounds in samples.items():
-        row = summarize(rounds, workload.length)
-        ratios = [compare(samples[our], rounds, workload.length) for our in ours]
-        database = "–" if row.database is None else f"{row.database:.2f}"
-        cells = [*(f"{ratio:.2f}" for ratio in ratios), f"{row.server:.2f}", database]
-        cells.append(f"{row.load:.0%}")
-        lines.append(
-            f"{name:16}{row.rate:>10,.0f}{row.spread:>6.0%}"
-            + "".join(f"{cell:>15}" for cell in cells)
-        )
+def render_list() -> str:
+    """Return what there is."""
+    lines = ["Scenarios:"]
+    lines += [f"  {one.name:17} {one.question}" for one in SCENARIOS]
+    for title, peer in (("Paths", False), ("Peers (--peers)", True)):
+        lines.append(f"\n{title}:")
+        lines += [f"  {o.name:17} {o.what}" for o in CONTENDERS if o.peer is peer]
     return "\n".join(lines)
+
+
+def write(found: Run, options: argparse.Namespace) -> None:
+    """Write the files, and say where they are."""
+    if options.json:
+        results.save(found, options.json)
+        print(f"\nAll that was seen: {options.json}")
+    try:
+        write_html(found, options.html)
+    except Fault as fault:
+        print(f"\nNo page: {fault}", file=sys.stderr)
+    else:
+        print(f"\nThe page with the pictures: {options.html}")
+
+
+def judge(before: Run, found: Run) -> int:
+    """Print what became better and worse; return the exit status."""
+    verdicts = compare(before, found)
+    print(f"\n{render_verdicts(verdicts, list_doubts(before, found))}")
+    return 1 if find_worse(verdicts) else 0
 
 
 if __name__ == "__main__":

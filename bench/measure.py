@@ -1,156 +1,206 @@
-"""Requests and bytes in a stretch of time, and the processor time they took."""
+"""A stretch of load, and the processor time and memory it took."""
 
 from __future__ import annotations
 
 import os
 import re
-import socket
 import subprocess
 import time
 from contextlib import closing
 from pathlib import Path
-from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
-from bench.contenders import ROOT
+from bench.load.generator import ROOT, Asset, Job
+from bench.results import Round, bucket
 from server.connect import connect
 from server.errors import Fault
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
-    from bench.contenders import Running
-    from bench.videos import Loaded
+    from bench.load.generator import Generator, Seen
+    from bench.stand.contenders import Running
 
-CONNECTIONS = 16
 STALL_SECONDS = 60
-RECEIVE_BYTES = 2**20
+YARDSTICK_SECONDS = 0.25
 TICKS = os.sysconf("SC_CLK_TCK")  # a second, in /proc/PID/stat
-GIB = 2**30
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
-class Seen(NamedTuple):
-    """What the load generator saw."""
+class Pace(NamedTuple):
+    """How fast the machine is, by the yardstick."""
 
-    requests: int
-    bytes: int
-    seconds: float
-
-
-class Sample(NamedTuple):
-    """One round."""
-
-    seen: Seen
-    server: float  # CPU seconds
-    database: float | None  # CPU seconds; None where its processes are not ours to see
-    load: float  # the generator's share of its core
+    requests: float  # a second
+    cpu: float  # seconds a request
 
 
-class Row(NamedTuple):
-    """One contender's line."""
+class Meter:
+    """What a server, its edge and PostgreSQL use from its begin on."""
 
-    rate: float
-    spread: float  # half the distance of best and worst round, as a part of the rate
-    server: float  # CPU seconds a GiB
-    database: float | None
-    load: float
+    def __init__(self, started: Running, postmaster: int) -> None:
+        """Know the processes; nothing counts before begin."""
+        self.count_origin = started.count_origin
+        self.server = started.process.pid
+        self.trees = {"server": self.server, "database": postmaster}
+        if started.edge is not None:
+            self.trees["edge"] = started.edge.process.pid
+        self.memory = 0
+        self.requests: int | None = None
+        self.before: dict[str, float] = {}
+
+    def begin(self) -> None:
+        """Begin."""
+        self.before = {name: cpu_seconds(pid) for name, pid in self.trees.items()}
+        self.requests = self.count_origin()
+        self.look()
+
+    def look(self) -> None:
+        """Note the memory now in use."""
+        self.memory = max(self.memory, resident_bytes(self.server))
+
+    def used(self, name: str) -> float | None:
+        """Return CPU seconds; None where the processes are not ours to see."""
+        if not self.trees.get(name):
+            return None
+        return cpu_seconds(self.trees[name]) - self.before[name]
+
+    def reached_origin(self) -> int | None:
+        """Return how many requests did; None where that is not counted."""
+        count = self.count_origin()
+        if count is None or self.requests is None:
+            return None
+        return count - self.requests
 
 
 def measure(
-    started: Running, video: Loaded, length: int | None, seconds: int, postmaster: int
-) -> Sample:
-    """Measure one stretch; random ranges of length, or whole downloads without."""
-    trees = [started.process.pid, postmaster]
-    before, begun = [cpu_seconds(pid) for pid in trees], os.times()
-    if not started.contender.speaks:
-        seen = count_loop(started, video, seconds)
-    elif length is None:
-        seen = count_downloads(started, video, seconds)
-    else:
-        seen = count_ranges(started, video, length, seconds)
-    ended = os.times()
-    server, database = (
-        cpu_seconds(pid) - then for pid, then in zip(trees, before, strict=True)
+    generator: Generator,
+    started: Running,
+    job: Job,
+    postmaster: int,
+    pace: Pace | None = None,
+) -> Round:
+    """Measure one stretch, next to the yardstick's. Raises Fault at a wrong answer."""
+    meter = Meter(started, postmaster)
+    if started.edge is not None and started.contender.name == "edge-cold":
+        started.edge.purge()
+    seen = run_for(generator, started, job, meter)
+    server = meter.used("server")
+    assert server is not None
+    meter.look()
+    return Round(
+        seen.requests,
+        seen.bytes,
+        seen.seconds,
+        seen.histogram,
+        server,
+        meter.used("database"),
+        meter.used("edge"),
+        seen.cpu / seen.seconds,
+        meter.memory or None,
+        meter.reached_origin(),
+        *(pace or (None, None)),
     )
-    load = sum(ended[:4]) - sum(begun[:4])  # wrk is our child
-    known = database if postmaster else None
-    return Sample(seen, server, known, load / seen.seconds)
 
 
-def count_ranges(started: Running, video: Loaded, length: int, seconds: int) -> Seen:
-    """Run wrk. Raises Fault when an answer failed, or brought less than asked."""
-    url = f"http://127.0.0.1:{started.port}/v3/videos/{video.id}"
-    command = f"wrk -t1 -c{CONNECTIONS} -d{seconds}s --timeout={STALL_SECONDS}"
-    script = ROOT / "bench/ranges.lua"
-    seed = time.time_ns() % 2**31
+def run_for(
+    generator: Generator, started: Running, job: Job, meter: Meter | None = None
+) -> Seen:
+    """Have the generator do a job on a contender. Raises Fault at a wrong answer."""
+    job = job._replace(port=started.port, whole=started.contender.whole)
+    try:
+        if meter is None:
+            return generator.run(job)
+        return generator.run(job, meter.begin, meter.look)
+    except Fault as fault:
+        raise Fault(f"{started.contender.name}: {fault}") from fault
+
+
+def measure_yardstick(
+    generator: Generator,
+    started: Running,
+    asset: Asset,
+    seconds: float = YARDSTICK_SECONDS,
+) -> Pace:
+    """Return what the yardstick does right now."""
+    job = Job(started.port, [asset], "whole", seconds=seconds, warm=0.05)
+    meter = Meter(started, 0)
+    seen = generator.run(job, meter.begin)
+    used = meter.used("server")
+    assert used is not None
+    return Pace(seen.requests / seen.seconds, used / seen.requests)
+
+
+class Counted(NamedTuple):
+    """What wrk saw."""
+
+    requests: int
+    seconds: float
+    bad: int
+
+
+def count_by_wrk(job: Job) -> float:
+    """Return the requests a second that wrk gets for random ranges of one asset.
+
+    Raises Fault when an answer failed.
+    """
+    (asset,) = job.assets
+    seconds = max(round(job.seconds), 1)
+    command = f"wrk -t1 -c{job.clients} -d{seconds}s --timeout={STALL_SECONDS}"
+    url = f"http://{job.host}:{job.port}{asset.target}"
     done = subprocess.run(
-        [*command.split(" "), "-s", f"{script}", url, "--"]
-        + [f"{number}" for number in (video.size, length, seed)],
+        [*command.split(" "), "-s", f"{ROOT}/bench/ranges.lua", url, "--"]
+        + [f"{number}" for number in (asset.size, job.length, job.seed)],
         capture_output=True,
         text=True,
         check=True,
     )
-    seen, bad = parse_wrk(done.stdout)
-    if bad or seen.bytes < seen.requests * length:
-        raise Fault(
-            f"{started.contender.name} failed under load: {bad} of {seen.requests}"
-            f" answers bad, {seen.bytes} bytes for ranges of {length}."
-        )
-    return seen
+    seen = parse_wrk(done.stdout)
+    if seen.bad:
+        raise Fault(f"wrk says that {seen.bad} of {seen.requests} answers are bad.")
+    return seen.requests / seen.seconds
 
 
-def parse_wrk(text: str) -> tuple[Seen, int]:
-    """Return what ranges.lua printed at the end, and the number of bad answers."""
+def parse_wrk(text: str) -> Counted:
+    """Return what ranges.lua printed at the end."""
     found = re.search(r"^RESULT (\d+) (\d+) (\d+) (\d+)$", text, re.MULTILINE)
     if found is None:
         raise Fault(f"wrk said something else than expected: {text!r}")
-    requests, size, microseconds, bad = map(int, found.groups())
-    return Seen(requests, size, microseconds / 1e6), bad
+    requests, _, microseconds, bad = map(int, found.groups())
+    return Counted(requests, microseconds / 1e6, bad)
 
 
-def count_downloads(started: Running, video: Loaded, seconds: float) -> Seen:
-    """Download the whole video, over and over until the time is up."""
-    begun, requests = time.perf_counter(), 0
-    buffer = memoryview(bytearray(RECEIVE_BYTES))
-    with socket.create_connection(("127.0.0.1", started.port), STALL_SECONDS) as wire:
-        while requests == 0 or time.perf_counter() - begun < seconds:
-            download(wire, video, buffer)
-            requests += 1
-    return Seen(requests, requests * video.size, time.perf_counter() - begun)
-
-
-def download(wire: socket.socket, video: Loaded, buffer: memoryview) -> None:
-    """Receive one whole video and drop it. Raises Fault when it comes short."""
-    request = f"GET /v3/videos/{video.id} HTTP/1.1\r\nHost: localhost\r\n\r\n"
-    wire.sendall(request.encode())
-    head = b""
-    while b"\r\n\r\n" not in head:
-        piece = wire.recv(4096)
-        head += piece or b"\r\n\r\n"
-    head, _, body = head.partition(b"\r\n\r\n")
-    length = re.search(rb"\r\ncontent-length: *(\d+)", head, re.IGNORECASE)
-    left = video.size - len(body)
-    if b" 200 " not in head[:14] or length is None or int(length[1]) != video.size:
-        raise Fault(f"Video {video.id} came with another head than expected: {head!r}")
-    while left:
-        received = wire.recv_into(buffer, min(left, len(buffer)))
-        if not received:
-            raise Fault(f"A download of video {video.id} lacks {left} bytes.")
-        left -= received
-
-
-def count_loop(started: Running, video: Loaded, seconds: float) -> Seen:
-    """Have the loop read the whole video until it has read for so long."""
-    process, requests, spent = started.process, 0, 0.0
+def measure_loop(started: Running, job: Job, postmaster: int) -> Round:
+    """Have the loop that serves nobody read a video until it has read for so long."""
+    (video,) = job.assets
+    number = video.target.rpartition("/")[2]
+    process, histogram, spent = started.process, dict[int, int](), 0.0
     assert process.stdin is not None
     assert process.stdout is not None
-    while spent < seconds:
-        print(video.id, file=process.stdin, flush=True)
+    meter, begun, requests = Meter(started, postmaster), time.process_time(), 0
+    meter.begin()
+    while spent < job.seconds:
+        print(number, file=process.stdin, flush=True)
         size, _, took = process.stdout.readline().partition(" ")
         if size != f"{video.size}":
             raise Fault(f"{started.contender.name} read {size or 'no'} bytes.")
         requests, spent = requests + 1, spent + float(took)
-    return Seen(requests, requests * video.size, spent)
+        place = bucket(float(took))
+        histogram[place] = histogram.get(place, 0) + 1
+    server = meter.used("server")
+    assert server is not None
+    return Round(
+        requests,
+        requests * video.size,
+        spent,
+        histogram,
+        server,
+        meter.used("database"),
+        None,
+        (time.process_time() - begun) / spent,
+        meter.memory or None,
+        None,
+        None,
+    )
 
 
 def cpu_seconds(pid: int) -> float:
@@ -158,28 +208,51 @@ def cpu_seconds(pid: int) -> float:
 
     The ended ones count in the parent that waited for them (proc_pid_stat(5)).
     """
-    return sum(map(used_ticks, list_tree(pid))) / TICKS if pid else 0.0
+    return sum(map(used_seconds, list_tree(pid))) if pid else 0.0
 
 
 def list_tree(pid: int) -> Iterator[int]:
     """Yield a process and its descendants."""
     yield pid
-    for tasks in Path(f"/proc/{pid}/task").glob("*/children"):
-        try:
-            children = tasks.read_text().split()
-        except OSError:  # it has just ended
-            continue
-        for child in children:
-            yield from list_tree(int(child))
+    try:
+        threads = os.listdir(f"/proc/{pid}/task")
+        lists = [Path(f"/proc/{pid}/task/{one}/children") for one in threads]
+        children = " ".join(one.read_text() for one in lists).split()
+    except OSError:  # it has just ended
+        return
+    for child in children:
+        yield from list_tree(int(child))
 
 
-def used_ticks(pid: int) -> int:
-    """Return utime, stime, cutime and cstime together."""
+def used_seconds(pid: int) -> float:
+    """Return what a process used, with its ended children.
+
+    The kernel counts living threads by the nanosecond, and all in ticks of 10 ms.
+    """
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
+        threads = [
+            int(path.read_text().split()[0])
+            for path in Path(f"/proc/{pid}/task").glob("*/schedstat")
+        ]
+    except OSError:  # it has just ended
+        return 0.0
+    own, system, children, theirs = map(int, text.rpartition(")")[2].split()[11:15])
+    exact = max(sum(threads) / 1e9, (own + system) / TICKS)
+    return exact + (children + theirs) / TICKS
+
+
+def resident_bytes(pid: int) -> int:
+    """Return what a process and its descendants hold; shared pages count for each."""
+    return sum(map(resident_pages, list_tree(pid))) * PAGE_BYTES
+
+
+def resident_pages(pid: int) -> int:
+    """Return the second number of /proc/PID/statm."""
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     except OSError:  # it has just ended
         return 0
-    return sum(map(int, text.rpartition(")")[2].split()[11:15]))
 
 
 def find_postmaster(url: str) -> int:
@@ -191,34 +264,3 @@ def find_postmaster(url: str) -> int:
             return 0
         name, _, rest = backend.read_text().rpartition(")")
     return int(rest.split()[1]) if "(postgres" in name else 0
-
-
-def rate(seen: Seen, length: int | None) -> float:
-    """Return requests a second, or MiB a second of whole downloads."""
-    return (seen.requests if length else seen.bytes / 2**20) / seen.seconds
-
-
-def summarize(samples: Sequence[Sample], length: int | None) -> Row:
-    """Return the medians over the rounds."""
-    rates = [rate(sample.seen, length) for sample in samples]
-    middle = median(rates)
-    database = [
-        sample.database * GIB / sample.seen.bytes
-        for sample in samples
-        if sample.database is not None
-    ]
-    return Row(
-        middle,
-        (max(rates) - min(rates)) / 2 / middle,
-        median(sample.server * GIB / sample.seen.bytes for sample in samples),
-        median(database) if database else None,
-        median(sample.load for sample in samples),
-    )
-
-
-def compare(
-    ours: Sequence[Sample], theirs: Sequence[Sample], length: int | None
-) -> float:
-    """Return how many times as fast ours is: the median over pairs of one round."""
-    pairs = zip(ours, theirs, strict=True)
-    return median(rate(a.seen, length) / rate(b.seen, length) for a, b in pairs)

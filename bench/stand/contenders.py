@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
-import socket
+import struct
 import subprocess
 import sys
-import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING, NamedTuple
 
-from server.errors import Fault
+from bench.stand.edge import Edge, running_edge
+from bench.stand.process import find_port, on_core, stop, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ROOT = Path(__file__).parent.parent
-START_SECONDS = 20
-STOP_SECONDS = 15
-RANGES = ("ranges64", "ranges256")
+ROOT = Path(__file__).parents[2]
 UVICORN = (
     "{python} -m uvicorn --port {port} --loop uvloop --http httptools"
     " --no-access-log --log-level warning"
@@ -31,14 +27,19 @@ UVICORN = (
 SERVE = "{python} -m server serve --port {port}"
 
 
+CACHE_MB = 16  # the server's own default, and a tenth of bench.stand.videos' library
+
+
 class Contender(NamedTuple):
-    """One server, or the loop that reads without serving."""
+    """One server, or the loop that reads without serving: a path, or a peer."""
 
     name: str
     what: str
     command: str  # {python}, {port} and {folder} are filled in
     needs: tuple[str, ...] = ()  # modules, programs
-    workloads: tuple[str, ...] = (*RANGES, "download")
+    peer: bool = False
+    edge: bool = False  # nginx stands in front
+    pinned: bool = True  # to one core
     whole: bool = False  # knows no ranges: sends the whole video
     speaks: bool = True  # HTTP; otherwise ids on standard input
 
@@ -48,40 +49,82 @@ class Running(NamedTuple):
 
     contender: Contender
     process: subprocess.Popen[str]
-    port: int
+    port: int  # to ask at
+    origin_port: int = 0  # of the server itself
+    edge: Edge | None = None
+    counter: Path | None = None  # of requests that reached the origin
 
+    def count_origin(self) -> int | None:
+        """Return how many requests have reached the origin; None if uncounted."""
+        if self.counter is None:
+            return None
+        count: int
+        (count,) = struct.unpack("=Q", self.counter.read_bytes())
+        return count
+
+
+COUNTED = SERVE.replace("-m server", "-m bench.peers.counted {counter}")
 
 CONTENDERS = (
-    Contender("bytereel", "every chunk from PostgreSQL", f"{SERVE} --cache-mb 0"),
+    Contender("origin", "every chunk from PostgreSQL", f"{SERVE} --cache-mb 0"),
     Contender(
-        "cached",
-        "bytereel with 64 MB of chunks in memory",
-        f"{SERVE} --cache-mb 64",
-        workloads=RANGES,
+        "memory",
+        f"{CACHE_MB} MB of chunks in the server's memory",
+        f"{SERVE} --cache-mb {CACHE_MB}",
+    ),
+    Contender(
+        "edge",
+        "nginx as we ship it in front of origin: what it has",
+        f"{COUNTED} --cache-mb 0",
+        ("program:nginx",),
+        edge=True,
+    ),
+    Contender(
+        "edge-cold",
+        "the same: what it does not have yet",
+        f"{COUNTED} --cache-mb 0",
+        ("program:nginx",),
+        edge=True,
+    ),
+    Contender(
+        "one-worker",
+        "memory, on all cores that the load generator is on, too",
+        f"{SERVE} --cache-mb {CACHE_MB}",
+        pinned=False,
+    ),
+    Contender(
+        "two-workers",
+        "the same with --workers 2",
+        f"{SERVE} --cache-mb {CACHE_MB} --workers 2",
+        pinned=False,
     ),
     Contender(
         "nginx",
         "the file from disk, sendfile, one worker",
         "nginx -p {folder} -c {folder}/nginx.conf",
         ("program:nginx",),
+        peer=True,
     ),
     Contender(
         "aiohttp-file",
         "aiohttp FileResponse, uvloop",
         "{python} -m bench.peers.aiohttp_file {port}",
         ("aiohttp", "uvloop"),
+        peer=True,
     ),
     Contender(
         "starlette-file",
         "Starlette FileResponse, uvicorn, uvloop, httptools",
         f"{UVICORN} bench.peers.starlette_file:app",
         ("starlette", "uvicorn", "uvloop", "httptools"),
+        peer=True,
     ),
     Contender(
         "fastapi-asyncpg",
         "the same table, pool of 8, 256 KiB chunks, uvicorn, uvloop, httptools",
         f"{UVICORN} bench.peers.fastapi_asyncpg:app",
         ("fastapi", "asyncpg", "uvicorn", "uvloop", "httptools"),
+        peer=True,
     ),
     Contender(
         "flask-plan",
@@ -89,7 +132,7 @@ CONTENDERS = (
         "{python} -m gunicorn --workers 2 --bind 127.0.0.1:{port}"
         " --log-level warning bench.peers.flask_plan:app",
         ("flask", "gunicorn", "psycopg2"),
-        ("ranges64",),
+        peer=True,
         whole=True,
     ),
     Contender(
@@ -97,9 +140,15 @@ CONTENDERS = (
         "asyncpg reads 256 KiB chunks and sends them nowhere",
         "{python} -m bench.peers.asyncpg_loop",
         ("asyncpg", "uvloop"),
-        ("download",),
+        peer=True,
         speaks=False,
     ),
+)
+
+YARDSTICK = Contender(
+    "yardstick",
+    "64 KiB from memory, no more",
+    "{python} -m bench.peers.yardstick {port}",
 )
 
 
@@ -123,14 +172,21 @@ def running(
     folder holds the videos as v3/videos/ID, and takes what it writes.
     """
     port = find_port()
-    names = {"python": sys.executable, "port": port, "folder": folder}
+    counter = folder / f"{contender.name}-{port}.count"
+    names = {
+        "python": sys.executable,
+        "port": port,
+        "folder": folder,
+        "counter": counter,
+    }
     if contender.name == "nginx":
         template = Template((ROOT / "bench/peers/nginx.conf").read_text())
         (folder / "nginx.conf").write_text(template.substitute(names))
-    log = folder / f"{contender.name}.log"
+    counter.write_bytes(bytes(8))
+    log = folder / f"{contender.name}-{port}.log"
     environment = {k: v for k, v in os.environ.items() if not k.startswith("BYTEREEL_")}
     environment |= {"DATABASE_URL": database_url, "BENCH_FOLDER": f"{folder}"}
-    with log.open("w") as written, on_core(core):
+    with log.open("w") as written, on_core(core if contender.pinned else None):
         process = subprocess.Popen(
             [part.format_map(names) for part in contender.command.split(" ")],
             stdin=subprocess.PIPE,
@@ -141,61 +197,13 @@ def running(
             env=environment,
             start_new_session=True,  # Ctrl-C is ours; we stop it then
         )
-    try:
+    with ExitStack() as stack:
+        stack.callback(stop, process)
         if contender.speaks:
             wait_for(process, port, log)
-        yield Running(contender, process, port)
-    finally:
-        stop(process)
-
-
-@contextmanager
-def on_core(core: int | None) -> Iterator[None]:
-    """Have what is started inside run on this core only."""
-    if core is None:
-        yield
-        return
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {core})
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
-
-
-def find_port() -> int:
-    """Return a port that is free now."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port: int = listening.getsockname()[1]
-        return port
-
-
-def wait_for(process: subprocess.Popen[str], port: int, log: Path) -> None:
-    """Return when it accepts connections.
-
-    Raises Fault with its last words when it ends or takes too long.
-    """
-    until = time.monotonic() + START_SECONDS
-    while process.poll() is None and time.monotonic() < until:
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-        except ConnectionRefusedError:
-            time.sleep(0.05)
+        if contender.edge:
+            place = folder / f"{contender.name}-{port}"
+            edge = stack.enter_context(running_edge(place, port, CACHE_MB, core))
+            yield Running(contender, process, edge.port, port, edge, counter)
         else:
-            return
-    said = (log.read_text(errors="replace").splitlines() or ["it said nothing"])[-1]
-    command = process.args
-    raise Fault(f"{command!r} did not start ({said}): mend that, or leave it out.")
-
-
-def stop(process: subprocess.Popen[str]) -> None:
-    """Stop it and all that it started."""
-    for stream in (process.stdin, process.stdout):
-        if stream is not None:
-            stream.close()
-    process.terminate()
-    try:
-        process.wait(STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+            yield Running(contender, process, port, port)

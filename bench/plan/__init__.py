@@ -1,0 +1,1 @@
+"""What an audience takes, by the measured costs."""

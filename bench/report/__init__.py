@@ -1,0 +1,1 @@
+"""What a run saw, to read: tables, pictures, one page."""
