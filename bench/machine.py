@@ -25,7 +25,7 @@ def describe_machine(database_url: str) -> dict[str, object]:
         **describe_commit(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
-        "platform": platform.platform(),
+        "platform": f"{platform.system()} {platform.machine()}",
         "cpu": find_cpu(),
         "cores": len(os.sched_getaffinity(0)),
         "versions": {**find_versions(), **find_servers(database_url)},
@@ -71,7 +71,7 @@ def find_versions() -> dict[str, str]:
 
 def find_servers(database_url: str) -> dict[str, str]:
     """Return the versions of what is no Python package."""
-    found = {"kernel": platform.release()}
+    found = {"kernel": platform.release().partition("-")[0]}
     if nginx := ask("nginx", "-v"):
         found["nginx"] = nginx.rpartition("/")[2]
     if database_url:
