@@ -3,42 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
-import re
-import shutil
 import signal
-import subprocess
-import sys
-import tempfile
-import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from playwright.sync_api import sync_playwright
 
 from server.library.samples import SAMPLES
+from tests.browser import DESKTOP, PHONE, SECONDS, launching, wait_until
+from tests.command import starting
+from tests.conftest import open_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from playwright.sync_api import Browser, Page
-
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-FLAGS = [
-    "--no-sandbox",  # it can't be had as root
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--autoplay-policy=no-user-gesture-required",
-    "--mute-audio",
-]
-SECONDS = 30  # for one step; only a hang takes so long
-PHONE = (390, 844)
-DESKTOP = (1440, 900)
 
 VIDEO = "document.querySelector('video')"
 SPANS = "document.querySelector('.strip').dataset.spans"
@@ -56,40 +34,18 @@ LIGHT = """shares => {
 @pytest.fixture(scope="module")
 def demo() -> Iterator[str]:
     """Yield the address of the demo, started as a person starts it."""
-    command = [sys.executable, "-m", "server", "demo", "--port", "0", "--data-dir"]
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)  # root's PostgreSQL runs as another user
-        with subprocess.Popen(
-            [*command, str(Path(folder) / "data")],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        ) as process:
-            assert process.stdout is not None
-            said = ""
-            while (address := re.search(r"http://127\.0\.0\.1:\d+/", said)) is None:
-                line = process.stdout.readline()
-                assert line, f"the demo has ended: {said}"
-                said += line
-            try:
-                yield address[0]
-            finally:
-                process.send_signal(signal.SIGTERM)
-                process.wait(SECONDS)
+    with open_folder() as folder:
+        where = ("--port", "0", "--data-dir", f"{folder}/data")
+        with starting("", "demo", *where) as server:
+            yield server.address
+            server.process.send_signal(signal.SIGTERM)
+            server.process.wait(SECONDS)
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    path = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if path is None:
-        reason = f"none of {', '.join(BROWSERS)} is installed"
-        if "CI" in os.environ:
-            pytest.fail(reason)
-        pytest.skip(reason)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+    with launching() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -111,14 +67,6 @@ def page(browser: Browser) -> Iterator[Page]:
     yield page
     context.close()
     assert complaints == []
-
-
-def wait_until(page: Page, expression: str) -> None:
-    """Wait for an expression to hold; the page's policy forbids the browser's own."""
-    end = time.monotonic() + SECONDS
-    while not page.evaluate(expression):
-        assert time.monotonic() < end, f"never held: {expression}"
-        page.wait_for_timeout(50)
 
 
 def wait_for_quiet(page: Page) -> None:

@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
-import signal
-import subprocess
-import sys
 from contextlib import closing, contextmanager
 from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,11 +12,11 @@ from uuid import uuid4
 import psycopg2
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import sync_playwright
 
 from server.library.samples import make_clip
+from tests.browser import DESKTOP, PHONE, SECONDS, launching, wait_until
+from tests.command import serving
 from tests.conftest import execute, insert_video
-from tests.test_browser import BROWSERS, DESKTOP, FLAGS, PHONE, SECONDS, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -81,34 +76,14 @@ def site(
     make_clip(path, seconds=1.5, width=160, height=90)
     data = path.read_bytes()
     clips = [insert_video(url, f"clip_{number}.mp4", data) for number in range(8)]
-    command = [sys.executable, "-m", "server", "serve", "--port", "0"]
-    with subprocess.Popen(
-        [*command, "--database-url", url], stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        said = process.stdout.readline()
-        try:
-            yield Site(re.findall(r"http://127\.0\.0\.1:\d+/", said)[0], url, clips)
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(SECONDS)
+    with serving(url) as server:
+        yield Site(server.address, url, clips)
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    path = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if path is None:
-        reason = f"none of {', '.join(BROWSERS)} is installed"
-        if "CI" in os.environ:
-            pytest.fail(reason)
-        pytest.skip(reason)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=path,
-            args=[*FLAGS, f"--host-resolver-rules=MAP {LAN} 127.0.0.1"],
-        )
+    with launching(f"--host-resolver-rules=MAP {LAN} 127.0.0.1") as browser:
         yield browser
-        browser.close()
 
 
 @contextmanager
