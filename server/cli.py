@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import logging
+import os
 import signal
 import socket
 import sys
@@ -20,9 +21,15 @@ from server.app import build_app
 from server.config import add_settings
 from server.connect import Unreachable, connect, first_line
 from server.errors import Fault
-from server.library.importing import import_paths
+from server.library.check import FAULT, WARNING, Flaw, Limits, find_worst
+from server.library.checking import check_files, check_videos, is_file
+from server.library.commands import add_library_commands
+from server.library.files import find_files, show_text
+from server.library.importing import Care, import_paths
 from server.library.learners import add_learners
+from server.library.limits import add_limits, read_limits
 from server.library.samples import SAMPLES, make_samples
+from server.library.sandbox import Sandbox
 from server.queries import queries
 from server.serve import address, bind, serve, share
 from server.watch import Watch
@@ -59,7 +66,35 @@ def build_parser() -> argparse.ArgumentParser:
     importer.set_defaults(run=run_import)
     importer.add_argument("paths", nargs="+", type=Path, metavar="PATH")
     importer.add_argument("--json", action="store_true", help="one object a line")
+    importer.add_argument(
+        "--fix", action="store_true", help="repair what can be without encoding anew"
+    )
+    importer.add_argument(
+        "--transcode", action="store_true", help="and encode the rest anew"
+    )
+    add_limits(importer)
     add_settings(importer, database)
+
+    checker = commands.add_parser(
+        "check",
+        help="whether files and videos play and seek on iOS",
+        epilog="Exit status: 0 nothing but notes, 1 a fault that stops playing, "
+        "3 warnings.",
+    )
+    checker.set_defaults(run=run_check)
+    checker.add_argument(
+        "names",
+        nargs="+",
+        metavar="FILE|VIDEO",
+        help="a file, a folder, or a video in the table by its id or file name",
+    )
+    checker.add_argument("--json", action="store_true", help="one object a flaw")
+    add_limits(checker)
+    add_settings(checker, database)
+
+    for keeper in add_library_commands(commands):
+        keeper.set_defaults(run=run_library)
+        add_settings(keeper, database)
     return parser
 
 
@@ -201,14 +236,62 @@ def _migrate(options: argparse.Namespace, url: str) -> int:
 def run_import(options: argparse.Namespace) -> int:
     """Import; 0 only if every file is in the table at the end."""
     status = 0
+    care = Care(options.fix, options.transcode, read_limits(options))
     with open_database(options) as url:
-        for row in import_paths(url, options.paths):
+        for row in import_paths(url, options.paths, care):
             if row.error:
                 status = 1
             if options.json:
-                print(dumps(row._asdict(), ensure_ascii=False), flush=True)
+                print(dumps(row.told(), ensure_ascii=False), flush=True)
             elif row.error:
                 print(row.error, file=sys.stderr, flush=True)
             else:
-                print(f"{row.status}  {row.video_id}  {row.file}", flush=True)
+                for flaw in row.flaws:
+                    text = flaw.tell(show_text(row.file))
+                    print(f"{flaw.severity} {flaw.code}: {text}", file=sys.stderr)
+                how = f"  ({row.repaired})" if row.repaired else ""
+                print(f"{row.status}  {row.video_id}  {row.file}{how}", flush=True)
+    return status
+
+
+def run_check(options: argparse.Namespace) -> int:
+    """Check files and videos; the exit status tells of the worst flaw."""
+    limits = read_limits(options)
+    found: list[Flaw] = []
+    with Sandbox() as sandbox:
+        for shown, flaws in list_checked(options, sandbox, limits):
+            found += flaws
+            for flaw in flaws:
+                if options.json:
+                    told = {"name": shown, **flaw._asdict()}
+                    print(dumps(told, ensure_ascii=False), flush=True)
+                else:
+                    print(
+                        f"{flaw.severity} {flaw.code}: {flaw.tell(shown)}", flush=True
+                    )
+            if not flaws and not options.json:
+                print(f"fine: {shown}", flush=True)
+    return {FAULT: 1, WARNING: 3}.get(find_worst(found) or "", 0)
+
+
+def list_checked(
+    options: argparse.Namespace, sandbox: Sandbox, limits: Limits
+) -> Iterator[tuple[str, list[Flaw]]]:
+    """Yield files first, then videos; without these no database is asked."""
+    files = [Path(name) for name in options.names if is_file(name)]
+    yield from check_files(find_files(files), sandbox, limits)
+    videos = [name for name in options.names if not is_file(name)]
+    if videos:
+        with open_database(options) as url:
+            yield from check_videos(url, videos, sandbox, limits)
+
+
+def run_library(options: argparse.Namespace) -> int:
+    """Run a command that keeps what is in the table."""
+    with open_database(options) as url:
+        try:
+            status: int = options.act(url, options)
+        except BrokenPipeError:  # head has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            status = 128 + signal.SIGPIPE
     return status

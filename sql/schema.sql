@@ -180,6 +180,15 @@ CREATE TABLE question_videos (
 -- Finds the questions that show a video, which its deletion takes from them.
 CREATE INDEX idx_question_videos_video ON question_videos (video_id);
 
+-- Videos that were read whole and compared with their digest. Nothing is referenced: that
+-- would lock the row of a damaged video, which cannot always be read.
+CREATE TABLE verifications (
+    video_id BIGINT PRIMARY KEY,
+    verified_at TIMESTAMPTZ NOT NULL DEFAULT now(),
+    damage TEXT
+);
+COMMENT ON COLUMN verifications.damage IS 'What is wrong; none if the bytes are right';
+
 -- What was here before the first migration; rollbacks leave it in place.
 CREATE TABLE bytereel_found (name TEXT);
 COMMENT ON TABLE bytereel_found IS
@@ -194,4 +203,5 @@ CREATE TABLE bytereel_migrations (
 -- A database made from this file has all of them.
 INSERT INTO bytereel_migrations (name)
 VALUES ('0001_create_words'), ('0002_create_videos'), ('0003_correct_videos'),
-       ('0004_create_reviews'), ('0005_add_further_videos');
+       ('0004_create_reviews'), ('0005_add_further_videos'),
+       ('0006_create_verifications');

@@ -32,7 +32,7 @@ PURE = [
     f"server/{name}.py"
     for name in (
         *("cache", "conditions", "errors", "model", "plan", "ranges"),
-        *("practice/scheduling", "practice/submission"),
+        *("library/naming", "practice/scheduling", "practice/submission"),
     )
 ]
 """The modules without I/O: every branch of theirs is tested."""

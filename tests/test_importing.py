@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -12,25 +13,21 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import av
 import psycopg2
 import pytest
 
 from server.errors import Fault
-from server.library.importing import (
-    MAX_BYTES,
-    Imported,
-    check_file,
-    find_files,
-    import_file,
-    import_paths,
-)
+from server.library.check import Limits
+from server.library.files import check_name, find_files
+from server.library.importing import AS_IT_IS, Care, Desk, import_file, import_paths
+from server.library.keeping import MAX_BYTES, Imported
 from server.library.samples import make_clip
+from server.library.sandbox import Sandbox
+from tests import command as commands
+from tests.clips import GOOD, Kind, make, read_frames
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    from psycopg2.extensions import connection as Connection
 
 MEBIBYTE = 1 << 20
 
@@ -48,10 +45,16 @@ def long_clip(clip: Path, tmp_path: Path) -> Path:
     return lengthen(clip, tmp_path / "long.mp4", 2 * MEBIBYTE)
 
 
-@pytest.fixture
-def connection(database_url: str) -> Iterator[Connection]:
-    with closing(psycopg2.connect(database_url)) as opened:
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox() as opened:
         yield opened
+
+
+@pytest.fixture
+def desk(database_url: str, sandbox: Sandbox) -> Iterator[Desk]:
+    with closing(psycopg2.connect(database_url)) as opened:
+        yield Desk(opened, sandbox)
 
 
 def lengthen(clip: Path, path: Path, size: int) -> Path:
@@ -89,8 +92,8 @@ def wait_until(url: str, statement: str, *values: object) -> None:
     raise AssertionError(f"still no row: {statement}")
 
 
-def run(url: str, *paths: Path) -> list[Imported]:
-    return list(import_paths(url, paths, progress=False))
+def run(url: str, *paths: Path, care: Care = AS_IT_IS) -> list[Imported]:
+    return list(import_paths(url, paths, care, progress=False))
 
 
 def ignore(size: int) -> None:
@@ -160,28 +163,6 @@ def test_duration_is_rounded_to_at_least_a_second(
     assert run(database_url, tmp_path / "a.mp4")[0].duration_seconds == rounded
 
 
-def test_unknown_duration_stays_open(
-    database_url: str, clip: Path, tmp_path: Path
-) -> None:
-    path = tmp_path / "live.webm"
-    options = {"live": "1"}  # as a browser's recorder writes it
-    with (
-        av.open(str(clip)) as source,
-        av.open(str(path), "w", format="webm", container_options=options) as out,
-    ):
-        video = out.add_stream("libvpx", rate=30)
-        assert isinstance(video, av.VideoStream)
-        video.width, video.height = 64, 48
-        for frame in source.decode(video=0):
-            out.mux(video.encode(frame))
-        out.mux(video.encode(None))
-    size = path.stat().st_size
-    assert run(database_url, path, path) == [
-        Imported(str(path), "imported", 1, size, None),
-        Imported(str(path), "exists", 1, size, None),
-    ]
-
-
 def test_rejected_file_lets_the_others_in(
     database_url: str, clip: Path, tmp_path: Path
 ) -> None:
@@ -214,9 +195,9 @@ def test_name_that_the_table_cannot_keep_is_rejected(
 
 
 def test_name_may_have_as_many_letters_as_the_column() -> None:
-    check_file(Path("x" * 255), "x")
+    check_name(Path("x" * 255), "x")
     with pytest.raises(Fault, match="has a name longer than 255: rename it"):
-        check_file(Path("x" * 256), "x")
+        check_name(Path("x" * 256), "x")
 
 
 def test_odd_names_arrive_as_they_are(
@@ -302,7 +283,7 @@ def without_rights() -> Iterator[None]:
         os.seteuid(before)
 
 
-def test_what_may_not_be_read_is_rejected(connection: Connection) -> None:
+def test_what_may_not_be_read_is_rejected(desk: Desk) -> None:
     # Not pytest's own folder, which is closed to others as a whole.
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o755)
@@ -311,7 +292,7 @@ def test_what_may_not_be_read_is_rejected(connection: Connection) -> None:
         file.touch(mode=0)
         with without_rights():
             paths = find_files([Path(folder)])
-            done = [import_file(connection, path, ignore) for path in paths]
+            done = [import_file(desk, path, ignore) for path in paths]
     assert paths == [closed, file]
     assert [row.status for row in done] == ["rejected", "rejected"]
     assert done[0].error is not None
@@ -326,8 +307,8 @@ def test_two_imports_at_once_make_one_row(database_url: str, long_clip: Path) ->
     done: list[Imported] = []
 
     def bring() -> None:
-        with closing(psycopg2.connect(database_url)) as own:
-            done.append(import_file(own, long_clip, once(both.wait)))
+        with closing(psycopg2.connect(database_url)) as own, Sandbox() as box:
+            done.append(import_file(Desk(own, box), long_clip, once(both.wait)))
 
     threads = [threading.Thread(target=bring) for _ in range(2)]
     for thread in threads:
@@ -410,9 +391,9 @@ def test_lost_connection_stops_all_without_noise(
 
 
 def test_connection_lost_while_sending_stops_all(
-    database_url: str, connection: Connection, long_clip: Path
+    database_url: str, desk: Desk, long_clip: Path
 ) -> None:
-    backend = connection.info.backend_pid
+    backend = desk.connection.info.backend_pid
 
     def end() -> None:
         ask(database_url, "SELECT pg_terminate_backend(%s)", backend)
@@ -422,7 +403,7 @@ def test_connection_lost_while_sending_stops_all(
         wait_until(database_url, gone, backend)
 
     with pytest.raises(Fault, match="connection to PostgreSQL was lost"):
-        import_file(connection, long_clip, once(end))
+        import_file(desk, long_clip, once(end))
     assert count_videos(database_url) == 0
 
 
@@ -431,21 +412,21 @@ def interrupt() -> None:
 
 
 def test_interrupt_rolls_back_and_goes_on(
-    connection: Connection, database_url: str, long_clip: Path
+    desk: Desk, database_url: str, long_clip: Path
 ) -> None:
     with pytest.raises(KeyboardInterrupt):
-        import_file(connection, long_clip, once(interrupt))
+        import_file(desk, long_clip, once(interrupt))
     assert count_videos(database_url) == 0
-    assert import_file(connection, long_clip, ignore).status == "imported"
+    assert import_file(desk, long_clip, ignore).status == "imported"
 
 
 def test_failing_disk_rejects_the_file(
-    connection: Connection, database_url: str, long_clip: Path
+    desk: Desk, database_url: str, long_clip: Path
 ) -> None:
     def fail() -> None:
         raise OSError(errno.EIO, "Input/output error")
 
-    done = import_file(connection, long_clip, once(fail))
+    done = import_file(desk, long_clip, once(fail))
     assert done.error == (
         f"{long_clip} cannot be read (Input/output error): "
         "mend that and import it again"
@@ -469,22 +450,22 @@ def overwrite(path: Path) -> None:
     ids=["overwritten", "shorter", "longer"],
 )
 def test_file_that_changes_meanwhile_is_rejected(
-    connection: Connection,
+    desk: Desk,
     database_url: str,
     long_clip: Path,
     change: Callable[[Path], object],
 ) -> None:
-    done = import_file(connection, long_clip, once(lambda: change(long_clip)))
+    done = import_file(desk, long_clip, once(lambda: change(long_clip)))
     assert done.error == (
         f"{long_clip} changed while it was imported: import it when it is complete"
     )
     assert count_videos(database_url) == 0
-    assert import_file(connection, long_clip, ignore).status == "imported"
+    assert import_file(desk, long_clip, ignore).status == "imported"
 
 
-def test_progress_hears_of_every_byte(connection: Connection, long_clip: Path) -> None:
+def test_progress_hears_of_every_byte(desk: Desk, long_clip: Path) -> None:
     sizes: list[int] = []
-    import_file(connection, long_clip, sizes.append)
+    import_file(desk, long_clip, sizes.append)
     assert sum(sizes) == long_clip.stat().st_size
 
 
@@ -507,7 +488,8 @@ CHILD = """
 import resource, sys
 from pathlib import Path
 import psycopg2
-from server.library.importing import import_file
+from server.library.importing import Desk, import_file
+from server.library.sandbox import Sandbox
 
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -523,10 +505,11 @@ def progress(size):
 
 url, clip, path, stop = sys.argv[1:]
 stop = int(stop)
-connection = psycopg2.connect(url)
-import_file(connection, Path(clip), lambda size: None)
-before = peak()
-done = import_file(connection, Path(path), progress)
+with Sandbox() as sandbox:
+    desk = Desk(psycopg2.connect(url), sandbox)
+    import_file(desk, Path(clip), lambda size: None)
+    before = peak()
+    done = import_file(desk, Path(path), progress)
 print(done.status, peak() - before)
 """
 
@@ -578,3 +561,139 @@ def test_killed_import_leaves_nothing(
     assert ask(database_url, "SELECT 1 FROM pg_ls_tmpdir()") == []
     assert list(tmp_path.iterdir()) == [path]
     assert run(database_url, path)[0].status == "imported"
+
+
+FIX, TRANSCODE = Care(fix=True), Care(transcode=True)
+
+
+def read_stored(url: str, path: Path) -> Path:
+    """Write the one video of the table to path."""
+    [(data,)] = ask(url, "SELECT video_data FROM videos")
+    path.write_bytes(bytes(data))
+    return path
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return where temporary files go."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
+
+
+def test_fault_rejects_and_warning_does_not(database_url: str, tmp_path: Path) -> None:
+    late = make(tmp_path / "late.mp4", Kind(movflags=""))
+    hev1 = make(
+        tmp_path / "hev1.mp4",
+        Kind("libx265", tag="hev1", options=(("x265-params", "log-level=none"),)),
+    )
+    first, second = run(database_url, late, hev1)
+    assert (first.status, [flaw.code for flaw in first.flaws]) == (
+        "imported",
+        ["moov-after-mdat"],
+    )
+    assert second.error == (
+        f"{hev1} has H.265 tagged hev1, where Apple's players want hvc1: "
+        "import it with --fix"
+    )
+    assert count_videos(database_url) == 1
+
+
+def test_fixed_file_is_kept_and_known_again(
+    database_url: str, tmp_path: Path, temporary: Path
+) -> None:
+    path = make(tmp_path / "a.mp4", Kind(movflags="", timecode=True))
+    before = path.read_bytes()
+    first, second = run(database_url, path, path, care=FIX)
+    assert (first.status, first.repaired, first.flaws) == ("imported", "fixed", ())
+    assert (second.status, second.video_id) == ("exists", first.video_id)
+    assert path.read_bytes() == before
+    stored = read_stored(database_url, tmp_path / "stored.mp4")
+    assert read_frames(stored) == read_frames(path)
+    assert list(temporary.iterdir()) == []
+
+
+def test_transcoded_file_is_an_mp4_by_name_too(
+    database_url: str, tmp_path: Path, temporary: Path
+) -> None:
+    path = tmp_path / "clip.webm"
+    make(path, Kind("libvpx", format="webm", audio="libopus"))
+    assert [row.status for row in run(database_url, path)] == ["rejected"]
+    assert [row.status for row in run(database_url, path, care=FIX)] == ["rejected"]
+    [done] = run(database_url, path, care=TRANSCODE)
+    assert (done.status, done.repaired) == ("imported", "transcoded")
+    assert ask(database_url, "SELECT filename, mime_type FROM videos") == [
+        ("clip.mp4", "video/mp4")
+    ]
+    assert list(temporary.iterdir()) == []
+
+
+def test_good_file_is_not_touched(database_url: str, tmp_path: Path) -> None:
+    path = make(tmp_path / "a.mp4", GOOD)
+    [done] = run(database_url, path, care=TRANSCODE)
+    assert (done.status, done.repaired) == ("imported", None)
+    assert read_stored(database_url, tmp_path / "b.mp4").read_bytes() == (
+        path.read_bytes()
+    )
+
+
+def test_what_cannot_be_smaller_stays_as_it_is(
+    database_url: str, tmp_path: Path, temporary: Path
+) -> None:
+    path = make(tmp_path / "a.mp4", Kind(frames=30, noise=True))
+    care = TRANSCODE._replace(limits=Limits(megabytes=0.009))
+    [done] = run(database_url, path, care=care)
+    assert (done.status, done.repaired) == ("imported", None)
+    assert [flaw.code for flaw in done.flaws] == ["not-repaired", "over-size"]
+    assert list(temporary.iterdir()) == []
+
+
+def test_fault_that_cannot_be_repaired_says_why(
+    database_url: str, tmp_path: Path, temporary: Path
+) -> None:
+    # Its codec has another name, so FFmpeg can't decode it either.
+    data = make(tmp_path / "a.mp4", GOOD).read_bytes()
+    (tmp_path / "a.mp4").write_bytes(data.replace(b"avc1", b"zzzz"))
+    [done] = run(database_url, tmp_path / "a.mp4", care=TRANSCODE)
+    assert done.status == "rejected"
+    assert done.error is not None
+    assert "'zzzz', not H.264 or H.265, and could not be repaired (" in done.error
+    assert list(temporary.iterdir()) == []
+
+
+def test_interrupted_repair_leaves_nothing(
+    desk: Desk, tmp_path: Path, temporary: Path
+) -> None:
+    path = make(tmp_path / "a.mp4", Kind(movflags=""))
+    with pytest.raises(KeyboardInterrupt):
+        import_file(desk._replace(care=FIX), path, once(interrupt))
+    assert list(temporary.iterdir()) == []
+
+
+def test_command_tells_of_flaws_and_repairs(database_url: str, tmp_path: Path) -> None:
+    late = make(tmp_path / "late.mp4", Kind(movflags=""))
+    text = commands.run("import", "--fix", str(late), url=database_url)
+    assert text == f"imported  1  {late}  (fixed)\n"
+    early = late.with_name("early.mp4")
+    early.write_bytes(late.read_bytes())
+    text = commands.run(
+        "import", "--json", "--max-seconds=0.1", str(early), url=database_url
+    )
+    assert json.loads(text) == {
+        "file": str(early),
+        "status": "imported",
+        "video_id": 2,
+        "bytes": early.stat().st_size,
+        "duration_seconds": 1,
+        "error": None,
+        "warnings": ["moov-after-mdat", "over-duration"],
+    }
+    text = commands.run("import", "--fix", "--json", str(late), url=database_url)
+    assert json.loads(text)["status"] == "exists"
+    last = make(tmp_path / "last.mp4", Kind(movflags="", frames=9))
+    text = commands.run("import", str(last), url=database_url)
+    assert text == (
+        f"imported  3  {last}\nwarning moov-after-mdat: {last} has its index (moov) "
+        "behind the media, so it starts late: import it with --fix\n"
+    )

@@ -26,6 +26,7 @@ NAMES = [
     "0003_correct_videos",
     "0004_create_reviews",
     "0005_add_further_videos",
+    "0006_create_verifications",
 ]
 
 # Words as they may be before us: other types, another column, an index of our name.
@@ -261,9 +262,9 @@ def test_owner_of_database_may_migrate(owner_url: str, before: str) -> None:
     assert migrations.rollback(owner_url, len(NAMES)) == NAMES[::-1]
 
 
-@pytest.mark.parametrize("count", [-1, 0, 6])
+@pytest.mark.parametrize("count", [-1, 0, 7])
 def test_rollback_refuses_impossible_counts(database_url: str, count: int) -> None:
-    with pytest.raises(Fault, match=f"cannot roll back {count} .* 5 are applied"):
+    with pytest.raises(Fault, match=f"cannot roll back {count} .* 6 are applied"):
         migrations.rollback(database_url, count)
 
 

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 import av
 import pytest
 
-from server.library.probe import probe
+from server.library.files import open_file
+from server.library.movie import Movie, read_movie
+from server.library.repair import open_media
 from server.library.samples import GLYPHS, SAMPLES, make_clip, make_samples
 
 if TYPE_CHECKING:
@@ -57,13 +59,21 @@ def read_clock(frame: av.VideoFrame) -> str:
     return text
 
 
+def read_clip(path: Path) -> Movie:
+    with open_file(path) as file:
+        movie = read_movie(*open_media(file))
+    assert movie
+    return movie
+
+
 def test_clip_is_h264_high_with_aac(tmp_path: Path) -> None:
     path = tmp_path / "a.mp4"
     make_clip(path, seconds=1, width=320, height=180)
-    clip = probe(path)
-    assert (clip.mime_type, clip.width, clip.height) == ("video/mp4", 320, 180)
-    assert (clip.video_codec, clip.audio_codec) == ("h264", "aac")
-    assert clip.duration_seconds == pytest.approx(1, abs=0.05)
+    clip = read_clip(path)
+    picture, sound = (track.coding for track in clip.tracks)
+    assert (clip.brand, picture.width, picture.height) == ("isom", 320, 180)
+    assert (picture.codec, sound.codec) == ("avc1", "mp4a")
+    assert clip.seconds == pytest.approx(1, abs=0.05)
     with av.open(str(path)) as container:
         video = container.streams.video[0]
         assert (video.codec_context.profile, video.pix_fmt) == ("High", "yuv420p")
@@ -112,7 +122,7 @@ def test_samples_are_made_as_listed(tmp_path: Path) -> None:
     paths = make_samples(tmp_path / "new" / "folder", samples)
     assert [path.name for path in paths] == [sample.filename for sample in samples]
     for path, sample in zip(paths, samples, strict=True):
-        assert probe(path).duration_seconds == pytest.approx(sample.seconds, abs=0.1)
+        assert read_clip(path).seconds == pytest.approx(sample.seconds, abs=0.1)
         found = boxes(path)
         assert (found.index(b"moov") < found.index(b"mdat")) is sample.faststart
         if sample.bit_rate:

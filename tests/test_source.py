@@ -24,6 +24,7 @@ NO_IO = {
     "json",
     "re",
     "typing",
+    "unicodedata",
     "urllib.parse",
 }
 

@@ -1,150 +1,125 @@
-"""Look into a media file, with FFmpeg by PyAV, and refuse what is no video."""
+"""Look into a media file with FFmpeg, by PyAV; only ever inside the sandbox."""
 
 from __future__ import annotations
 
-import os
-import stat
-from types import SimpleNamespace
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 import av
 from av.stream import Disposition
 
-from server.errors import Fault
-
 if TYPE_CHECKING:
-    from io import BufferedReader
-    from pathlib import Path
-
     from av.container import InputContainer
     from av.video.stream import VideoStream
 
+    from server.library.cell import Source
+
 # FFmpeg opens these and no other formats: playlists, slide shows and the like would
-# have it read other files and addresses. Beyond the first two they only get a name.
-_FORMATS = (
+# have it read other files and addresses.
+FORMATS = (
     "mov,matroska,avi,flv,mpegts,mpeg,asf,ogg,mp3,wav,flac,aac,gif,apng,"
     "png_pipe,jpeg_pipe,webp_pipe,bmp_pipe,tiff_pipe"
 )
+_PICTURES = ("gif", "apng")
 _PICTURE_BRANDS = {"avif", "avis", "heic", "heix", "heim", "heis", "mif1", "msf1"}
-_REMEDY = "import an MP4, QuickTime or WebM video"
+_SEEKS = 8
+_WHOLE_BYTES = 64 << 20  # up to here every sample is looked at, not only key frames
 
 
-class Clip(NamedTuple):
-    """What a video file says of itself."""
+class Look(NamedTuple):
+    """What FFmpeg makes of a file."""
 
-    mime_type: str
-    duration_seconds: float | None  # None if the file does not tell
-    video_codec: str
-    audio_codec: str | None
-    width: int  # pixels, as is height
-    height: int
+    format: str = ""  # a name for people; empty for what is none
+    is_picture: bool = False
+    seconds: float | None = None  # None if the file does not tell
+    broken: str = ""  # why it cannot be decoded
 
 
-def probe(path: Path) -> Clip:
-    """Return what the video in path is; Fault if it is none that can be shown."""
-    with open_file(path) as file:
-        return probe_file(file, show_path(path))
-
-
-def show_path(path: Path) -> str:
-    """Return path for a sentence: on one line, whatever bytes the name is made of."""
-    text = os.fsencode(path).decode(errors="backslashreplace")
-    return "".join(
-        sign if sign.isprintable() else sign.encode("unicode_escape").decode()
-        for sign in text
+def open_media(source: Source) -> InputContainer:
+    """Open what may be anything; without its name, which FFmpeg takes hints from."""
+    return av.open(
+        source,
+        "r",
+        container_options={"format_whitelist": FORMATS},
+        metadata_errors="replace",
     )
 
 
-def open_file(path: Path) -> BufferedReader:
-    """Open path for reading; Fault if it is not a file with something in it."""
-    shown = show_path(path)
+def look(source: Source, *, whole: bool) -> Look:
+    """Name the format, and decode a picture here and there; whole reads all of it."""
     try:
-        file = open(path, "rb", opener=_open_at_once)  # noqa: SIM115 - it is returned
-    except FileNotFoundError:
-        raise Fault(f"{shown} does not exist: check the path") from None
-    except IsADirectoryError:
-        raise Fault(f"{shown} is a folder, not a file: {_REMEDY}") from None
-    except (OSError, ValueError) as error:
-        raise unreadable(shown, error) from None
-    found = os.fstat(file.fileno())
-    if stat.S_ISREG(found.st_mode) and found.st_size:
-        return file
-    file.close()
-    kind = "empty" if stat.S_ISREG(found.st_mode) else "a device or pipe, not a file"
-    raise Fault(f"{shown} is {kind}: {_REMEDY}")
-
-
-def unreadable(shown: str, error: Exception) -> Fault:
-    """Return the Fault for a file that the system will not read."""
-    reason = getattr(error, "strerror", None) or error
-    return Fault(f"{shown} cannot be read ({reason}): mend that and import it again")
-
-
-def _open_at_once(path: str, flags: int) -> int:
-    """Open without waiting for a writer, as a named pipe would."""
-    return os.open(path, flags | os.O_NONBLOCK)
-
-
-def probe_file(file: BufferedReader, shown: str) -> Clip:
-    """Return what the video in an open file is; shown names it in a Fault."""
-    # Without its name, which FFmpeg would take hints from.
-    source = SimpleNamespace(read=file.read, seek=file.seek, tell=file.tell)
-    try:
-        with av.open(
-            source,
-            "r",
-            container_options={"format_whitelist": _FORMATS},
-            metadata_errors="replace",
-        ) as container:
-            return _read_clip(container, file, shown)
+        with open_media(source) as container:
+            found = _name_format(container)
+            if found.is_picture:
+                return found
+            broken = _find_break(container, whole=whole and source.size < _WHOLE_BYTES)
+            return found._replace(broken=broken)
     except (av.FFmpegError, OSError):
-        raise Fault(
-            f"{shown} is not a video, or is damaged or cut short: {_REMEDY}"
-        ) from None
+        return Look(broken="nothing in it makes sense to FFmpeg")
 
 
-def _read_clip(container: InputContainer, file: BufferedReader, shown: str) -> Clip:
-    mime_type = _name_type(container, file, shown)
-    stream = _find_video(container, shown)
-    frame = next(container.decode(stream), None)
-    if frame is None:
-        raise Fault(f"{shown} has no picture that can be decoded: {_REMEDY}")
-    sound = next(iter(container.streams.audio), None)
-    return Clip(
-        mime_type,
-        container.duration / av.time_base if container.duration else None,
-        stream.codec_context.codec.canonical_name,
-        sound.codec_context.codec.canonical_name if sound else None,
-        frame.width,
-        frame.height,
-    )
+def _name_format(container: InputContainer) -> Look:
+    name, brand = container.format.name, container.metadata.get("major_brand", "")
+    picture = name.endswith("_pipe") or name in _PICTURES or brand in _PICTURE_BRANDS
+    seconds = container.duration / av.time_base if container.duration else None
+    return Look(container.format.long_name, picture, seconds)
 
 
-def _name_type(container: InputContainer, file: BufferedReader, shown: str) -> str:
-    """Return the MIME type of an accepted container."""
-    name, brand = container.format.name, container.metadata.get("major_brand", "qt")
-    if name.endswith("_pipe") or name in ("gif", "apng") or brand in _PICTURE_BRANDS:
-        raise Fault(f"{shown} is a picture, not a video: {_REMEDY}")
-    if name.startswith("mov"):  # before there was a brand, there was QuickTime
-        return "video/quicktime" if brand.strip() == "qt" else "video/mp4"
-    if name.startswith("matroska") and _is_webm(file):
-        return "video/webm"
-    kind = container.format.long_name.removesuffix(" / WebM")
-    raise Fault(f"{shown} is of the format {kind}: {_REMEDY}")
-
-
-def _is_webm(file: BufferedReader) -> bool:
-    """Report whether the EBML header, which is short, has the document type webm."""
-    position = file.tell()
-    file.seek(0)
-    head = file.read(64)
-    file.seek(position)
-    return b"webm" in head
-
-
-def _find_video(container: InputContainer, shown: str) -> VideoStream:
+def find_video(container: InputContainer) -> VideoStream | None:
     """Return the first moving picture; the cover of a song is not one."""
     for stream in container.streams.video:
         if not stream.disposition & Disposition.attached_pic:
             return stream
-    raise Fault(f"{shown} has no moving picture: {_REMEDY}")
+    return None
+
+
+def _find_break(container: InputContainer, *, whole: bool) -> str:
+    """Return why the pictures cannot be decoded, nothing if they can."""
+    stream = find_video(container)
+    if stream is None:
+        return "it has no moving picture"
+    stream.codec_context.thread_count = 1
+    seconds = (container.duration or 0) / av.time_base
+    start = (container.start_time or 0) / av.time_base
+    try:
+        for number in range(_SEEKS):
+            if number:
+                moment = start + seconds * number / _SEEKS
+                container.seek(int(moment * av.time_base))
+            frame = next(container.decode(stream), None)
+            if frame is None and not number:
+                return "no picture is in it"
+            if frame is not None and frame.is_corrupt:
+                return f"the picture at {frame.time or 0:.1f} s is damaged"
+            if not seconds:
+                break
+        return _find_bad_sample(container, stream) if whole else ""
+    except (av.FFmpegError, OSError) as error:
+        return f"FFmpeg says: {error.strerror or error}".lower()
+
+
+def _find_bad_sample(container: InputContainer, stream: VideoStream) -> str:
+    """Return at which time a sample does not consist of whole units."""
+    extra = stream.codec_context.extradata or b""
+    place = {"h264": 4, "hevc": 21}.get(stream.codec_context.name)
+    if place is None or len(extra) <= place or extra[0] != 1:
+        return ""  # of another kind, or delimited by start codes
+    width = (extra[place] & 3) + 1
+    with suppress(av.FFmpegError):
+        container.seek(0)
+    for packet in container.demux(stream):
+        if packet.size and not units_fit(bytes(packet), width):
+            moment = float((packet.pts or 0) * packet.time_base)
+            return f"the sample at {moment:.1f} s is none"
+    return ""
+
+
+def units_fit(sample: bytes, width: int) -> bool:
+    """Report whether units with their lengths before them fill a sample."""
+    at = 0
+    while at < len(sample):
+        size = int.from_bytes(sample[at : at + width], "big")
+        if not size:
+            return False
+        at += width + size
+    return at == len(sample)

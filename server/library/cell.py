@@ -1,0 +1,122 @@
+"""What runs inside the sandbox: it asks for bytes, never opens what it was not given.
+
+Requests and answers are on standard output and input; the sandbox is their other end.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import resource
+import sys
+from struct import Struct
+from typing import TYPE_CHECKING, BinaryIO
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MEMORY_BYTES = 2 << 30
+FILE_BYTES = 1 << 30
+REQUEST = Struct(">QI")  # where to read, and how much; or DONE, and how long the answer
+DONE = (1 << 64) - 1
+
+
+class Source:
+    """A file for PyAV whose bytes come from the other side."""
+
+    def __init__(self, asked: BinaryIO, answers: BinaryIO, size: int) -> None:
+        self.size = size
+        self._asked, self._answers, self._at = asked, answers, 0
+
+    def read(self, length: int) -> bytes:
+        """Return the next bytes, none at the end."""
+        length = max(min(length, self.size - self._at), 0)
+        if not length:
+            return b""
+        self._asked.write(REQUEST.pack(self._at, length))
+        self._asked.flush()
+        got = int.from_bytes(_read_all(self._answers, 4), "big")
+        self._at += got
+        return _read_all(self._answers, got)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Move as a file does."""
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self.size}
+        self._at = max(base[whence] + offset, 0)
+        return self._at
+
+    def tell(self) -> int:
+        """Return where the next bytes come from."""
+        return self._at
+
+
+def _read_all(file: BinaryIO, length: int) -> bytes:
+    data = file.read(length)
+    if len(data) < length:  # the other side has gone
+        os._exit(1)
+    return data
+
+
+def limit_process() -> None:
+    """Bound what a hostile file can make FFmpeg take."""
+    for kind, most in (
+        (resource.RLIMIT_AS, MEMORY_BYTES),
+        (resource.RLIMIT_FSIZE, FILE_BYTES),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        _, hard = resource.getrlimit(kind)
+        if hard != resource.RLIM_INFINITY:
+            most = min(most, hard)
+        resource.setrlimit(kind, (most, hard))
+
+
+def limit_time(seconds: int) -> None:
+    """Let this process be killed after so many more seconds of computing."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    most = int(used.ru_utime + used.ru_stime) + seconds + 1
+    if hard != resource.RLIM_INFINITY:
+        most = min(most, hard)
+    resource.setrlimit(resource.RLIMIT_CPU, (most, hard))
+
+
+def serve_jobs(asked: BinaryIO, answers: BinaryIO) -> None:
+    """Do one job after the other, until there are no more."""
+    from server.library.probe import look  # once the streams are out of its reach
+    from server.library.transcode import digest, remux, transcode
+
+    jobs: dict[str, Callable[..., object]] = {
+        "look": look,
+        "digest": digest,
+        "remux": remux,
+        "transcode": transcode,
+    }
+    limit_process()
+    while line := answers.readline():
+        job = json.loads(line)
+        limit_time(job["seconds"])
+        source = Source(asked, answers, job["size"])
+        try:
+            answer = jobs[job["name"]](source, **job["values"])
+        except MemoryError:
+            os._exit(1)
+        text = json.dumps(answer).encode()
+        asked.write(REQUEST.pack(DONE, len(text)) + text)
+        asked.flush()
+
+
+def main() -> None:
+    """Keep the streams for ourselves: what libraries print would mix with them."""
+    with (
+        os.fdopen(os.dup(sys.stdin.fileno()), "rb") as answers,
+        os.fdopen(os.dup(sys.stdout.fileno()), "wb") as asked,
+        open(os.devnull, "r+b") as nothing,
+    ):
+        for stream in (sys.stdin, sys.stdout, sys.stderr):
+            os.dup2(nothing.fileno(), stream.fileno())
+        serve_jobs(asked, answers)
+
+
+if __name__ == "__main__":
+    main()

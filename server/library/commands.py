@@ -1,0 +1,196 @@
+"""The commands that link, count and examine what is in the table."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from json import dumps
+from typing import TYPE_CHECKING
+
+from server.errors import Fault
+from server.library import doctor, link, stats, suggest, verify
+from server.library.check import FAULT
+from server.library.files import show_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+    Act = Callable[[str, argparse.Namespace], int]
+
+_LINES = "one object a line"
+_VIDEO = "id or file name; ./5 is the file name 5"
+
+
+def add_library_commands(commands: Commands) -> Iterator[argparse.ArgumentParser]:
+    """Yield the parser of each; its act takes a database URL and the options."""
+    yield _add_link(commands)
+    yield _add_unlink(commands)
+    yield _add(commands, "stats", run_stats, "the numbers of the library", "an object")
+    yield _add(commands, "doctor", run_doctor, "what is wrong, and what to do", _LINES)
+    verifier = _add(
+        commands, "verify", run_verify, "are the bytes those of the import?", _LINES
+    )
+    verifier.add_argument(
+        "videos", nargs="*", type=text, metavar="VIDEO", help=f"{_VIDEO}; all without"
+    )
+    verifier.add_argument(
+        "--resume", action="store_true", help="leave out what was verified before"
+    )
+    yield verifier
+
+
+def _add(
+    commands: Commands, name: str, act: Act, does: str, json: str
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=does)
+    parser.set_defaults(act=act)
+    parser.add_argument("--json", action="store_true", help=json)
+    return parser
+
+
+def _add_link(commands: Commands) -> argparse.ArgumentParser:
+    parser = _add(
+        commands, "link", run_link, "a video to a word, definition or question", _LINES
+    )
+    parser.add_argument("video", nargs="?", type=text, metavar="VIDEO", help=_VIDEO)
+    _add_target(parser)
+    parser.add_argument(
+        "--replace",
+        action="store_true",
+        help="instead of the videos there, not behind them",
+    )
+    parser.add_argument(
+        "--suggest", action="store_true", help="list unlinked videos and their words"
+    )
+    return parser
+
+
+def _add_unlink(commands: Commands) -> argparse.ArgumentParser:
+    parser = _add(
+        commands, "unlink", run_unlink, "a video from these, or from all", _LINES
+    )
+    parser.add_argument("video", type=text, metavar="VIDEO", help=_VIDEO)
+    _add_target(parser)
+    return parser
+
+
+def _add_target(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--word", type=text, help="all definitions of a word")
+    parser.add_argument("--language", type=text, help="the language of the word")
+    parser.add_argument("--native", type=text, help="only for those who speak this")
+    parser.add_argument("--definition", type=number, metavar="ID", help="only this")
+    parser.add_argument("--question", type=number, metavar="ID", help="only this")
+
+
+def text(argument: str) -> str:
+    """Return an argument that PostgreSQL can take."""
+    try:
+        argument.encode()
+    except UnicodeEncodeError:
+        raise argparse.ArgumentTypeError(f"{argument!r} is not UTF-8") from None
+    return argument
+
+
+def number(argument: str) -> int:
+    """Return the id that an argument is."""
+    if argument.isascii() and argument.isdigit() and len(argument) <= link.ID_DIGITS:
+        return int(argument)
+    raise argparse.ArgumentTypeError(f"{argument!r} is no id, which has digits only")
+
+
+def run_link(url: str, options: argparse.Namespace) -> int:
+    """Link a video, or suggest what could be linked."""
+    if options.suggest:
+        return _suggest(url, options)
+    if options.video is None:
+        raise Fault("no video to link: give its id or file name, or --suggest")
+    target = _read_target(options)
+    _print_links(
+        link.link(url, options.video, target, replace=options.replace), options
+    )
+    return 0
+
+
+def _suggest(url: str, options: argparse.Namespace) -> int:
+    given = [options.video, *_read_target(options)._replace(language=None)]
+    if options.replace or any(each is not None for each in given):
+        raise Fault("--suggest only goes with --language and --json: leave the rest")
+    unlinked = suggest.suggest(url, options.language)
+    if options.json:
+        _print_json(
+            each._asdict() | {"words": [word._asdict() for word in each.words]}
+            for each in unlinked
+        )
+    else:
+        _print(suggest.render_suggestions(unlinked) or ["# every video is linked"])
+    return 0
+
+
+def run_unlink(url: str, options: argparse.Namespace) -> int:
+    """Take links away; that there were none is no error."""
+    links = link.unlink(url, options.video, _read_target(options))
+    _print_links(links, options)
+    if not links:
+        print(f"{show_text(options.video)} was not linked there.", file=sys.stderr)
+    return 0
+
+
+def _read_target(options: argparse.Namespace) -> link.Target:
+    return link.Target(*(getattr(options, name) for name in link.Target._fields))
+
+
+def _print_links(links: list[link.Link], options: argparse.Namespace) -> None:
+    if options.json:
+        _print_json(each._asdict() for each in links)
+    else:
+        _print(link.render_links(links))
+
+
+def run_stats(url: str, options: argparse.Namespace) -> int:
+    """Print the numbers of the library."""
+    found = stats.read_stats(url)
+    if options.json:
+        _print_json([found.as_json()])
+    else:
+        _print(stats.render_stats(found))
+    return 0
+
+
+def run_doctor(url: str, options: argparse.Namespace) -> int:
+    """Print what is wrong; 1 if there is more than warnings."""
+    found = list(doctor.examine(url))
+    if options.json:
+        _print_json(finding._asdict() for finding in found)
+    else:
+        _print(doctor.render_findings(found))
+    return int(any(finding.severity == FAULT for finding in found))
+
+
+def run_verify(url: str, options: argparse.Namespace) -> int:
+    """Verify; 0 only if nothing is damaged or could not be read."""
+    counts: Counter[str] = Counter()
+    try:
+        for row in verify.verify(url, options.videos, resume=options.resume):
+            counts[row.status] += 1
+            if options.json:
+                _print_json([row._asdict()])
+            elif row.status != "intact":
+                _print([verify.render_verified(row)])
+    except KeyboardInterrupt:
+        print("Stopped; bytereel verify --resume goes on from here.", file=sys.stderr)
+        raise
+    if not options.json:
+        _print([verify.render_counts(counts)])
+    return int(counts["damaged"] + counts["unread"] > 0)
+
+
+def _print(lines: Iterable[str]) -> None:
+    for line in lines:
+        print(line, flush=True)
+
+
+def _print_json(objects: Iterable[dict[str, object]]) -> None:
+    for each in objects:
+        print(dumps(each, ensure_ascii=False, default=str), flush=True)

@@ -1,0 +1,109 @@
+"""Find and open the files that a person named, and name them in sentences."""
+
+from __future__ import annotations
+
+import os
+import stat
+import unicodedata
+from typing import TYPE_CHECKING
+
+from server.errors import Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from io import BufferedReader
+    from pathlib import Path
+
+MAX_NAME_LETTERS = 255
+SUFFIXES = (".mp4", ".m4v", ".mov", ".webm")
+_REMEDY = "import an MP4 video"
+
+
+def show_path(path: Path) -> str:
+    """Return path for a sentence: on one line, whatever bytes the name is made of."""
+    return show_text(os.fsencode(path).decode(errors="backslashreplace"))
+
+
+def show_text(text: str) -> str:
+    """Return text on one line, with what cannot be printed escaped."""
+    return "".join(
+        sign if sign.isprintable() else sign.encode("unicode_escape").decode()
+        for sign in text
+    )
+
+
+def open_file(path: Path) -> BufferedReader:
+    """Open path for reading; Fault if it is not a file with something in it."""
+    shown = show_path(path)
+    try:
+        file = open(path, "rb", opener=_open_at_once)  # noqa: SIM115 - it is returned
+    except FileNotFoundError:
+        raise Fault(f"{shown} does not exist: check the path") from None
+    except IsADirectoryError:
+        raise Fault(f"{shown} is a folder, not a file: {_REMEDY}") from None
+    except (OSError, ValueError) as error:
+        raise unreadable(shown, error) from None
+    found = os.fstat(file.fileno())
+    if stat.S_ISREG(found.st_mode) and found.st_size:
+        return file
+    file.close()
+    kind = "empty" if stat.S_ISREG(found.st_mode) else "a device or pipe, not a file"
+    raise Fault(f"{shown} is {kind}: {_REMEDY}")
+
+
+def unreadable(shown: str, error: Exception) -> Fault:
+    """Return the Fault for a file that the system will not read."""
+    reason = getattr(error, "strerror", None) or error
+    return Fault(f"{shown} cannot be read ({reason}): mend that and import it again")
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """Open without waiting for a writer, as a named pipe would."""
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
+def find_files(paths: Sequence[Path]) -> list[Path]:
+    """Return the files of paths, and the videos in folders by order of their names.
+
+    A folder without any, or that cannot be listed, stands for itself.
+    """
+    found: list[Path] = []
+    for path in paths:
+        inside = list(_walk(path, set())) if os.path.isdir(path) else [path]
+        found += inside or [path]
+    return found
+
+
+def _walk(folder: Path, seen: set[str]) -> Iterator[Path]:
+    real = os.path.realpath(folder)
+    if real in seen:  # by way of a symbolic link
+        return
+    seen.add(real)
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError:
+        yield folder
+        return
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        if os.path.isdir(entry):
+            yield from _walk(entry, seen)
+        elif entry.suffix.lower() in SUFFIXES:
+            yield entry
+
+
+def check_name(path: Path, shown: str) -> None:
+    """Raise a Fault for a folder, and for a name that the table cannot keep."""
+    if os.path.isdir(path):
+        raise Fault(
+            f"{shown} is a folder in which no {', '.join(SUFFIXES)} file can be found: "
+            "check the path, and that you may read it"
+        )
+    kinds = {unicodedata.category(letter) for letter in path.name}
+    if len(path.name) > MAX_NAME_LETTERS:
+        raise Fault(f"{shown} has a name longer than {MAX_NAME_LETTERS}: rename it")
+    if "Cs" in kinds:  # Python's stand-in for a byte it cannot decode
+        raise Fault(f"{shown} has a name that is not UTF-8: rename it")
+    if "Cc" in kinds:
+        raise Fault(f"{shown} has a control character in its name: rename it")

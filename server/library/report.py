@@ -1,0 +1,58 @@
+"""Rows as tables that a person reads. No I/O."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from server.library.files import show_text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    Row = Mapping[str, object]
+
+MOST_ROWS = 20
+
+
+def render_rows(rows: Sequence[Row], most: int = MOST_ROWS) -> list[str]:
+    """Return lines: the names of the columns, the first rows, and how many follow."""
+    names = list(rows[0])
+    cells = [names, *([show(name, row[name]) for name in names] for row in rows[:most])]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    numbers = [isinstance(value, int | float) for value in rows[0].values()]
+    lines = [
+        "  ".join(
+            cell.rjust(width) if number else cell.ljust(width)
+            for cell, width, number in zip(line, widths, numbers, strict=True)
+        ).rstrip()
+        for line in cells
+    ]
+    if len(rows) > most:
+        lines.append(f"… and {len(rows) - most:,} more (all with --json)")
+    return lines
+
+
+def show(name: str, value: object) -> str:
+    """Return a value for a person; the name of its column tells the unit."""
+    if value is None:
+        return "–"
+    if isinstance(value, int) and name.endswith("bytes"):
+        return show_bytes(value)
+    if isinstance(value, int):
+        return f"{value:,}" if name != "id" else str(value)
+    if isinstance(value, datetime):
+        return value.isoformat(" ", "seconds")
+    if isinstance(value, list):
+        return ", ".join(show_text(str(each)) for each in value)
+    return show_text(str(value))
+
+
+def show_bytes(count: int) -> str:
+    """Return a number of bytes in a unit that leaves few digits."""
+    amount = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if abs(amount) < 1000:
+            return f"{amount:.0f} B" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1000
+    return f"{amount:.1f} TB"

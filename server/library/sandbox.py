@@ -1,0 +1,118 @@
+"""A process of its own for FFmpeg: a hostile file can end it, and no more."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+from threading import Timer
+from typing import TYPE_CHECKING, Any
+
+from server.library.cell import DONE, REQUEST
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+    from server.library.boxes import Read
+
+LOOK_SECONDS = 20
+_EXIT_SECONDS = 2
+_ROOT = Path(__file__).parents[2]
+
+
+class OverrunError(Exception):
+    """It took more time or memory than it was given, or crashed FFmpeg."""
+
+
+class Sandbox:
+    """Does jobs one after the other; for several at once have several."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def process_id(self) -> int | None:
+        """Return the number of the process, if there is one now."""
+        return self._process.pid if self._process else None
+
+    def run(
+        self, name: str, read: Read, size: int, seconds: int, **values: object
+    ) -> Any:
+        """Return a job's answer about the bytes of read; OverrunError without one."""
+        process = self._start()
+        timer = Timer(2 * seconds, process.kill)  # others may want the processor too
+        timer.start()
+        try:
+            job = {"name": name, "size": size, "seconds": seconds, "values": values}
+            return _converse(process, json.dumps(job).encode() + b"\n", read)
+        except (BrokenPipeError, EOFError):
+            self._end(process)
+            raise OverrunError from None
+        except BaseException:
+            self._end(process)
+            raise
+        finally:
+            timer.cancel()
+
+    def close(self) -> None:
+        """End the process, which has nothing to do."""
+        if self._process and self._process.stdin:
+            self._process.stdin.close()  # it sees that there is no more
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(_EXIT_SECONDS)
+            self._end(self._process)
+
+    def _end(self, process: subprocess.Popen[bytes]) -> None:
+        """Kill the process, whatever it does."""
+        self._process = None
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                with suppress(BrokenPipeError):
+                    pipe.close()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        if self._process is None:
+            paths = [str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "server.library.cell"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+                start_new_session=True,  # Ctrl-C is ours to tell
+            )
+        return self._process
+
+
+def _converse(process: subprocess.Popen[bytes], job: bytes, read: Read) -> Any:
+    """Send a job and the bytes it asks for, until it is done."""
+    if process.stdin is None or process.stdout is None:
+        raise EOFError
+    process.stdin.write(job)
+    process.stdin.flush()
+    while True:
+        head = process.stdout.read(REQUEST.size)
+        if len(head) < REQUEST.size:
+            raise EOFError
+        offset, length = REQUEST.unpack(head)
+        if offset == DONE:
+            return json.loads(process.stdout.read(length))
+        data = read(offset, min(length, 1 << 24))
+        process.stdin.write(len(data).to_bytes(4, "big") + data)
+        process.stdin.flush()

@@ -1,0 +1,2 @@
+-- Verifying starts anew.
+DROP TABLE verifications;
