@@ -109,6 +109,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
+    except BrokenPipeError:  # head has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     return status
 
 
@@ -289,9 +292,5 @@ def list_checked(
 def run_library(options: argparse.Namespace) -> int:
     """Run a command that keeps what is in the table."""
     with open_database(options) as url:
-        try:
-            status: int = options.act(url, options)
-        except BrokenPipeError:  # head has seen enough
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            status = 128 + signal.SIGPIPE
+        status: int = options.act(url, options)
     return status

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import tempfile
 from contextlib import asynccontextmanager, closing, contextmanager
@@ -70,6 +71,12 @@ def pytest_asyncio_loop_factories(
     if item.path.stem not in BOTH_LOOPS:
         del loops["asyncio"]
     return loops
+
+
+def needs(program: str) -> pytest.MarkDecorator:
+    """Skip a test where a program is missing; not in CI, which installs all."""
+    missing = shutil.which(program) is None and "CI" not in os.environ
+    return pytest.mark.skipif(missing, reason=f"needs {program}")
 
 
 @contextmanager

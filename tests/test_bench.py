@@ -45,14 +45,14 @@ from bench.stand.network import OWN, slow_network
 from bench.stand.videos import list_assets, load_library, load_videos, own_database
 from server.edge import render_nginx
 from server.errors import Fault
-from tests.conftest import execute, open_folder
+from tests.conftest import execute, needs, open_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 SIZE = 3 * 2**20 + 5  # some slices and a bit
-NGINX = pytest.mark.skipif(shutil.which("nginx") is None, reason="needs nginx")
+NGINX = needs("nginx")
 
 
 @pytest.fixture
@@ -302,7 +302,7 @@ def test_wrk_is_read() -> None:
         parse_wrk("unable to connect")
 
 
-@pytest.mark.skipif(shutil.which("wrk") is None, reason="needs wrk")
+@needs("wrk")
 def test_wrk_asks_for_ranges_of_the_same_video(database_url: str, folder: Path) -> None:
     assets = load(database_url, folder, [100_000])
     with running(by_name("memory"), folder, database_url) as started:

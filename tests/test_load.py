@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import random
-import shutil
 import socket
 import ssl
 import subprocess
@@ -19,6 +18,7 @@ from bench.load.schedule import drive
 from bench.results import percentile
 from bench.scenarios import SCENARIOS
 from server.errors import Fault
+from tests.conftest import needs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -269,7 +269,7 @@ def test_a_job_is_read_as_it_was_written(job: Job) -> None:
     assert read_job(json.dumps(job)) == job
 
 
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl")
+@needs("openssl")
 def test_tls_is_spoken_and_checked(
     served: Served, job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

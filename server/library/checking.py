@@ -12,6 +12,7 @@ from server.connect import connect, first_line
 from server.errors import Fault
 from server.library.check import FAULT, Flaw, find_flaws
 from server.library.files import open_file, show_path, show_text
+from server.library.link import find_video
 from server.library.movie import read_movie
 from server.library.probe import Look
 from server.library.repair import Media, open_media
@@ -85,18 +86,12 @@ def check_videos(
         connection.autocommit = True
         for name in names:
             try:
-                found = _find_video(connection, name)
-                if found is None:
-                    sentence, remedy = "is no file and no video", "check the name"
-                    yield (
-                        show_text(name),
-                        [Flaw("unreadable", FAULT, sentence, remedy)],
-                    )
-                    continue
-                video_id, filename, size = found
-                media = _open_video(connection, video_id, size)
+                video_id, filename, media = _find_media(connection, name)
                 report = examine(media, sandbox, limits, whole=False)
                 yield f"video {video_id} ({show_text(filename)})", report.flaws
+            except Fault:
+                sentence, remedy = "is no file and no video", "check the name"
+                yield show_text(name), [Flaw("unreadable", FAULT, sentence, remedy)]
             except psycopg2.Error as error:
                 raise Fault(
                     f"the database cannot be asked about videos ({first_line(error)}): "
@@ -104,14 +99,12 @@ def check_videos(
                 ) from error
 
 
-def _find_video(connection: Connection, name: str) -> tuple[int, str, int] | None:
-    number = int(name) if name.isascii() and name.isdigit() and len(name) < 19 else None
+def _find_media(connection: Connection, name: str) -> tuple[int, str, Media]:
     with connection.cursor() as cursor:
-        cursor.execute(
-            queries()["find_video_to_check"], {"id": number, "filename": name}
-        )
-        found = cursor.fetchone()
-    return None if found is None else (found[0], found[1], found[2])
+        video_id, filename = find_video(cursor, name)
+        cursor.execute(queries()["read_video_size"], {"id": video_id})
+        [(size,)] = cursor.fetchall() or [(0,)]
+    return video_id, filename or "", _open_video(connection, video_id, size)
 
 
 def _open_video(connection: Connection, video_id: int, size: int) -> Media:
