@@ -6,7 +6,7 @@ import json
 import select
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -80,8 +80,10 @@ class Generator:
         stdin, stdout = self.process.stdin, self.process.stdout
         assert stdin is not None
         assert stdout is not None
-        print(json.dumps(job), file=stdin, flush=True)
-        line = stdout.readline()
+        line = ""
+        with suppress(BrokenPipeError):  # it has ended
+            print(json.dumps(job), file=stdin, flush=True)
+            line = stdout.readline()
         if line == "begun\n":
             begun()
             print(file=stdin, flush=True)
