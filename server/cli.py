@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from json import dumps
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psycopg2
 import uvloop
@@ -33,6 +34,9 @@ from server.library.sandbox import Sandbox
 from server.queries import queries
 from server.serve import address, bind, serve, share
 from server.watch import Watch
+
+if TYPE_CHECKING:
+    from server.library.commands import Commands
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -62,6 +66,16 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add_settings(migrate, database)
 
+    for keeper in (_add_import(commands), _add_check(commands)):
+        add_limits(keeper)
+        add_settings(keeper, database)
+    for keeper in add_library_commands(commands):
+        keeper.set_defaults(run=run_library)
+        add_settings(keeper, database)
+    return parser
+
+
+def _add_import(commands: "Commands") -> argparse.ArgumentParser:
     importer = commands.add_parser("import", help="files and folders into the table")
     importer.set_defaults(run=run_import)
     importer.add_argument("paths", nargs="+", type=Path, metavar="PATH")
@@ -72,9 +86,10 @@ def build_parser() -> argparse.ArgumentParser:
     importer.add_argument(
         "--transcode", action="store_true", help="and encode the rest anew"
     )
-    add_limits(importer)
-    add_settings(importer, database)
+    return importer
 
+
+def _add_check(commands: "Commands") -> argparse.ArgumentParser:
     checker = commands.add_parser(
         "check",
         help="whether files and videos play and seek on iOS",
@@ -89,13 +104,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="a file, a folder, or a video in the table by its id or file name",
     )
     checker.add_argument("--json", action="store_true", help="one object a flaw")
-    add_limits(checker)
-    add_settings(checker, database)
-
-    for keeper in add_library_commands(commands):
-        keeper.set_defaults(run=run_library)
-        add_settings(keeper, database)
-    return parser
+    return checker
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

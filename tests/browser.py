@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import time
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from playwright.sync_api import sync_playwright
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, ConsoleMessage, Page
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = [
@@ -56,3 +57,17 @@ def wait_until(page: Page, expression: str) -> None:
     while not page.evaluate(expression):
         assert time.monotonic() < end, f"never held: {expression}"
         page.wait_for_timeout(50)
+
+
+def note_complaints(page: Page, expected: str = "(?!)") -> list[str]:
+    """Return what grows by each error and warning but those expected."""
+    complaints: list[str] = []
+
+    def note(message: ConsoleMessage) -> None:
+        bad = message.type in ("error", "warning")
+        if bad and not re.search(expected, message.text):
+            complaints.append(message.text)
+
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", note)
+    return complaints

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from server.library.samples import SAMPLES
-from tests.browser import DESKTOP, PHONE, SECONDS, launching, wait_until
+from tests.browser import (
+    DESKTOP,
+    PHONE,
+    SECONDS,
+    launching,
+    note_complaints,
+    wait_until,
+)
 from tests.command import starting
 from tests.conftest import open_folder
 
@@ -54,16 +61,7 @@ def page(browser: Browser) -> Iterator[Page]:
     width, height = DESKTOP
     context = browser.new_context(viewport={"width": width, "height": height})
     page = context.new_page()
-    complaints: list[str] = []
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on(
-        "console",
-        lambda message: (
-            complaints.append(message.text)
-            if message.type in ("error", "warning")
-            else None
-        ),
-    )
+    complaints = note_complaints(page)
     yield page
     context.close()
     assert complaints == []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from contextlib import closing, contextmanager
 from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,7 +13,14 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 from server.library.samples import make_clip
-from tests.browser import DESKTOP, PHONE, SECONDS, launching, wait_until
+from tests.browser import (
+    DESKTOP,
+    PHONE,
+    SECONDS,
+    launching,
+    note_complaints,
+    wait_until,
+)
 from tests.command import serving
 from tests.conftest import execute, insert_video
 
@@ -26,7 +32,7 @@ if TYPE_CHECKING:
 _languages = count(1)
 
 # What the console says of answers that a test has fail, and of workers it forbids.
-EXPECTED = re.compile("net::ERR|status of 503|Worker registration blocked")
+EXPECTED = "net::ERR|status of 503|Worker registration blocked"
 LAN = "reel.test"  # not this machine, as far as the browser knows, and not https
 VIDEO = "document.querySelector('[data-player=definition] video')"
 VERDICT = "document.querySelector('footer').dataset.verdict"
@@ -103,17 +109,7 @@ def open_page(browser: Browser, **options: Any) -> Iterator[Page]:
     """Yield a page that must not complain; a breach of its policy is an error too."""
     with open_context(browser, **options) as context:
         page = context.new_page()
-        complaints: list[str] = []
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on(
-            "console",
-            lambda message: (
-                complaints.append(message.text)
-                if message.type in ("error", "warning")
-                and not EXPECTED.search(message.text)
-                else None
-            ),
-        )
+        complaints = note_complaints(page, EXPECTED)
         yield page
     assert complaints == []
 

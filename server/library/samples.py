@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from av.container import OutputContainer
+    from av.video.stream import VideoStream
+
     from server.library.scenes import Scene
 
 Color = tuple[int, int, int]  # Y, U, V
@@ -112,20 +115,7 @@ def make_clip(
     """
     options = {"movflags": "+faststart"} if faststart else {}
     with av.open(str(path.absolute()), "w", format="mp4", options=options) as out:
-        video = out.add_stream("libx264", rate=fps)
-        video.width, video.height, video.pix_fmt = width, height, "yuv420p"
-        video.gop_size = fps  # a key frame each second: a seek lands close
-        video.thread_count = 1  # more of them change what x264 decides
-        # without the last of these, ultrafast would not be profile High
-        parameters = "8x8dct=1:cabac=1"
-        if bit_rate is None:
-            video.options = {"crf": "26"}
-        else:
-            # Constant, with filler where the picture needs less: the size is as asked.
-            rate = f"{bit_rate // 1000}"
-            parameters += f":nal-hrd=cbr:vbv-maxrate={rate}:vbv-bufsize={rate}"
-            video.bit_rate = bit_rate
-        video.options |= {"preset": "ultrafast", "x264-params": parameters}
+        video = _add_video(out, width, height, fps, bit_rate)
         audio = out.add_stream("aac", rate=SAMPLE_RATE, layout="mono")
         audio.bit_rate = 48_000
         tones = _tones(seconds, 220 + hue)
@@ -144,6 +134,26 @@ def make_clip(
                     break  # a little ahead of the picture, as players like it
         out.mux(video.encode(None))
         out.mux(audio.encode(None))
+
+
+def _add_video(
+    out: OutputContainer, width: int, height: int, fps: int, bit_rate: int | None
+) -> VideoStream:
+    video = out.add_stream("libx264", rate=fps)
+    video.width, video.height, video.pix_fmt = width, height, "yuv420p"
+    video.gop_size = fps  # a key frame each second: a seek lands close
+    video.thread_count = 1  # more of them change what x264 decides
+    # without the last of these, ultrafast would not be profile High
+    parameters = "8x8dct=1:cabac=1"
+    if bit_rate is None:
+        video.options = {"crf": "26"}
+    else:
+        # Constant, with filler where the picture needs less: the size is as asked.
+        rate = f"{bit_rate // 1000}"
+        parameters += f":nal-hrd=cbr:vbv-maxrate={rate}:vbv-bufsize={rate}"
+        video.bit_rate = bit_rate
+    video.options |= {"preset": "ultrafast", "x264-params": parameters}
+    return video
 
 
 class Canvas:
