@@ -1,4 +1,4 @@
-"""One client's connection: aiohttp's, with a short way for what memory holds."""
+"""One client's connection: aiohttp's, with a short way for short answers."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from server.errors import ERROR_HEADERS, render_error
 from server.hot import HotParser, answer_now
 
 if TYPE_CHECKING:
-    from aiohttp.http_parser import RawRequestMessage
-
+    from server.hot import Answer, Message
     from server.store import Store
 
 KEEPALIVE_SECONDS = 960  # an edge reuses connections for up to 900 s; it must close
+STALLED_MAX = 200  # clients that hold up a whole short answer each, in our memory
 BAD_REQUEST = "Bad request: this is no HTTP/1.1 (RFC 9112), or a header is too long."
 
 
 class Connection(web.RequestHandler):
-    """Answers from memory at once, and errors before any handler in their one shape.
+    """Answers short requests itself, and errors before any handler in their one shape.
 
     The short way needs private names of aiohttp: the parser, the queue of requests, the
     future that waits for the next one, and the time when an idle connection is closed.
     tests/test_hot.py fails when one of them changes.
     """
 
-    __slots__ = ("_store", "lost")
+    __slots__ = ("_stalled", "_store", "_taken", "lost")
 
     def __init__(self, server: web.Server, store: Store | None) -> None:
-        """Take a store to answer from memory."""
+        """Take a store to answer from."""
         super().__init__(
             server,
             loop=asyncio.get_running_loop(),
@@ -41,9 +41,11 @@ class Connection(web.RequestHandler):
         )
         self.lost: asyncio.Future[None] = self._loop.create_future()
         self._store = store
+        self._stalled = False
+        self._taken: Message | None = None  # being read for, unknown to aiohttp
         if store is not None:
             assert isinstance(self._parser, HttpRequestParser)
-            hot = HotParser(self._parser, self.write_now)
+            hot = HotParser(self._parser, self.take)
             self._parser = hot  # type: ignore[assignment] # it has what is used of it
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -54,22 +56,80 @@ class Connection(web.RequestHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         """Tell who waits for the end."""
         super().connection_lost(exc)
+        self._taken = None
+        self._set_stalled(False)
         self.lost.set_result(None)
 
-    def write_now(self, message: RawRequestMessage) -> bool:
-        """Report whether the request was answered on the spot."""
+    def pause_writing(self) -> None:
+        """Note that the client is slower than we are."""
+        super().pause_writing()
+        self._set_stalled(True)
+
+    def resume_writing(self) -> None:
+        """Note that the kernel has taken all."""
+        super().resume_writing()
+        self._set_stalled(False)
+
+    def _set_stalled(self, stalled: bool) -> None:
+        if self._store is not None:
+            self._store.stalled += stalled - self._stalled
+        self._stalled = stalled
+
+    def take(self, message: Message) -> bool:
+        """Report whether the request is answered without aiohttp, now or soon."""
         idle = self._waiter is not None and not self._waiter.done()
-        transport = self.transport
-        if not idle or self._messages or transport is None or self._store is None:
+        transport, store = self.transport, self._store
+        if not idle or self._messages or transport is None or store is None:
             return False
-        if transport.get_write_buffer_size():
+        if transport.is_closing() or self._stalled or store.stalled > STALLED_MAX:
             return False
-        buffers = answer_now(self._store, message)
-        if buffers is None:
+        answer = answer_now(store, message[0])
+        if answer is None:
             return False
-        transport.writelines(buffers)
         self._next_keepalive_close_time = self._loop.time() + KEEPALIVE_SECONDS
+        if answer.missing:
+            self._taken = message
+            transport.pause_reading()  # the next request comes after this answer
+            answer.when_complete(self._finish)
+        else:
+            self._write(answer)
         return True
+
+    def _finish(self, answer: Answer) -> None:
+        """Write the answer whose bytes have come; aiohttp tells why they have not."""
+        transport = self.transport
+        if self._taken is None or transport is None or transport.is_closing():
+            return
+        try:
+            answer.complete()
+        except (Exception, asyncio.CancelledError):
+            self._hand_over()
+            return
+        self._taken = None
+        self._write(answer)
+        transport.resume_reading()
+
+    def _write(self, answer: Answer) -> None:
+        assert self.transport is not None
+        assert self._parser is not None
+        self._parser.message_consumed()
+        self.transport.writelines(answer.buffers)
+
+    def _hand_over(self) -> None:
+        """Let aiohttp answer the request that was taken, as if it came just now."""
+        assert self.transport is not None
+        assert self._waiter is not None
+        assert self._taken is not None
+        self._messages.append(self._taken)
+        self._taken = None
+        self._waiter.set_result(None)
+        self.transport.resume_reading()
+
+    def close(self) -> None:
+        """Answer what was taken, and no more."""
+        if self._taken is not None:
+            self._hand_over()
+        super().close()
 
     def handle_error(
         self,

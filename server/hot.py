@@ -1,13 +1,13 @@
-"""Answer what memory holds as soon as it is parsed, before aiohttp makes a task of it.
+"""Answer a short request as soon as it is parsed, before aiohttp makes a task of it.
 
-A request for a video goes through the same parse, plan and send as any other; only
-the reading is missing. Whatever is not at hand takes aiohttp's way.
+A request for a video goes through the same parse, plan, read and send as any other.
+Whatever is new, long, broken or refused takes aiohttp's way.
 """
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from server.chunks import GROUP, trim
 from server.plan import plan_video
@@ -15,6 +15,7 @@ from server.sending import render_head
 from server.videos import BOUNDARY, parse_asked
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable, Sequence
 
     from aiohttp.http_parser import HttpRequestParser, RawRequestMessage
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from server.plan import Plan
     from server.store import Store
 
-    Buffers = list[bytes | memoryview]
     Message = tuple[RawRequestMessage, StreamReader]
 
 _PATH = re.compile(r"/v3/videos/([1-9][0-9]{0,9})(?:\.mp4)?", re.ASCII)
@@ -33,15 +33,13 @@ _MORE = ("Content-Length", "Transfer-Encoding", "Expect")
 
 
 class HotParser:
-    """aiohttp's parser; it keeps to itself the requests that are answered at once."""
+    """aiohttp's parser; it keeps to itself the requests that are taken at once."""
 
     def __init__(
-        self,
-        parser: HttpRequestParser,
-        write_now: Callable[[RawRequestMessage], bool],
+        self, parser: HttpRequestParser, take: Callable[[Message], bool]
     ) -> None:
         self._parser = parser
-        self._write_now = write_now
+        self._take = take
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._parser, name)
@@ -49,14 +47,47 @@ class HotParser:
     def feed_data(self, data: bytes) -> tuple[Sequence[Message], bool, bytes]:
         """Return the requests in data that are still to be answered."""
         messages, upgraded, tail = self._parser.feed_data(data)
-        if len(messages) == 1 and self._write_now(messages[0][0]):
-            self._parser.message_consumed()
+        if len(messages) == 1 and self._take(messages[0]):
             return (), upgraded, tail
         return messages, upgraded, tail
 
 
-def answer_now(store: Store, message: RawRequestMessage) -> Buffers | None:
-    """Return the whole answer if it needs no reading and fits one write."""
+class Missing(NamedTuple):
+    """Bytes on their way: where they belong, and which part of them."""
+
+    place: int
+    start: int
+    span: range
+    chunk: asyncio.Future[bytes]
+
+
+class Answer(NamedTuple):
+    """Head and body; for what is missing there are empty bytes."""
+
+    buffers: list[bytes | memoryview]
+    missing: list[Missing]
+
+    def when_complete(self, then: Callable[[Answer], None]) -> None:
+        """Call then once nothing is on its way any more."""
+        left = len(self.missing)
+
+        def arrive(_: asyncio.Future[bytes]) -> None:
+            nonlocal left
+            left -= 1
+            if not left:
+                then(self)
+
+        for each in self.missing:
+            each.chunk.add_done_callback(arrive)
+
+    def complete(self) -> None:
+        """Put in what was missing; raise what the reading raised."""
+        for place, start, span, chunk in self.missing:
+            self.buffers[place] = trim(chunk.result(), start, span)
+
+
+def answer_now(store: Store, message: RawRequestMessage) -> Answer | None:
+    """Return the answer if it fits one write, and read for it what memory lacks."""
     if message.method != "GET" or message.should_close or message.upgrade:
         return None
     path = _PATH.fullmatch(message.path)
@@ -67,22 +98,24 @@ def answer_now(store: Store, message: RawRequestMessage) -> Buffers | None:
     if video is None:
         return None
     plan = plan_video("GET", parse_asked(headers), video, BOUNDARY)
+    spans = [piece for piece in plan.body if isinstance(piece, range)]
+    if sum(len(store.starts(span)) for span in spans) > GROUP:
+        return None
     return gather(store, video, plan)
 
 
-def gather(store: Store, video: Video, plan: Plan) -> Buffers | None:
-    """Return head and body if no more than GROUP chunks make it, all in memory."""
-    buffers: Buffers = [render_head(plan, keep_alive=True)]
+def gather(store: Store, video: Video, plan: Plan) -> Answer:
+    """Return head and body, asking for the chunks that are not in memory."""
+    answer = Answer([render_head(plan, keep_alive=True)], [])
     for piece in plan.body:
         if isinstance(piece, bytes):
-            buffers.append(piece)
+            answer.buffers.append(piece)
             continue
-        starts = store.starts(piece)
-        if len(starts) + len(buffers) > GROUP + 1:
-            return None
-        for start in starts:
-            held = store.held(video, start)
-            if held is None:
-                return None
-            buffers.append(trim(held, start, piece))
-    return buffers
+        for start, chunk in store.read_whole(video, piece):
+            if isinstance(chunk, bytes):
+                answer.buffers.append(trim(chunk, start, piece))
+            else:
+                place = len(answer.buffers)
+                answer.missing.append(Missing(place, start, piece, chunk))
+                answer.buffers.append(b"")
+    return answer

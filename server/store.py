@@ -54,6 +54,7 @@ class Store:
         # Shared chunks begin at multiples of CHUNK_BYTES. Without a cache none is
         # shared, and no byte more is read than asked for.
         self.aligned = cache_bytes > 0
+        self.stalled = 0  # clients that have not taken what was written for them
         self._known: dict[int, tuple[Video, float]] = {}
         self._coming: dict[tuple[Video, int], asyncio.Future[bytes]] = {}
 
@@ -109,9 +110,20 @@ class Store:
         if self.aligned and key in self._coming:
             return self._coming[key]
         stop = min(start + CHUNK_BYTES, video.size if self.aligned else span.stop)
-        chunk = asyncio.get_running_loop().create_future()
+        chunk = self._ask(video, start, stop)
         if self.aligned:
             self._coming[key] = chunk
+        return chunk
+
+    def read_whole(self, video: Video, span: range) -> list[tuple[int, Chunk]]:
+        """Return where the chunks of a short span start, and each; one if unshared."""
+        if self.aligned:
+            starts = self.starts(span)
+            return [(start, self.read(video, start, span)) for start in starts]
+        return [(span.start, self._ask(video, span.start, span.stop))]
+
+    def _ask(self, video: Video, start: int, stop: int) -> asyncio.Future[bytes]:
+        chunk = asyncio.get_running_loop().create_future()
         answer = self.reader.read(video.id, start, stop - start)
         answer.add_done_callback(partial(self._arrive, video, start, stop, chunk))
         return chunk
@@ -134,6 +146,7 @@ class Store:
             if len(found.data) != stop - start:
                 raise VideoChanged(video.id)
         except (Exception, asyncio.CancelledError) as error:
+            self._known.pop(video.id, None)
             chunk.set_exception(error)
             chunk.exception()  # whoever read ahead may have left
             return

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from server.plan import PREFLIGHT, Plan, guess_first, plan_video
 from server.sending import send
-from server.store import STORE
+from server.store import STORE, VideoChanged
 from server.watch import WATCH
 
 if TYPE_CHECKING:
@@ -35,6 +35,14 @@ BOUNDARY = secrets.token_hex(16)  # nobody can put it into a video beforehand
 
 async def get_video(request: web.Request) -> web.StreamResponse:
     """Answer for one video."""
+    try:
+        return await answer(request)
+    except VideoChanged:  # since its row was remembered: what does the row say now?
+        return await answer(request)
+
+
+async def answer(request: web.Request) -> web.StreamResponse:
+    """Parse, plan, read, send; raise VideoChanged if nothing has been sent yet."""
     store = request.app[STORE]
     asked = parse_asked(request.headers)
     video_id = int(request.match_info["id"])
