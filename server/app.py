@@ -2,14 +2,23 @@
 
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from pathlib import Path
 
 from aiohttp import web
 
+from server.admin.opening import add_admin
 from server.database import Database, DatabaseAway
 from server.errors import ERROR_HEADERS, render_error
+from server.pacing import PACER, Pacer
 from server.practice.batch import LEFT_OUT, LeftOut
+from server.practice.counting import keep_views
+from server.queries import queries
 from server.routes import ROUTES
 from server.store import STORE, Store
+from server.telemetry.access_log import ACCESS_LOG, AccessLog
+from server.telemetry.exposition import LIBRARY, Library
+from server.telemetry.measure import keep_published, list_labels, measure
+from server.telemetry.metrics import METRICS, Metrics
 from server.watch import WATCH, Watch, close_watch
 
 RETRY_SECONDS = 1
@@ -26,13 +35,23 @@ def build_app(
     connections: int = 10,
     cache_bytes: int = 16_000_000,
     watch: Watch | None = None,
+    admin_token: str = "",
+    spool: Path | None = None,
+    metrics: Metrics | None = None,
+    log: AccessLog | None = None,
+    pacer: Pacer | None = None,
 ) -> web.Application:
     """Return the application.
 
     watch shows on the first page what is being sent; cache_bytes bounds the chunks in
-    memory, and with 0 all is read from PostgreSQL.
+    memory, and with 0 all is read from PostgreSQL; spool is a folder for uploads that
+    several applications share, and metrics are their numbers.
     """
-    app = web.Application(middlewares=[answer_errors])
+    app = web.Application(middlewares=[measure, answer_errors])
+    app[METRICS] = metrics or build_metrics()
+    app[ACCESS_LOG] = log or AccessLog("none", ())
+    app[LIBRARY] = Library()
+    app[PACER] = pacer or Pacer(0)
     app[WATCH] = watch
     app[LEFT_OUT] = LeftOut()
 
@@ -45,9 +64,17 @@ def build_app(
         await database.close()
 
     app.cleanup_ctx.append(open_store)
+    app.cleanup_ctx.append(keep_views)
+    app.cleanup_ctx.append(keep_published)
+    add_admin(app, database_url, admin_token, spool)
     app.on_shutdown.append(close_watch)
     app.add_routes(ROUTES)
     return app
+
+
+def build_metrics(processes: int = 1) -> Metrics:
+    """Return room for the numbers of processes, to be made before there are any."""
+    return Metrics(list_labels(ROUTES), list(queries()), processes)
 
 
 @web.middleware

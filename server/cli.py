@@ -9,7 +9,8 @@ import socket
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
+from functools import partial
 from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,21 +19,28 @@ import psycopg2
 import uvloop
 
 from server import embedded, migrations
-from server.app import build_app
+from server.admin.spool import opening_spool
+from server.app import build_app, build_metrics
 from server.config import add_settings
 from server.connect import Unreachable, connect, first_line
+from server.edge import add_nginx_config
+from server.edge.commands import add_edge_commands
 from server.errors import Fault
+from server.library.backup import add_backup_commands
 from server.library.check import FAULT, WARNING, Flaw, Limits, find_worst
 from server.library.checking import check_files, check_videos, is_file
 from server.library.commands import add_library_commands
-from server.library.files import find_files, show_text
-from server.library.importing import Care, import_paths
+from server.library.files import find_files
+from server.library.import_command import add_import
+from server.library.importing import import_paths
 from server.library.learners import add_learners
 from server.library.limits import add_limits, read_limits
 from server.library.samples import SAMPLES, make_samples
 from server.library.sandbox import Sandbox
+from server.pacing import Pacer
 from server.queries import queries
 from server.serve import address, bind, serve, share
+from server.telemetry.access_log import AccessLog
 from server.watch import Watch
 
 if TYPE_CHECKING:
@@ -51,11 +59,12 @@ def build_parser() -> argparse.ArgumentParser:
 
     demo = commands.add_parser("demo", help="everything at once, with sample clips")
     demo.set_defaults(run=run_demo)
-    add_settings(demo, ("data_dir", "host", "port", "connections"))
+    told = ("pace", "pace_whom", "access_log", "trusted_proxies", "admin_token")
+    add_settings(demo, ("data_dir", "host", "port", "connections", *told))
 
     server = commands.add_parser("serve", help="the server")
     server.set_defaults(run=run_serve)
-    add_settings(server, (*database, "host", "port", *capacity))
+    add_settings(server, (*database, "host", "port", *capacity, *told))
 
     migrate = commands.add_parser("migrate", help="bring the schema up to date")
     migrate.set_defaults(run=run_migrate)
@@ -66,27 +75,19 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add_settings(migrate, database)
 
-    for keeper in (_add_import(commands), _add_check(commands)):
-        add_limits(keeper)
-        add_settings(keeper, database)
-    for keeper in add_library_commands(commands):
+    checker = _add_check(commands)
+    add_limits(checker)
+    add_settings(checker, database)
+    for keeper in (
+        add_import(commands),
+        *add_library_commands(commands),
+        *add_backup_commands(commands),
+        *add_edge_commands(commands),
+    ):
         keeper.set_defaults(run=run_library)
         add_settings(keeper, database)
+    add_nginx_config(commands)
     return parser
-
-
-def _add_import(commands: "Commands") -> argparse.ArgumentParser:
-    importer = commands.add_parser("import", help="files and folders into the table")
-    importer.set_defaults(run=run_import)
-    importer.add_argument("paths", nargs="+", type=Path, metavar="PATH")
-    importer.add_argument("--json", action="store_true", help="one object a line")
-    importer.add_argument(
-        "--fix", action="store_true", help="repair what can be without encoding anew"
-    )
-    importer.add_argument(
-        "--transcode", action="store_true", help="and encode the rest anew"
-    )
-    return importer
 
 
 def _add_check(commands: "Commands") -> argparse.ArgumentParser:
@@ -183,9 +184,23 @@ def _serve(
     connections = max(options.connections // workers, 1)
     cache_bytes = cache_mb * 1_000_000 // workers
 
-    def run(listening: socket.socket, ready: Callable[[], None]) -> None:
+    metrics = build_metrics(1 if workers == 1 else 3 * workers)  # reloads overlap
+    log = AccessLog(options.access_log, options.trusted_proxies)
+
+    def run(
+        listening: socket.socket, ready: Callable[[], None], spool: Path | None = None
+    ) -> None:
+        metrics.claim()
         app = build_app(
-            url, connections=connections, cache_bytes=cache_bytes, watch=watch
+            url,
+            connections=connections,
+            cache_bytes=cache_bytes,
+            watch=watch,
+            admin_token=options.admin_token,
+            spool=spool,
+            metrics=metrics,
+            log=log,
+            pacer=Pacer(options.pace, options.pace_whom),
         )
         with listening, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(serve(app, listening, ready))
@@ -200,7 +215,10 @@ def _serve(
     else:
         from server.workers import Workers  # can't be imported elsewhere
 
-        Workers(run, share(listening, workers)).supervise(announce)
+        with opening_spool() if options.admin_token else nullcontext() as spool:
+            Workers(partial(run, spool=spool), share(listening, workers)).supervise(
+                announce
+            )
     return 0
 
 
@@ -243,27 +261,6 @@ def _migrate(options: argparse.Namespace, url: str) -> int:
         if not names:
             print("The schema is up to date.")
     return 0
-
-
-def run_import(options: argparse.Namespace) -> int:
-    """Import; 0 only if every file is in the table at the end."""
-    status = 0
-    care = Care(options.fix, options.transcode, read_limits(options))
-    with open_database(options) as url:
-        for row in import_paths(url, options.paths, care):
-            if row.error:
-                status = 1
-            if options.json:
-                print(dumps(row.told(), ensure_ascii=False), flush=True)
-            elif row.error:
-                print(row.error, file=sys.stderr, flush=True)
-            else:
-                for flaw in row.flaws:
-                    text = flaw.tell(show_text(row.file))
-                    print(f"{flaw.severity} {flaw.code}: {text}", file=sys.stderr)
-                how = f"  ({row.repaired})" if row.repaired else ""
-                print(f"{row.status}  {row.video_id}  {row.file}{how}", flush=True)
-    return status
 
 
 def run_check(options: argparse.Namespace) -> int:

@@ -2,11 +2,15 @@
 
 import argparse
 import os
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 from server.embedded import default_data_dir
+from server.pacing import SESSION
+from server.proxies import Networks, parse_networks
+from server.telemetry.access_log import FORMATS
 
 
 class Setting(NamedTuple):
@@ -32,6 +36,56 @@ def _count(low: int, high: int) -> Callable[[str], int]:
         return int(text)
 
     return count
+
+
+def _token(text: str) -> str:
+    """Take a secret, which no message repeats; an empty one is none."""
+    if text and not re.fullmatch(r"[!-~]{16,200}", text):
+        raise argparse.ArgumentTypeError(
+            "a token has 16 to 200 characters: letters, digits and signs of ASCII, "
+            "without spaces"
+        )
+    return text
+
+
+def _choice(*names: str) -> Callable[[str], str]:
+    def choose(text: str) -> str:
+        if text not in names:
+            raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(names)}")
+        return text
+
+    return choose
+
+
+def _multiple(text: str) -> float:
+    try:
+        multiple = float(text)
+    except ValueError:
+        multiple = -1.0
+    if multiple != 0 and not 1.1 <= multiple <= 1000:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no pace: 0 for none, or from 1.1 to 1000"
+        )
+    return multiple
+
+
+def _pattern(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no regular expression ({error})"
+        ) from error
+    return text
+
+
+def _networks(text: str) -> Networks:
+    try:
+        return parse_networks(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(
+            f"{error}: write networks like 10.0.0.0/8,2001:db8::/32"
+        ) from error
 
 
 SETTINGS = {
@@ -71,6 +125,38 @@ SETTINGS = {
             _count(0, 1_000_000),
             16,
             "megabytes of video kept in memory; 0 reads all from PostgreSQL",
+        ),
+        Setting(
+            "pace",
+            _multiple,
+            0,
+            "times a clip's bitrate that players get after a burst; 0 is no limit",
+        ),
+        Setting(
+            "pace_whom",
+            _pattern,
+            SESSION,
+            "session: who sends X-Playback-Session-Id; else a regular expression "
+            "found in User-Agent",
+        ),
+        Setting(
+            "access_log",
+            _choice(*FORMATS),
+            FORMATS[0],
+            "a line an answer on standard output: json or combined",
+        ),
+        Setting(
+            "trusted_proxies",
+            _networks,
+            "",
+            "addresses and networks, with commas, whose X-Forwarded-For is believed",
+        ),
+        Setting(
+            "admin_token",
+            _token,
+            "",
+            "what the admin page asks for, 16 characters or more; without it nobody "
+            "is let in",
         ),
     )
 }

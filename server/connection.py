@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from time import perf_counter
 from typing import TYPE_CHECKING, cast
 
 from aiohttp import web
@@ -11,12 +12,17 @@ from aiohttp.http_parser import HttpRequestParser
 
 from server.errors import ERROR_HEADERS, render_error
 from server.hot import HotParser, answer_now
+from server.telemetry.access_log import Outcome
+from server.telemetry.metrics import OTHER
 
 if TYPE_CHECKING:
     from server.hot import Answer, Message
     from server.store import Store
+    from server.telemetry.access_log import AccessLog
+    from server.telemetry.metrics import Metrics
 
 KEEPALIVE_SECONDS = 960  # an edge reuses connections for up to 900 s; it must close
+HEADER_BYTES = 32 * 1024  # of one header, of which an edge passes on 16 KiB and more
 STALLED_MAX = 200  # clients that hold up a whole short answer each, in our memory
 BAD_REQUEST = "Bad request: this is no HTTP/1.1 (RFC 9112), or a header is too long."
 
@@ -29,19 +35,30 @@ class Connection(web.RequestHandler):
     tests/test_hot.py fails when one of them changes.
     """
 
-    __slots__ = ("_stalled", "_store", "_taken", "lost")
+    __slots__ = ("_began", "_log", "_metrics", "_stalled", "_store", "_taken", "lost")
 
-    def __init__(self, server: web.Server, store: Store | None) -> None:
-        """Take a store to answer from."""
+    def __init__(
+        self,
+        server: web.Server,
+        store: Store | None,
+        metrics: Metrics,
+        log: AccessLog,
+    ) -> None:
+        """Take a store to answer from, and what is told of each answer."""
         super().__init__(
             server,
             loop=asyncio.get_running_loop(),
             keepalive_timeout=KEEPALIVE_SECONDS,
+            max_line_size=HEADER_BYTES,
+            max_field_size=HEADER_BYTES,
             access_log=None,  # type: ignore[arg-type] # as AppRunner passes it on
         )
         self.lost: asyncio.Future[None] = self._loop.create_future()
         self._store = store
+        self._metrics = metrics
+        self._log = log
         self._stalled = False
+        self._began = 0.0  # what is being answered, by perf_counter
         self._taken: Message | None = None  # being read for, unknown to aiohttp
         if store is not None:
             assert isinstance(self._parser, HttpRequestParser)
@@ -56,6 +73,8 @@ class Connection(web.RequestHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         """Tell who waits for the end."""
         super().connection_lost(exc)
+        if self._stalled and self._taken is None and self._current_request is None:
+            self._metrics.note_abort(0)  # of a short answer; others tell by themselves
         self._taken = None
         self._set_stalled(False)
         self.lost.set_result(None)
@@ -83,12 +102,13 @@ class Connection(web.RequestHandler):
             return False
         if transport.is_closing() or self._stalled or store.stalled > STALLED_MAX:
             return False
+        self._began = perf_counter()
         answer = answer_now(store, message[0])
         if answer is None:
             return False
         self._next_keepalive_close_time = self._loop.time() + KEEPALIVE_SECONDS
+        self._taken = message
         if answer.missing:
-            self._taken = message
             transport.pause_reading()  # the next request comes after this answer
             answer.when_complete(self._finish)
         else:
@@ -105,7 +125,6 @@ class Connection(web.RequestHandler):
         except (Exception, asyncio.CancelledError):
             self._hand_over()
             return
-        self._taken = None
         self._write(answer)
         transport.resume_reading()
 
@@ -114,6 +133,17 @@ class Connection(web.RequestHandler):
         assert self._parser is not None
         self._parser.message_consumed()
         self.transport.writelines(answer.buffers)
+        seconds = perf_counter() - self._began
+        sent = answer.body_bytes
+        self._metrics.note_short(answer.status, sent, answer.asked, seconds)
+        if self._log.wanted and self._taken is not None:
+            message = self._taken[0]
+            self._log.note(
+                (message.method, message.path, message.headers),
+                self.transport.get_extra_info("peername"),
+                Outcome(answer.status, sent, seconds, seconds),
+            )
+        self._taken = None
 
     def _hand_over(self) -> None:
         """Let aiohttp answer the request that was taken, as if it came just now."""
@@ -143,6 +173,7 @@ class Connection(web.RequestHandler):
             raise ConnectionError("an answer is on its way already")
         if isinstance(exc, UnicodeError):  # aiohttp stumbled over a header's bytes
             status = 400
+        self._metrics.note(self._metrics.routes[OTHER], status, 0, (0, 0))
         sentence = BAD_REQUEST if status == 400 else "Internal server error"
         level = logging.DEBUG if status == 400 else logging.ERROR
         self.logger.log(level, "%s: %s", sentence, request.remote, exc_info=exc)

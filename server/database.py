@@ -79,6 +79,10 @@ class Database:
         self._waiting: deque[asyncio.Future[Session]] = deque()
         self._connecting: set[asyncio.Task[None]] = set()
         self._watchdog: asyncio.TimerHandle | None = None
+        self.waits = 0  # reads that had to wait for a connection
+        self.waited_seconds = 0.0  # all together
+        self.timeouts = 0  # those that waited for nothing
+        self.spent: dict[str, tuple[int, float]] = {}  # queries: times, seconds
         self._served_at = 0.0  # when someone who waited last got a session
         self._away: Exception | None = None  # why the last attempt to connect failed
         self._paused_until = 0.0
@@ -120,7 +124,7 @@ class Database:
 
     async def fetch(self, query: str, values: Values) -> list[Row]:
         """Return the rows of a SELECT that has no BYTEA; raise DatabaseAway."""
-        return await self._read(query, values)
+        return await self._timed(query, query, values)
 
     async def fetch_binary(self, query: str, values: Values) -> list[Row]:
         """Return the rows of a SELECT of BYTEA and text only; raise DatabaseAway.
@@ -130,14 +134,26 @@ class Database:
         # One string is one round trip, and one transaction, which ends the cursor.
         # https://www.postgresql.org/docs/current/sql-declare.html
         cursor = f"DECLARE answer BINARY NO SCROLL CURSOR FOR {query};"
-        return await self._read(f"{cursor}FETCH ALL FROM answer", values)
+        statement = f"{cursor}FETCH ALL FROM answer"
+        return await self._timed(query, statement, values)
 
     async def write(self, query: str, values: Values) -> list[Row]:
         """Return the rows of a statement that changes data, which is sent only once.
 
         After DatabaseAway it may have been carried out all the same.
         """
-        return await self._read(query, values, again=False)
+        return await self._timed(query, query, values, again=False)
+
+    async def _timed(
+        self, query: str, statement: str, values: Values, again: bool = True
+    ) -> list[Row]:
+        """Return the rows of a statement, and note how long it took with its wait."""
+        began = self._loop.time()
+        try:
+            return await self._read(statement, values, again)
+        finally:
+            times, seconds = self.spent.get(query, (0, 0.0))
+            self.spent[query] = times + 1, seconds + self._loop.time() - began
 
     async def _read(self, query: str, values: Values, again: bool = True) -> list[Row]:
         session = await self._take()
@@ -175,6 +191,8 @@ class Database:
         if not self._waiting:
             self._served_at = self._loop.time()
         self._waiting.append(waiter)
+        began = self._loop.time()
+        self.waits += 1
         if self._watchdog is None:
             self._check_progress()
         self._connect_more()
@@ -187,6 +205,8 @@ class Database:
             elif waiter.exception() is None:  # handed over in the same moment
                 self._give_back(waiter.result())
             raise
+        finally:
+            self.waited_seconds += self._loop.time() - began
 
     def _give_back(self, session: Session) -> None:
         """Hand the session to the next in line; a closed one makes room for a new."""
@@ -222,6 +242,7 @@ class Database:
         while self._waiting:
             waiter = self._waiting.popleft()
             if not waiter.done():
+                self.timeouts += 1
                 waiter.set_exception(_away(reason))
 
     def _connect_more(self) -> None:

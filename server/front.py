@@ -14,10 +14,11 @@ from server.errors import ERROR_HEADERS, render_error
 from server.pages import read_assets, read_template
 from server.practice.batch import list_learners
 from server.store import STORE, list_videos
+from server.thumbnails import list_thumbnails
 from server.watch import WATCH, News
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Container, Iterable
 
     from server.model import Video
 
@@ -41,30 +42,38 @@ _STREAM_HEADERS = {
     "X-Accel-Buffering": "no",  # nginx would hold events back
     "X-Content-Type-Options": "nosniff",
 }
+_PICTURE = 'width="64" height="36" alt="" loading="lazy"'
 _VIEWER = re.compile(r"[A-Za-z0-9-]{8,64}")
 
 
 async def get_index(request: web.Request) -> web.Response:
     """Answer with the page and its list of clips."""
-    clips = await list_videos(request.app[STORE].database, CLIPS_MAX)
+    database = request.app[STORE].database
+    clips = await list_videos(database, CLIPS_MAX)
+    pictured = await list_thumbnails(database, [video.id for video, _ in clips])
     live = request.app[WATCH] is not None
-    learners = await list_learners(request.app[STORE].database) if live else []
-    page = render_index(clips, learners, live=live)
+    learners = await list_learners(database) if live else []
+    page = render_index(clips, learners, pictured, live=live)
     return web.Response(text=page, content_type="text/html", headers=PAGE_HEADERS)
 
 
 def render_index(
     clips: Iterable[tuple[Video, float | None]],
     learners: Iterable[tuple[str, int]] = (),
+    pictured: Container[int] = (),
     *,
     live: bool,
 ) -> str:
     """Return the page for clips and their seconds, where those are known.
 
-    learners are who can practise, and how many of their words are due; live says
-    whether the page can ask what is being sent.
+    learners are who can practise, and how many of their words are due; pictured are
+    the ids of clips with a thumbnail; live says whether the page can ask what is being
+    sent.
     """
-    entries = "".join(render_clip(video, seconds) for video, seconds in clips)
+    entries = "".join(
+        render_clip(video, seconds, pictured=video.id in pictured)
+        for video, seconds in clips
+    )
     links = "".join(
         render_learner(number, user_id, due)
         for number, (user_id, due) in enumerate(learners, start=1)
@@ -79,11 +88,13 @@ def render_index(
     )
 
 
-def render_clip(video: Video, seconds: float | None) -> str:
+def render_clip(video: Video, seconds: float | None, *, pictured: bool = False) -> str:
     """Return one entry of the list; any text may stand in a file name."""
+    picture = f'<img src="/v3/videos/{video.id}/thumbnail" {_PICTURE}>'
     return (
         f'<li><a class="clip" href="/v3/videos/{video.id}.mp4"'
         f' data-id="{video.id}" data-size="{video.size}">'
+        f'<span class="picture">{picture if pictured else ""}</span>'
         f'<bdi class="name">{escape(video.filename)}</bdi>'
         f'<span class="facts"><span class="length">{render_length(seconds)}</span>'
         f"{render_bytes(video.size)}</span></a></li>\n"

@@ -64,8 +64,15 @@ class Missing(NamedTuple):
 class Answer(NamedTuple):
     """Head and body; for what is missing there are empty bytes."""
 
+    status: int
     buffers: list[bytes | memoryview]
     missing: list[Missing]
+    asked: str | None  # the Range header
+
+    @property
+    def body_bytes(self) -> int:
+        """Return the length of the body."""
+        return sum(map(len, self.buffers)) - len(self.buffers[0])
 
     def when_complete(self, then: Callable[[Answer], None]) -> None:
         """Call then once nothing is on its way any more."""
@@ -97,16 +104,17 @@ def answer_now(store: Store, message: RawRequestMessage) -> Answer | None:
     video = store.recall(int(path[1]))
     if video is None:
         return None
-    plan = plan_video("GET", parse_asked(headers), video, BOUNDARY)
+    asked = parse_asked(headers)
+    plan = plan_video("GET", asked, video, BOUNDARY)
     spans = [piece for piece in plan.body if isinstance(piece, range)]
     if sum(len(store.starts(span)) for span in spans) > GROUP:
         return None
-    return gather(store, video, plan)
+    return gather(store, video, plan, asked.get("Range"))
 
 
-def gather(store: Store, video: Video, plan: Plan) -> Answer:
+def gather(store: Store, video: Video, plan: Plan, asked: str | None) -> Answer:
     """Return head and body, asking for the chunks that are not in memory."""
-    answer = Answer([render_head(plan, keep_alive=True)], [])
+    answer = Answer(plan.status, [render_head(plan, keep_alive=True)], [], asked)
     for piece in plan.body:
         if isinstance(piece, bytes):
             answer.buffers.append(piece)

@@ -22,3 +22,27 @@ class Video(NamedTuple):
     def date(self) -> str:
         """Return modified as an IMF-fixdate (RFC 9110, 5.6.7)."""
         return formatdate(self.modified, usegmt=True)
+
+
+class Thumbnail(NamedTuple):
+    """The picture of a video, as it is answered with."""
+
+    video_id: int
+    mime_type: str
+    made: int  # microseconds since the epoch
+    image: bytes
+
+    @property
+    def etag(self) -> str:
+        """Return the entity tag, another one if the picture was made again."""
+        return f'"thumbnail-{self.video_id}-{self.made}"'
+
+    @property
+    def modified(self) -> int:
+        """Return when it was made, in seconds since the epoch."""
+        return self.made // 1_000_000
+
+    @property
+    def date(self) -> str:
+        """Return modified as an IMF-fixdate (RFC 9110, 5.6.7)."""
+        return formatdate(self.modified, usegmt=True)

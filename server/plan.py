@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 from urllib.parse import quote
 
 from server.conditions import (
@@ -31,6 +31,8 @@ _CONDITIONS = {
 
 _MIME_TYPES = {"video/mp4", "video/quicktime", "video/webm"}
 
+FOR_GOOD = "public, max-age=31536000, immutable"
+
 ANY_ORIGIN = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Expose-Headers": (
@@ -48,6 +50,18 @@ PREFLIGHT = {
     ),
     "Access-Control-Max-Age": "86400",
 }
+
+
+class Known(Protocol):
+    """What conditions are about."""
+
+    @property
+    def etag(self) -> str:
+        """Return the entity tag."""
+
+    @property
+    def modified(self) -> int:
+        """Return seconds since the epoch."""
 
 
 class Plan(NamedTuple):
@@ -92,17 +106,17 @@ def _choose(
 ) -> Plan:
     """Take the steps in the order of RFC 9110, 13.2.2."""
     if video is None:
-        return _plan_error(404, "Video not found")
-    if not _precondition_holds(asked, video):
-        return _plan_error(412, f"Video {video.id} is not in the state you name.")
-    if _copy_is_fresh(asked, video):
+        return plan_error(404, "Video not found")
+    if not precondition_holds(asked, video):
+        return plan_error(412, f"Video {video.id} is not in the state you name.")
+    if copy_is_fresh(asked, video):
         return Plan(304, _shared_headers(video))
     spans = _pick_spans(asked, video) if method == "GET" else None
     if spans is None or len(spans) > PARTS_MAX:
         return _plan_body(200, {}, video, [range(video.size)])
     if not spans:
         sentence = f"Video {video.id} has {video.size} bytes, none in the range asked."
-        return _plan_error(416, sentence, {"Content-Range": f"bytes */{video.size}"})
+        return plan_error(416, sentence, {"Content-Range": f"bytes */{video.size}"})
     if len(spans) == 1:
         part = {"Content-Range": _content_range(spans[0], video.size)}
         return _plan_body(206, part, video, spans)
@@ -110,19 +124,21 @@ def _choose(
     return _plan_body(206, kind, video, _multipart(spans, video, boundary))
 
 
-def _precondition_holds(asked: Mapping[str, str], video: Video) -> bool:
+def precondition_holds(asked: Mapping[str, str], known: Known) -> bool:
+    """Report whether the client may have what it asks for (RFC 9110, 13.2.2)."""
     if "If-Match" in asked:
-        return tag_matches(asked["If-Match"], video.etag)
+        return tag_matches(asked["If-Match"], known.etag)
     if "If-Unmodified-Since" in asked:
-        return not modified_since(asked["If-Unmodified-Since"], video.modified)
+        return not modified_since(asked["If-Unmodified-Since"], known.modified)
     return True
 
 
-def _copy_is_fresh(asked: Mapping[str, str], video: Video) -> bool:
+def copy_is_fresh(asked: Mapping[str, str], known: Known) -> bool:
+    """Report whether the client has it already."""
     if "If-None-Match" in asked:
-        return tag_matches_weakly(asked["If-None-Match"], video.etag)
+        return tag_matches_weakly(asked["If-None-Match"], known.etag)
     if "If-Modified-Since" in asked:
-        return modified_since(asked["If-Modified-Since"], video.modified) is False
+        return modified_since(asked["If-Modified-Since"], known.modified) is False
     return False
 
 
@@ -144,7 +160,8 @@ def _plan_body(
     return Plan(status, {**_video_headers(video), **headers, **length}, body)
 
 
-def _plan_error(status: int, sentence: str, more: Mapping[str, str] = {}) -> Plan:
+def plan_error(status: int, sentence: str, more: Mapping[str, str] = {}) -> Plan:
+    """Return an error that pages of any origin may read."""
     body = render_error(sentence)
     length = {"Content-Length": str(len(body))}
     return Plan(status, {**ERROR_HEADERS, **ANY_ORIGIN, **more, **length}, [body])
@@ -154,7 +171,7 @@ def _plan_error(status: int, sentence: str, more: Mapping[str, str] = {}) -> Pla
 def _shared_headers(video: Video) -> Mapping[str, str]:
     """Return what a 304 must say again (RFC 9110, 15.4.5) and every answer says."""
     return {
-        "Cache-Control": "public, max-age=31536000, immutable",
+        "Cache-Control": FOR_GOOD,
         "Accept-Ranges": "bytes",
         "ETag": video.etag,
         "Last-Modified": video.date,

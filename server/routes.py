@@ -2,16 +2,28 @@
 
 from aiohttp import web
 
+from server.admin.history import get_history
+from server.admin.links import delete_links, delete_video, post_links
+from server.admin.listing import get_details, get_overview, get_videos, get_words
+from server.admin.page import get_admin
+from server.admin.saving import save_upload
+from server.admin.uploads import delete_upload, get_flaws, post_upload
 from server.front import get_asset, get_index, get_reads
 from server.health import get_health, get_readiness
 from server.openapi import get_openapi
 from server.practice.batch import get_batch
 from server.practice.page import get_practice, get_worker
 from server.practice.reviews import post_review
+from server.practice.views import post_views
+from server.telemetry.exposition import get_metrics
+from server.thumbnails import get_thumbnail
 from server.videos import get_preflight, get_video
 
 # A decimal without leading zeros; videos.py knows how far ids go.
 _VIDEO = "/v3/videos/{id:[1-9][0-9]{0,9}}"
+_ADMIN = "/v3/admin"
+_ADMIN_VIDEO = _ADMIN + "/videos/{id:[1-9][0-9]{0,9}}"
+_UPLOAD = _ADMIN + "/uploads/{upload:[A-Za-z0-9_-]+}"
 
 ROUTES = [
     web.get(_VIDEO, get_video, allow_head=False),
@@ -20,14 +32,31 @@ ROUTES = [
     web.get(_VIDEO + ".mp4", get_video, allow_head=False),
     web.head(_VIDEO + ".mp4", get_video),
     web.options(_VIDEO + ".mp4", get_preflight),
+    web.get(_VIDEO + "/thumbnail", get_thumbnail, allow_head=False),
+    web.head(_VIDEO + "/thumbnail", get_thumbnail),
     web.get("/v3/next-review-words-batch", get_batch),
     web.post("/v3/reviews", post_review),
+    web.post("/v3/views", post_views),
     web.get("/healthz", get_health),
     web.get("/readyz", get_readiness),
+    web.get("/metrics", get_metrics),
     web.get("/openapi.json", get_openapi),
     web.get("/", get_index),
     web.get("/assets/{name}", get_asset),
     web.get("/reads", get_reads),
     web.get("/practice", get_practice),
     web.get("/worker.js", get_worker),
+    web.get("/admin", get_admin),
+    web.get(_ADMIN + "/overview", get_overview),
+    web.get(_ADMIN + "/history", get_history),
+    web.get(_ADMIN + "/words", get_words),
+    web.get(_ADMIN + "/videos", get_videos),
+    web.get(_ADMIN_VIDEO, get_details),
+    web.delete(_ADMIN_VIDEO, delete_video),
+    web.get(_ADMIN_VIDEO + "/flaws", get_flaws),
+    web.post(_ADMIN_VIDEO + "/links", post_links),
+    web.delete(_ADMIN_VIDEO + "/links", delete_links),
+    web.post(_ADMIN + "/uploads", post_upload),
+    web.post(_UPLOAD, save_upload),
+    web.delete(_UPLOAD, delete_upload),
 ]

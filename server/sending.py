@@ -7,7 +7,7 @@ import logging
 from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
-from time import time
+from time import perf_counter, time
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from server.model import Video
+    from server.pacing import Pace
     from server.plan import Plan
     from server.store import First, Store
 
@@ -29,9 +30,21 @@ _log = logging.getLogger(__name__)
 class Sent(web.StreamResponse):
     """An answer that has gone out: nothing is left to do for aiohttp."""
 
-    def __init__(self, status: int, keep_alive: bool) -> None:
+    def __init__(
+        self,
+        status: int,
+        keep_alive: bool,
+        *,
+        begun_at: float | None,
+        body_bytes: int,
+        whole: bool,
+    ) -> None:
+        """Tell when the first byte went out, by perf_counter, and what followed."""
         super().__init__(status=status)
         self._stays = keep_alive
+        self.begun_at = begun_at
+        self.body_bytes = body_bytes
+        self.whole = whole  # nobody left it or broke it off
 
     @property
     def keep_alive(self) -> bool:
@@ -50,15 +63,17 @@ class Outlet:
 
     def __init__(self, request: web.Request) -> None:
         self._request = request
-        self.begun = False
+        self.begun_at: float | None = None  # by perf_counter
+        self.written = 0  # bytes
 
     def write(self, buffers: Sequence[bytes | memoryview]) -> bool:
         """Hand buffers to the kernel; report whether it took all of them."""
         transport = self._request.transport
         if transport is None or transport.is_closing():
             raise ConnectionResetError("the client has left")
-        self.begun = True
         transport.writelines(buffers)
+        self.begun_at = self.begun_at or perf_counter()
+        self.written += sum(map(len, buffers))
         return not transport.get_write_buffer_size()
 
     async def drain(self) -> None:
@@ -73,44 +88,53 @@ async def send(
     video: Video | None,
     first: First | None,
     sent: Callable[[range], None],
+    pace: Pace | None = None,
 ) -> web.StreamResponse:
     """Send head and body; a client that leaves is no error.
 
     Raises what the reading raises as long as another status can be sent.
     """
     outlet = Outlet(request)
-    waiting: list[bytes | memoryview] = [render_head(plan, request.keep_alive)]
+    head = render_head(plan, request.keep_alive)
+    waiting: list[bytes | memoryview] = [head]
+    whole = False
     try:
         for piece in plan.body:
             if isinstance(piece, bytes):
                 waiting.append(piece)
             elif video is not None and piece:
-                await _send_span(outlet, waiting, store, video, piece, first, sent)
+                chunks = Chunks(store, video, piece, first)
+                await _send_span(outlet, waiting, chunks, piece, sent, pace)
         if waiting and not outlet.write(waiting):
             await outlet.drain()
+        whole = True
     except ConnectionError:
         pass  # most answers to a player end like this
     except Exception as error:
-        if not outlet.begun:
+        if outlet.begun_at is None:
             raise
         # Too late for another status: short of Content-Length the client must notice.
         _log.warning("%s broken off: %r", request.path, error)
         if request.transport is not None:
             request.transport.abort()
-    return Sent(plan.status, request.keep_alive)
+    return Sent(
+        plan.status,
+        request.keep_alive,
+        begun_at=outlet.begun_at,
+        body_bytes=max(outlet.written - len(head), 0),
+        whole=whole,
+    )
 
 
 async def _send_span(
     outlet: Outlet,
     waiting: list[bytes | memoryview],
-    store: Store,
-    video: Video,
+    chunks: Chunks,
     span: range,
-    first: First | None,
     sent: Callable[[range], None],
+    pace: Pace | None,
 ) -> None:
     """Send the bytes of span behind what is waiting."""
-    chunks = Chunks(store, video, span, first)
     begun = span.start
     while begun < span.stop:
         group = await chunks.take()
@@ -118,12 +142,14 @@ async def _send_span(
         keeps_up = outlet.write([*waiting, *group])
         waiting.clear()
         del group  # a client that stalls holds what was written and no more
-        chunks.note(ended - begun, keeps_up=keeps_up)
+        chunks.note(ended - begun, keeps_up=keeps_up and pace is None)
         if not keeps_up:
             loop = asyncio.get_running_loop()
             timer = loop.call_later(STALL_SECONDS, chunks.forget)
             await outlet.drain()
             timer.cancel()
+        if pace is not None and ended < span.stop:
+            await pace.hold(ended - begun)
         sent(range(begun, ended))
         begun = ended
 

@@ -13,6 +13,8 @@ from aiohttp import web
 from server.connection import Connection
 from server.errors import Fault
 from server.store import STORE
+from server.telemetry.access_log import ACCESS_LOG
+from server.telemetry.metrics import METRICS
 from server.watch import WATCH
 
 SHUTDOWN_SECONDS = 10  # what is being sent may take this long after SIGTERM
@@ -111,7 +113,7 @@ async def answering(
 
     def connect() -> Connection:
         assert runner.server is not None
-        return Connection(runner.server, store)
+        return Connection(runner.server, store, app[METRICS], app[ACCESS_LOG])
 
     try:
         server = await loop.create_server(connect, sock=listening, backlog=BACKLOG)

@@ -54,6 +54,7 @@ class Store:
         # Shared chunks begin at multiples of CHUNK_BYTES. Without a cache none is
         # shared, and no byte more is read than asked for.
         self.aligned = cache_bytes > 0
+        self.waits = 0  # reads that others had asked for already
         self.stalled = 0  # clients that have not taken what was written for them
         self._known: dict[int, tuple[Video, float]] = {}
         self._coming: dict[tuple[Video, int], asyncio.Future[bytes]] = {}
@@ -108,6 +109,7 @@ class Store:
             return held
         key = (video, start)
         if self.aligned and key in self._coming:
+            self.waits += 1
             return self._coming[key]
         stop = min(start + CHUNK_BYTES, video.size if self.aligned else span.stop)
         chunk = self._ask(video, start, stop)

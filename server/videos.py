@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from server.pacing import PACER
 from server.plan import PREFLIGHT, Plan, guess_first, plan_video
 from server.sending import send
 from server.store import STORE, VideoChanged
@@ -50,8 +51,11 @@ async def answer(request: web.Request) -> web.StreamResponse:
     if video is None and video_id <= ID_MAX:
         video, first = await store.find(video_id, *guess_first(request.method, asked))
     plan = plan_video(request.method, asked, video, BOUNDARY)
+    pace = None
+    if video is not None and plan.body and request.app[PACER].multiple:
+        pace = await request.app[PACER].find(request, video, store.database)
     with show(request, video, plan) as sent:
-        return await send(request, plan, store, video, first, sent)
+        return await send(request, plan, store, video, first, sent, pace)
 
 
 def parse_asked(headers: CIMultiDictProxy[str]) -> dict[str, str]:

@@ -55,7 +55,9 @@ CREATE TABLE videos (
     created_at TIMESTAMPTZ NOT NULL DEFAULT now(),
     updated_at TIMESTAMPTZ NOT NULL DEFAULT now(),
     sha256 BYTEA NOT NULL
-        CONSTRAINT videos_sha256_check CHECK (octet_length(sha256) = 32)
+        CONSTRAINT videos_sha256_check CHECK (octet_length(sha256) = 32),
+    source_sha256 BYTEA
+        CONSTRAINT videos_source_sha256_check CHECK (octet_length(source_sha256) = 32)
 );
 
 -- PostgreSQL 16 and later take this in CREATE TABLE, 14 and 15 do not.
@@ -65,6 +67,8 @@ COMMENT ON TABLE videos IS 'Video files stored as binary blobs for practice mode
 COMMENT ON COLUMN videos.video_data IS 'MP4 video file as binary data';
 COMMENT ON COLUMN videos.filename IS 'Original filename for reference';
 COMMENT ON COLUMN videos.sha256 IS 'Digest of video_data at import';
+COMMENT ON COLUMN videos.source_sha256 IS
+    'Digest of the file before it was repaired; none if it was kept as it is';
 
 -- Size and digest for rows that come without.
 CREATE FUNCTION videos_fill() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -95,6 +99,15 @@ CREATE TRIGGER videos_refuse_change
     BEFORE UPDATE OF id, video_data, sha256 ON videos
     FOR EACH ROW WHEN (
         OLD.id <> NEW.id OR OLD.sha256 <> NEW.sha256 OR OLD.video_data <> NEW.video_data
+    )
+    EXECUTE FUNCTION videos_refuse_change();
+
+-- It may be learned later, once; of the bytes nothing is read for that.
+CREATE TRIGGER videos_keep_source
+    BEFORE UPDATE OF source_sha256 ON videos
+    FOR EACH ROW WHEN (
+        OLD.source_sha256 IS NOT NULL
+        AND NEW.source_sha256 IS DISTINCT FROM OLD.source_sha256
     )
     EXECUTE FUNCTION videos_refuse_change();
 
@@ -189,6 +202,47 @@ CREATE TABLE verifications (
 );
 COMMENT ON COLUMN verifications.damage IS 'What is wrong; none if the bytes are right';
 
+-- A picture of each video; apart from these, so that serving reads no wider rows. The
+-- bytes are a JPEG's or the like and would not compress.
+CREATE TABLE thumbnails (
+    video_id INTEGER PRIMARY KEY REFERENCES videos (id) ON DELETE CASCADE,
+    mime_type TEXT NOT NULL CHECK (mime_type IN ('image/jpeg', 'image/webp')),
+    width INTEGER NOT NULL CHECK (width > 0),
+    height INTEGER NOT NULL CHECK (height > 0),
+    image BYTEA NOT NULL CHECK (octet_length(image) <= 1000000),
+    created_at TIMESTAMPTZ NOT NULL DEFAULT now()
+);
+ALTER TABLE thumbnails ALTER COLUMN image SET STORAGE EXTERNAL;
+COMMENT ON COLUMN thumbnails.created_at IS
+    'Another time is another picture to those who keep it';
+
+-- How often each video was watched, and how far. The key finds the rows of a video, which
+-- its deletion takes along.
+CREATE TABLE video_views (
+    video_id INTEGER REFERENCES videos (id) ON DELETE CASCADE,
+    day DATE,
+    started BIGINT NOT NULL DEFAULT 0,
+    quarter BIGINT NOT NULL DEFAULT 0,
+    half BIGINT NOT NULL DEFAULT 0,
+    completed BIGINT NOT NULL DEFAULT 0,
+    PRIMARY KEY (video_id, day)
+);
+COMMENT ON COLUMN video_views.day IS 'In UTC';
+
+-- The last batch of numbers that came from each process: one whose answer was lost is
+-- sent again, and must not be counted twice.
+CREATE TABLE view_senders (
+    id UUID PRIMARY KEY,
+    batch BIGINT NOT NULL,
+    sent_at TIMESTAMPTZ NOT NULL DEFAULT now()
+);
+
+-- What became of the files that were ever imported, for those who watch it from outside.
+CREATE TABLE import_results (
+    result TEXT PRIMARY KEY,
+    files BIGINT NOT NULL
+);
+
 -- What was here before the first migration; rollbacks leave it in place.
 CREATE TABLE bytereel_found (name TEXT);
 COMMENT ON TABLE bytereel_found IS
@@ -204,4 +258,6 @@ CREATE TABLE bytereel_migrations (
 INSERT INTO bytereel_migrations (name)
 VALUES ('0001_create_words'), ('0002_create_videos'), ('0003_correct_videos'),
        ('0004_create_reviews'), ('0005_add_further_videos'),
-       ('0006_create_verifications');
+       ('0006_create_verifications'), ('0007_add_source_digest'),
+       ('0008_create_thumbnails'), ('0009_create_views'),
+       ('0010_create_import_results');

@@ -32,7 +32,7 @@ FAST = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
 PURE = [
     f"server/{name}.py"
     for name in (
-        *("cache", "conditions", "errors", "model", "plan", "ranges"),
+        *("cache", "conditions", "errors", "model", "plan", "ranges", "strict_json"),
         *("library/naming", "practice/scheduling", "practice/submission"),
     )
 ]

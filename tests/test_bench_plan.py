@@ -136,6 +136,7 @@ def test_plan_without_an_audience_is_a_table_of_some(
     assert "s at most" in said.err
 
 
+@pytest.mark.long
 @needs("nginx")
 def test_plan_check_compares_with_nginx_and_keeps_it(
     tmp_path: Path,
@@ -176,6 +177,7 @@ def test_axes_grow_and_are_told_how_long_they_take() -> None:
     assert find_length(many, 1.0) > find_length(many._replace(clients=1), 1.0)
 
 
+@pytest.mark.long
 def test_scale_measures_each_point_and_keeps_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -37,7 +37,9 @@ def test_migrate_tells_what_it_did(empty_url: str) -> None:
 
 def test_import_tells_of_each_file(database_url: str, clips: Path) -> None:
     text = run("import", "--json", str(clips), url=database_url, status=1)
-    rows = {Path(row["file"]).name: row for row in map(json.loads, text.splitlines())}
+    *lines, count, _, _ = text.splitlines()
+    assert count.startswith("3 files, ")
+    rows = {Path(row["file"]).name: row for row in map(json.loads, lines)}
     assert list(rows["run_person.mp4"]) == [
         "file",
         "status",

@@ -44,6 +44,18 @@ def test_library_is_well(database_url: str) -> None:
     assert render_findings([]) == ["Nothing is wrong."]
 
 
+@pytest.mark.long
+def test_video_that_no_backup_takes_is_named(database_url: str) -> None:
+    execute(
+        database_url,
+        "ALTER TABLE videos ALTER video_data SET STORAGE EXTENDED;"  # it packs well
+        "INSERT INTO videos (filename, video_data)"
+        " VALUES ('big.mp4', convert_to(repeat('x', 536000001), 'UTF8'))",
+    )
+    sentences = {code: text for _, code, text in diagnose(database_url)}
+    assert "video 1 big.mp4 has" in sentences["too-large-to-back-up"]
+
+
 @pytest.mark.parametrize(
     ("change", "finding", "words"),
     [

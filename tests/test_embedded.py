@@ -231,6 +231,7 @@ def test_server_without_keeper_is_adopted(used: Path) -> None:
         assert not processes(used)
 
 
+@pytest.mark.long
 def test_initdb_killed_half_way_leaves_nothing(folder: Path) -> None:
     with begin(folder) as process:
         wait_until(lambda: list(folder.glob("new-*/base")))
@@ -256,6 +257,7 @@ def test_pid_of_a_stranger_blocks_no_start(used: Path) -> None:
         stranger.kill()
 
 
+@pytest.mark.long
 def test_long_path_has_its_socket_elsewhere(folder: Path) -> None:
     long = folder / ("é" * 60)
     with embedded.running(long, FAST) as url, embedded.running(long) as again:
@@ -279,6 +281,7 @@ def test_port_behind_a_password_where_no_socket_fits(
         assert (used / "url").stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "environment",
     [
@@ -303,6 +306,7 @@ def test_log_is_bounded(used: Path) -> None:
         wait_until(lambda: (used / "postgres.log").stat().st_size < 1000)
 
 
+@pytest.mark.long
 @only_root
 def test_programs_in_a_closed_home_are_copied(
     folder: Path, monkeypatch: pytest.MonkeyPatch

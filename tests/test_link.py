@@ -44,7 +44,7 @@ def database(cluster: str, template: str) -> str:
 def url(database: str) -> str:
     """Return its URL, with the same rows for each test."""
     tables = "videos, definitions, test_questions, definition_videos, question_videos"
-    execute(database, f"TRUNCATE {tables} RESTART IDENTITY; {DEFINITIONS}")
+    execute(database, f"TRUNCATE {tables} RESTART IDENTITY CASCADE; {DEFINITIONS}")
     for name in NAMES:
         insert_video(database, name, name.encode())
     return database

@@ -27,6 +27,10 @@ NAMES = [
     "0004_create_reviews",
     "0005_add_further_videos",
     "0006_create_verifications",
+    "0007_add_source_digest",
+    "0008_create_thumbnails",
+    "0009_create_views",
+    "0010_create_import_results",
 ]
 
 # Words as they may be before us: other types, another column, an index of our name.
@@ -171,6 +175,7 @@ def test_file_waits_ten_seconds_for_a_table(empty_url: str, tmp_path: Path) -> N
     assert run(empty_url, "TABLE a") == [("10s",)]
 
 
+@pytest.mark.long
 @STARTS
 def test_rollback_restores_every_step(
     empty_url: str, tmp_path: Path, before: str
@@ -262,9 +267,9 @@ def test_owner_of_database_may_migrate(owner_url: str, before: str) -> None:
     assert migrations.rollback(owner_url, len(NAMES)) == NAMES[::-1]
 
 
-@pytest.mark.parametrize("count", [-1, 0, 7])
+@pytest.mark.parametrize("count", [-1, 0, len(NAMES) + 1])
 def test_rollback_refuses_impossible_counts(database_url: str, count: int) -> None:
-    with pytest.raises(Fault, match=f"cannot roll back {count} .* 6 are applied"):
+    with pytest.raises(Fault, match=f"roll back {count} .* {len(NAMES)} are"):
         migrations.rollback(database_url, count)
 
 
@@ -281,9 +286,9 @@ def test_rollback_without_file_undoes_nothing(empty_url: str, tmp_path: Path) ->
 
 @pytest.mark.parametrize("step", ["apply", "list_status", "rollback"])
 def test_unknown_migration_is_refused(database_url: str, step: str) -> None:
-    run(database_url, "INSERT INTO bytereel_migrations VALUES ('0009_later')")
+    run(database_url, "INSERT INTO bytereel_migrations VALUES ('9999_later')")
     count = [1] if step == "rollback" else []
-    with pytest.raises(Fault, match="0009_later, which this version of bytereel does"):
+    with pytest.raises(Fault, match="9999_later, which this version of bytereel does"):
         getattr(migrations, step)(database_url, *count)
 
 

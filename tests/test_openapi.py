@@ -28,10 +28,16 @@ from tests.test_schema import run
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# What people look at, and what those pages are made of.
-PAGES = {"/", "/practice", "/worker.js", "/reads", "/assets/{name}"}
+# What people or Prometheus look at, and what those pages are made of.
+PAGES = {
+    *("/", "/admin", "/practice", "/worker.js", "/reads", "/assets/{name}"),
+    "/metrics",
+}
+TOKEN = "a-token-of-tests-only"
+UNLINKING = (
+    "DELETE /v3/admin/videos/{id}/links"  # of its parameters some exclude others
+)
 EXAMPLES = settings(
-    max_examples=8,
     deadline=None,
     derandomize=True,
     database=None,
@@ -41,12 +47,12 @@ EXAMPLES = settings(
 
 
 @contextmanager
-def serving(url: str) -> Iterator[str]:
+def serving(url: str, **options: Any) -> Iterator[str]:
     """Yield the address of a server in a thread of its own."""
     loop, stop = asyncio.new_event_loop(), asyncio.Event()
 
     async def answer() -> None:
-        async with answering(build_app(url), listening):
+        async with answering(build_app(url, **options), listening):
             await stop.wait()
 
     with bind("127.0.0.1", 0) as listening:
@@ -66,7 +72,7 @@ def address(database_url: str) -> Iterator[str]:
     for name in ("rise_sun.mp4", "bounce_ball.mp4"):
         insert_video(database_url, name, bytes(range(256)))
     add_learners(database_url)
-    with serving(database_url) as address:
+    with serving(database_url, admin_token=TOKEN) as address:
         yield address
 
 
@@ -97,27 +103,49 @@ def aim(case: Any, known: dict[str, Any]) -> Any:
         case.path_parameters["id"] = 1
     if "user_id" in case.query:
         case.query["user_id"] = known["user_id"]
-    if isinstance(case.body, dict):
+    if case.operation.label == UNLINKING:
+        case.query = {"definition": 1}
+    elif case.path.endswith("/links"):
+        case.body = {"definition": 1}
+    elif isinstance(case.body, dict) and known:
         case.body |= known
         case.body.pop("reviewed_at", None)  # any time fits the format, not the limits
     return case
 
 
-def exercise(operation: Any, known: dict[str, Any]) -> set[int]:
+def exercise(operation: Any, known: dict[str, Any], examples: int) -> set[int]:
     """Send requests that fit the description, and such that don't."""
     statuses = set()
 
-    @EXAMPLES
+    @settings(EXAMPLES, max_examples=examples)
     @given(st.data())
     def check(data: st.DataObject) -> None:
         mode = data.draw(st.sampled_from(GenerationMode))
         case = data.draw(operation.as_strategy(generation_mode=mode))
-        if mode is GenerationMode.POSITIVE and data.draw(st.booleans()):
+        aimed = operation.label == UNLINKING or data.draw(st.booleans())
+        if mode is GenerationMode.POSITIVE and aimed:
             case = aim(case, known)
         statuses.add(case.call_and_validate().status_code)
 
     check()
     return statuses
+
+
+def exercise_all(
+    address: str, known: dict[str, Any], path: str, examples: int
+) -> dict[str, set[int]]:
+    """Return the statuses of all operations whose path matches."""
+    schema = schemathesis.openapi.from_dict(json.loads(read_openapi()))
+    schema.config.update(base_url=address, headers={"Authorization": f"Bearer {TOKEN}"})
+    # that one guesses tokens, and would be locked out
+    schema.config.checks.update(excluded_check_names=["ignored_auth"])
+    # a condition that fails and a range of nothing are answers to right questions too
+    schema.config.checks.positive_data_acceptance.expected_statuses += ["412", "416"]
+    operations = schema.include(path_regex=path).get_all_operations()
+    return {
+        operation.label: exercise(operation, known, examples)
+        for operation in map(methodcaller("ok"), operations)
+    }
 
 
 def test_server_holds_to_its_description(address: str, database_url: str) -> None:
@@ -129,14 +157,24 @@ def test_server_holds_to_its_description(address: str, database_url: str) -> Non
         " ORDER BY saved.id LIMIT 1",
     )
     known = {"user_id": user_id, "saved_word_id": word, "question_id": question}
-    schema = schemathesis.openapi.from_dict(json.loads(read_openapi()))
-    schema.config.update(base_url=address)
-    # a condition that fails and a range of nothing are answers to right questions too
-    schema.config.checks.positive_data_acceptance.expected_statuses += ["412", "416"]
-    statuses = {
-        operation.label: exercise(operation, known)
-        for operation in map(methodcaller("ok"), schema.get_all_operations())
-    }
+    statuses = exercise_all(address, known, "^(?!/v3/admin/)", 8)
     assert {200, 400} <= statuses["GET /v3/next-review-words-batch"]
     assert {200, 400} <= statuses["POST /v3/reviews"]
     assert statuses["GET /v3/videos/{id}"] & {200, 206}
+
+
+def test_admin_holds_to_its_description(address: str) -> None:
+    statuses = exercise_all(address, {}, "^/v3/admin/", 5)
+    assert 429 not in set[int]().union(*statuses.values())
+    for path in (
+        "overview",
+        "history",
+        "words",
+        "videos",
+        "videos/{id}",
+        "videos/{id}/flaws",
+    ):
+        assert 200 in statuses[f"GET /v3/admin/{path}"], path
+    assert 201 in statuses["POST /v3/admin/uploads"]
+    assert {200, 400} <= statuses["POST /v3/admin/videos/{id}/links"]
+    assert 200 in statuses["DELETE /v3/admin/videos/{id}"]

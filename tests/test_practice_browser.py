@@ -13,6 +13,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 from server.library.samples import make_clip
+from server.library.thumbnail import picture_videos
 from tests.browser import (
     DESKTOP,
     PHONE,
@@ -82,6 +83,8 @@ def site(
     make_clip(path, seconds=1.5, width=160, height=90)
     data = path.read_bytes()
     clips = [insert_video(url, f"clip_{number}.mp4", data) for number in range(8)]
+    [pictured] = picture_videos(url, [str(clips[0])])  # and the others are not
+    assert pictured.status == "made"
     with serving(url) as server:
         yield Site(server.address, url, clips)
 
@@ -220,7 +223,7 @@ def watch_clips(context: BrowserContext) -> list[tuple[str, str]]:
                     request.headers.get("range", ""),
                 )
             )
-            if "/v3/videos/" in request.url
+            if request.url.endswith(".mp4")
             else None
         ),
     )
@@ -324,6 +327,15 @@ def test_more_clips_are_a_carousel(browser: Browser, site: Site) -> None:
     one, two, three, *_ = site.clips
     learner = add_learner(site, Word(clips=[one, two], question_clips=[three]))
     with open_page(browser) as page:
+        posters: dict[str, int] = {}
+        page.on(
+            "response",
+            lambda response: (
+                posters.update({response.url.split("/")[-2]: response.status})
+                if "/thumbnail" in response.url
+                else None
+            ),
+        )
         open_practice(page, site, learner)
         assert page.get_by_text("Clip 1 of 2").is_visible()
         page.get_by_role("button", name="Next clip").click()
@@ -334,6 +346,41 @@ def test_more_clips_are_a_carousel(browser: Browser, site: Site) -> None:
         question = VIDEO.replace("definition", "question")
         assert page.evaluate(f"{question}.paused")
         wait_until(page, f"{question}.currentTime > 0")
+        assert posters == {str(one): 200, str(two): 204, str(three): 204}
+
+
+def list_views(site: Site, clip: int) -> list[tuple[int, int, int, int]]:
+    with open_cursor(site) as cursor:
+        cursor.execute(
+            "SELECT started, quarter, half, completed FROM video_views"
+            " WHERE video_id = %s",
+            (clip,),
+        )
+        return [tuple(row) for row in cursor.fetchall()]
+
+
+def test_what_was_watched_is_counted(browser: Browser, site: Site) -> None:
+    end, whole = site.clips[6:8]  # which no other test plays
+    learner = add_learner(site, Word(clips=[end, whole]))
+    with open_page(browser, reduced_motion="reduce") as page:
+        open_practice(page, site, learner)
+        wait_until(page, f"{VIDEO}.readyState >= 2")
+        page.get_by_role("slider").fill("1.2")
+        page.get_by_role("button", name="Play", exact=True).click()
+        wait_until(page, f"{VIDEO}.ended")
+        page.get_by_role("button", name="Next clip").click()
+        wait_until(page, f"{VIDEO}.readyState >= 2 && !{VIDEO}.ended")
+        page.get_by_role("button", name="Play", exact=True).click()
+        wait_until(page, f"{VIDEO}.ended")
+        page.get_by_role("button", name="Replay").click()  # which is the same showing
+        wait_until(page, f"!{VIDEO}.ended && {VIDEO}.currentTime > 0.8")
+        page.goto("about:blank")  # with the page its numbers go out
+        for _ in range(SECONDS * 10):
+            if list_views(site, whole):
+                break
+            page.wait_for_timeout(100)
+    assert list_views(site, whole) == [(1, 1, 1, 1)]
+    assert list_views(site, end) == [(1, 0, 0, 0)]
 
 
 def test_next_three_words_are_fetched_ahead(browser: Browser, site: Site) -> None:

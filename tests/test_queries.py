@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import re
 from contextlib import closing
+from typing import TYPE_CHECKING
 
 import psycopg2
 import pytest
 
 from server.queries import queries, sql_directory
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from psycopg2.extensions import connection as Connection
 
 PREPARED = re.compile(r"\A(SELECT|INSERT|UPDATE|DELETE|WITH)\b")
 
@@ -22,16 +28,23 @@ def prepare(statement: str) -> str:
     return f"PREPARE checked AS {statement.replace('%%', '%')}"
 
 
+@pytest.fixture(scope="module")
+def connection(cluster: str, template: str) -> Iterator[Connection]:
+    url = cluster.format(database=template)
+    with closing(psycopg2.connect(url)) as connection:
+        yield connection
+
+
 @pytest.mark.parametrize("name", queries())
-def test_query_can_be_prepared(name: str, database_url: str) -> None:
-    with (
-        closing(psycopg2.connect(database_url)) as connection,
-        connection.cursor() as cursor,
-    ):
-        if PREPARED.match(queries()[name]):
-            cursor.execute(prepare(queries()[name]))
-        else:
-            assert queries()[name].split()[0] in {"COPY", "CREATE", "DROP", "SET"}
+def test_query_can_be_prepared(name: str, connection: Connection) -> None:
+    if not PREPARED.match(queries()[name]):
+        assert queries()[name].split()[0] in {"COPY", "CREATE", "DROP", "SET"}
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(prepare(queries()[name]))
+    connection.rollback()
+    with connection.cursor() as cursor:
+        cursor.execute("DEALLOCATE ALL")
 
 
 def test_query_has_a_name_of_its_own_and_a_line_of_why() -> None:

@@ -179,6 +179,7 @@ def test_markdown_has_a_line_a_row() -> None:
     assert lines[3].startswith("| ranges64 | memory | 5,250 requests/s ± 5% | 5.00 |")
 
 
+@pytest.mark.long
 def test_page_is_whole_in_itself(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     write_html(RUN, tmp_path / "run.html")

@@ -16,8 +16,9 @@ import pytest
 from aiohttp import ClientSession
 
 from server import migrations
+from server.bodies import BODY_MAX
 from server.database import Database, DatabaseAway
-from server.practice.reviews import BODY_MAX, keep_review
+from server.practice.reviews import keep_review
 from server.practice.submission import Submission
 from server.queries import queries
 from tests.conftest import serve_database

@@ -122,6 +122,7 @@ def test_insert_keeps_the_digest_it_is_given(asked: cursor) -> None:
         ("file_size_bytes", 2, "videos_file_size_bytes_check"),
         ("duration_seconds", -1, "videos_duration_seconds_check"),
         ("sha256", b"short", "videos_sha256_check"),
+        ("source_sha256", b"short", "videos_source_sha256_check"),
         ("created_at", None, '"created_at"'),
         ("updated_at", None, '"updated_at"'),
     ],

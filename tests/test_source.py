@@ -32,11 +32,11 @@ NO_IO = {
 @pytest.mark.parametrize(
     "command",
     [
-        ["mypy"],
+        pytest.param(["mypy"], marks=pytest.mark.long),
         ["ruff", "check", "--no-cache", "."],
         ["ruff", "format", "--check", "--no-cache", "."],
     ],
-    ids=lambda command: " ".join(command[:2]),
+    ids=["mypy", "ruff check", "ruff format"],
 )
 def test_gate_is_passed(command: list[str]) -> None:
     run = subprocess.run(

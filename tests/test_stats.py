@@ -33,6 +33,12 @@ UPDATE videos SET duration_seconds = 10 WHERE id = 3;
 INSERT INTO verifications VALUES
     (1, '2026-01-02 03:04:05Z', NULL), (2, '2026-01-03Z', 'bad'), (99, now(), NULL);
 """
+VIEWS = """
+INSERT INTO video_views
+SELECT video_id, (now() AT TIME ZONE 'UTC')::date - ago, started, 3, 2, completed
+  FROM (VALUES (1, 0, 8, 2), (1, 6, 4, 3), (2, 7, 20, 0), (2, 27, 1, 1), (3, 28, 99, 9),
+               (4, 28, 5, 5)) AS counted (video_id, ago, started, completed);
+"""
 NAMES = ["a.mp4", "b.mp4", "c.mp4", "copy\u202e.mp4", "b2.mp4"]
 SIZES = [300, 100, 6_000, 6_000, 100]
 
@@ -85,6 +91,27 @@ def test_stats_tell_what_was_verified_of_what_is_there(url: str) -> None:
     [row] = read_stats(url).parts["verified"]
     assert (row["clips"], row["damaged"]) == (2, 1)
     assert str(row["oldest"]).startswith("2026-01-02 03:04:05")
+
+
+def test_stats_tell_what_was_watched(url: str) -> None:
+    none = [(1, 0, 0, 0, 0, None), (7, 0, 0, 0, 0, None), (28, 0, 0, 0, 0, None)]
+    parts = read_stats(url).parts
+    assert [tuple(row.values()) for row in parts["views"]] == none
+    assert parts["most_viewed"] == []
+    execute(url, VIEWS)
+    parts = read_stats(url).parts
+    assert list(parts["views"][0]) == [
+        *("days", "started", "quarter", "half", "completed", "completed_percent")
+    ]
+    assert [tuple(row.values()) for row in parts["views"]] == [
+        (1, 8, 3, 2, 2, 25.0),
+        (7, 12, 6, 4, 5, 41.7),
+        (28, 33, 12, 8, 6, 18.2),
+    ]
+    assert [tuple(row.values()) for row in parts["most_viewed"]] == [
+        (2, "b.mp4", 21, 1, 4.8),
+        (1, "a.mp4", 12, 5, 41.7),
+    ]
 
 
 def test_stats_tell_what_lies_on_disk(database_url: str) -> None:

@@ -46,7 +46,7 @@ def running_edge(
     command = ["nginx", "-p", f"{folder}", "-c", f"{folder}/nginx.conf"]
     with log.open("w") as said, on_core(core):
         process = subprocess.Popen(
-            [*command, "-g", "daemon off;"],
+            [*command, "-g", f"daemon off; pid {folder}/nginx.pid;"],
             stdin=subprocess.DEVNULL,
             stdout=said,
             stderr=said,

@@ -5,6 +5,7 @@ Requests and answers are on standard output and input; the sandbox is their othe
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 import os
@@ -83,6 +84,7 @@ def limit_time(seconds: int) -> None:
 
 def serve_jobs(asked: BinaryIO, answers: BinaryIO) -> None:
     """Do one job after the other, until there are no more."""
+    from server.library.frames import thumbnail
     from server.library.probe import look  # once the streams are out of its reach
     from server.library.transcode import digest, remux, transcode
 
@@ -91,8 +93,10 @@ def serve_jobs(asked: BinaryIO, answers: BinaryIO) -> None:
         "digest": digest,
         "remux": remux,
         "transcode": transcode,
+        "thumbnail": thumbnail,
     }
     limit_process()
+    gc.freeze()  # what stays needs no second look
     while line := answers.readline():
         job = json.loads(line)
         limit_time(job["seconds"])
@@ -104,6 +108,7 @@ def serve_jobs(asked: BinaryIO, answers: BinaryIO) -> None:
         text = json.dumps(answer).encode()
         asked.write(REQUEST.pack(DONE, len(text)) + text)
         asked.flush()
+        gc.collect()  # filters and their threads are in cycles
 
 
 def main() -> None:

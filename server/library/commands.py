@@ -9,7 +9,7 @@ from json import dumps
 from typing import TYPE_CHECKING
 
 from server.errors import Fault
-from server.library import doctor, link, stats, suggest, verify
+from server.library import doctor, link, stats, suggest, thumbnail, verify
 from server.library.check import FAULT
 from server.library.files import show_text
 
@@ -39,6 +39,7 @@ def add_library_commands(commands: Commands) -> Iterator[argparse.ArgumentParser
         "--resume", action="store_true", help="leave out what was verified before"
     )
     yield verifier
+    yield _add_thumbnail(commands)
 
 
 def _add(
@@ -73,6 +74,23 @@ def _add_unlink(commands: Commands) -> argparse.ArgumentParser:
     )
     parser.add_argument("video", type=text, metavar="VIDEO", help=_VIDEO)
     _add_target(parser)
+    return parser
+
+
+def _add_thumbnail(commands: Commands) -> argparse.ArgumentParser:
+    parser = _add(
+        commands, "thumbnail", run_thumbnail, "make the pictures that lack", _LINES
+    )
+    parser.add_argument(
+        "videos",
+        nargs="*",
+        type=text,
+        metavar="VIDEO",
+        help=f"{_VIDEO}; all that lack one without",
+    )
+    parser.add_argument(
+        "--again", action="store_true", help="also make anew those that are there"
+    )
     return parser
 
 
@@ -184,6 +202,20 @@ def run_verify(url: str, options: argparse.Namespace) -> int:
     if not options.json:
         _print([verify.render_counts(counts)])
     return int(counts["damaged"] + counts["unread"] > 0)
+
+
+def run_thumbnail(url: str, options: argparse.Namespace) -> int:
+    """Make pictures; 0 only if all could be made."""
+    counts: Counter[str] = Counter()
+    for row in thumbnail.picture_videos(url, options.videos, again=options.again):
+        counts[row.status] += 1
+        if options.json:
+            _print_json([row._asdict()])
+        else:
+            _print([thumbnail.render_pictured(row)])
+    if not counts and not options.json:
+        _print(["# every video has a thumbnail"])
+    return int(counts["failed"] > 0)
 
 
 def _print(lines: Iterable[str]) -> None:

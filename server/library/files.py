@@ -19,9 +19,14 @@ SUFFIXES = (".mp4", ".m4v", ".mov", ".webm")
 _REMEDY = "import an MP4 video"
 
 
+def name_file(path: Path) -> str:
+    """Return path as text, whatever bytes it is made of."""
+    return os.fsencode(path).decode(errors="backslashreplace")
+
+
 def show_path(path: Path) -> str:
-    """Return path for a sentence: on one line, whatever bytes the name is made of."""
-    return show_text(os.fsencode(path).decode(errors="backslashreplace"))
+    """Return path for a sentence: on one line."""
+    return show_text(name_file(path))
 
 
 def show_text(text: str) -> str:
@@ -91,6 +96,11 @@ def _walk(folder: Path, seen: set[str]) -> Iterator[Path]:
             yield from _walk(entry, seen)
         elif entry.suffix.lower() in SUFFIXES:
             yield entry
+
+
+def name_repaired(name: str) -> str:
+    """Return the name in the table of a file that was repaired, which makes an MP4."""
+    return os.path.splitext(name)[0] + ".mp4"
 
 
 def check_name(path: Path, shown: str) -> None:

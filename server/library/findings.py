@@ -37,6 +37,15 @@ CHECKS = (
         ),
     ),
     (
+        "find_unsavable",
+        Finding(
+            "too-large-to-back-up",
+            WARNING,
+            "video {id} {filename} has {size}, more than pg_dump can write",
+            "convert it to a smaller one, or back up with pg_basebackup",
+        ),
+    ),
+    (
         "find_compressed",
         Finding(
             "compressed",

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import os
-import tempfile
-from contextlib import closing, contextmanager, redirect_stderr
-from pathlib import Path
+from contextlib import closing
 from typing import TYPE_CHECKING, NamedTuple
 
 import psycopg2
@@ -14,37 +11,49 @@ from tqdm import tqdm
 
 from server.connect import connect
 from server.errors import Fault
-from server.library.check import FAULT, FIX, WARNING, Flaw, Limits
+from server.library.access import explain
+from server.library.check import FAULT, Limits
 from server.library.checking import Report, examine
+from server.library.crew import Crew, File, hushed
 from server.library.files import (
     check_name,
     find_files,
+    name_file,
+    name_repaired,
     open_file,
     show_path,
     unreadable,
 )
 from server.library.keeping import (
     Imported,
+    Known,
+    Shelf,
     build_row,
+    check_free,
     digest_file,
     explain_refusal,
     find_same,
     keep_file,
+    keep_source,
     measure_size,
+    read_shelf,
 )
-from server.library.repair import (
-    RepairError,
-    fix,
-    open_media,
-    plan_repair,
-    transcode,
-)
+from server.library.repair import open_media
+from server.library.repairing import mending, plan_care
 from server.library.sandbox import Sandbox
+from server.library.thumbnail import make_thumbnail
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    import io
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from pathlib import Path
 
     from psycopg2.extensions import connection as Connection
+
+    from server.library.movie import Movie
+    from server.library.upload import Row
+
+BATCH_GROUPS = 500  # of files whose names are asked for at once
 
 
 class Care(NamedTuple):
@@ -53,6 +62,7 @@ class Care(NamedTuple):
     fix: bool = False  # without encoding anew
     transcode: bool = False  # also by encoding anew, where that is needed
     limits: Limits = Limits()
+    dry_run: bool = False  # only tell what would be done
 
 
 AS_IT_IS = Care()
@@ -69,35 +79,45 @@ class Desk(NamedTuple):
     care: Care = AS_IT_IS
 
 
+class Offer(NamedTuple):
+    """A file that is to be kept."""
+
+    source: io.BufferedReader
+    name: str
+    shown: str
+
+
 def import_paths(
     url: str,
     paths: Sequence[Path],
     care: Care = AS_IT_IS,
     *,
+    jobs: int = 1,
     progress: bool | None = None,
 ) -> Iterator[Imported]:
     """Yield what became of each file below paths; Fault if none can be imported.
 
-    The progress bar shows on a terminal; True and False decide otherwise.
+    Files of one name follow the first of them; else the order is that of the paths,
+    however many jobs there are. The progress bar shows on a terminal; True and False
+    decide otherwise.
     """
-    files = [(path, _measure(path)) for path in find_files(paths)]
+    files = [File(path, _measure(path)) for path in find_files(paths)]
+    groups = group_files(files)
+    jobs = max(min(jobs, len(groups)), 1)
     with (
-        closing(connect(url)) as connection,
-        Sandbox() as sandbox,
+        hushed(),
+        closing(_connect(url, care)) as connection,
+        Crew(lambda: Desk(_connect(url, care), Sandbox(), care), _bring, jobs) as crew,
         tqdm(
-            total=sum(size for _, size in files),
+            total=sum(file.size for file in files),
             unit="B",
             unit_scale=True,
             disable=None if progress is None else not progress,
         ) as bar,
     ):
-        desk = Desk(connection, sandbox, care)
-        for path, size in files:
-            end = bar.n + size
-            # psycopg2 prints a traceback of its own if the server closes down.
-            with redirect_stderr(io.StringIO()):
-                done = import_file(desk, path, bar.update)
-            bar.update(end - bar.n)
+        orders = _list_orders(connection, groups)
+        for number, done in enumerate(crew.work(orders, bar), 1):
+            bar.set_postfix_str(f"{number:,} of {len(files):,} files", refresh=False)
             bar.clear()  # the caller may print
             yield done
 
@@ -110,18 +130,69 @@ def _measure(path: Path) -> int:
         return 0
 
 
-def import_file(desk: Desk, path: Path, progress: Callable[[int], object]) -> Imported:
+def group_files(files: Iterable[File]) -> list[list[File]]:
+    """Return the files that the table may know by one name together, in order."""
+    groups: dict[str, list[File]] = {}
+    for file in files:
+        groups.setdefault(name_repaired(file.path.name), []).append(file)
+    return list(groups.values())
+
+
+def _connect(url: str, care: Care) -> Connection:
+    connection = connect(url)
+    if care.dry_run:
+        connection.set_session(readonly=True)
+    return connection
+
+
+def _list_orders(
+    connection: Connection, groups: list[list[File]]
+) -> Iterator[tuple[list[File], Shelf]]:
+    """Yield the groups, each with what the table has under their names."""
+    for start in range(0, len(groups), BATCH_GROUPS):
+        batch = groups[start : start + BATCH_GROUPS]
+        names = {file.path.name for group in batch for file in group}
+        try:
+            shelf = read_shelf(connection, _list_names(names))
+        except psycopg2.Error as error:
+            raise explain(connection, error) from error
+        for group in batch:
+            yield group, shelf
+
+
+def _list_names(names: Iterable[str]) -> set[str]:
+    """Return the names that the table may know these by; not those it cannot keep."""
+    both = {each for name in names for each in (name, name_repaired(name))}
+    return {name for name in both if "\0" not in name and _is_unicode(name)}
+
+
+def _is_unicode(name: str) -> bool:
+    return not any("\ud800" <= letter <= "\udfff" for letter in name)
+
+
+def _bring(
+    desk: Desk, file: File, shelf: Shelf, progress: Callable[[int], object]
+) -> Imported:
+    return import_file(desk, file.path, progress, shelf)
+
+
+def import_file(
+    desk: Desk,
+    path: Path,
+    progress: Callable[[int], object],
+    shelf: Shelf | None = None,
+) -> Imported:
     """Bring one file into the table; Fault if the database has a problem.
 
-    Progress hears of bytes sent.
+    Progress hears of bytes sent; shelf is what is known of its name, if that was read.
     """
-    file = os.fsencode(path).decode(errors="backslashreplace")
-    shown = show_path(path)
+    file, shown = name_file(path), show_path(path)
     try:
         check_name(path, shown)
         with open_file(path) as source:
-            done = _import_open(desk, source, path.name, shown, progress)
-            return done._replace(file=file)
+            offer = Offer(source, path.name, shown)
+            shelf = shelf or read_shelf(desk.connection, _list_names([path.name]))
+            return _import_offer(desk, offer, shelf, progress)._replace(file=file)
     except Fault as fault:
         reason = str(fault)
     except OSError as error:
@@ -131,7 +202,7 @@ def import_file(desk: Desk, path: Path, progress: Callable[[int], object]) -> Im
     return Imported(file, "rejected", error=reason)
 
 
-def _import_open(
+def import_open(
     desk: Desk,
     source: io.BufferedReader,
     name: str,
@@ -139,63 +210,81 @@ def _import_open(
     progress: Callable[[int], object],
 ) -> Imported:
     """Find the file in the table, or check it, repair it if need be, and keep it."""
-    connection, sandbox, care = desk
+    shelf = read_shelf(desk.connection, _list_names([name]))
+    return _import_offer(desk, Offer(source, name, shown), shelf, progress)
+
+
+def _import_offer(
+    desk: Desk, offer: Offer, shelf: Shelf, progress: Callable[[int], object]
+) -> Imported:
+    source, name, shown = offer
+    _, sandbox, care = desk
     measure_size(source, shown)
     digest = digest_file(source)
-    known = find_same(connection, name, digest, shown)
-    if known:
-        return known
+    if found := find_same(shelf, name, name_repaired(name), digest):
+        known_name, known = found
+        shelf.videos[known_name] = known._replace(file=shown)
+        return known.tell(shown)
     report = examine(open_media(source), sandbox, care.limits)
-    with _repaired(desk, source, report) as (file, checked, how):
-        for flaw in checked.flaws:
-            if flaw.severity == FAULT:
-                raise Fault(flaw.tell(shown))
-        if checked.movie is None:  # for the types: what has no boxes has a fault
-            raise Fault(f"{shown} is not a video: import an MP4 video")
+    if care.dry_run:
+        return _foresee(care, report, offer, digest, shelf)
+    with mending(source, report, care, sandbox) as (file, checked, how):
+        movie = check_movie(checked, shown)
+        row = build_row(name, movie, digest)
         if how:
-            name, digest = str(Path(name).with_suffix(".mp4")), digest_file(file)
-        row = build_row(name, checked.movie, digest)
-        done = keep_file(connection, row, file, shown, progress)
+            before = digest if shelf.keeps_source else None
+            row = build_row(name_repaired(name), movie, digest_file(file), before)
+        done = _keep(desk, row, file, shown, shelf, progress)
         return done._replace(flaws=tuple(checked.flaws), repaired=how)
 
 
-@contextmanager
-def _repaired(
-    desk: Desk, source: io.BufferedReader, report: Report
-) -> Iterator[tuple[io.BufferedReader, Report, str | None]]:
-    """Yield the file to keep, what is wrong with it still, and how it was repaired."""
-    _, sandbox, care = desk
-    allowed = care.fix or care.transcode
-    plan = plan_repair(report.flaws, transcode=care.transcode) if allowed else ""
-    if not plan:
-        yield source, report, None
-        return
-    with tempfile.TemporaryDirectory(prefix="bytereel-") as folder:
-        target = Path(folder, "repaired.mp4")
-        media = open_media(source)
-        failure = None
-        try:
-            if plan == FIX:
-                fix(media, report.flaws, target, sandbox)
-            else:
-                transcode(media, target, care.limits, sandbox)
-        except RepairError as error:
-            failure = _note_failure(report, error)
-        if failure:
-            yield source, failure, None
-            return
-        with target.open("rb") as file:
-            checked = examine(open_media(file), sandbox, care.limits)
-            yield file, checked, "fixed" if plan == FIX else "transcoded"
+def check_movie(report: Report, shown: str) -> Movie:
+    """Return what a file's boxes say; Fault if it must not be kept."""
+    for flaw in report.flaws:
+        if flaw.severity == FAULT:
+            raise Fault(flaw.tell(shown))
+    if report.movie is None:  # for the types: what has no boxes has a fault
+        raise Fault(f"{shown} is not a video: import an MP4 video")
+    return report.movie
 
 
-def _note_failure(report: Report, error: RepairError) -> Report:
-    """Return the report with a word on why the file stays as it is."""
-    sentence = f"could not be repaired ({error})"
-    flaw = Flaw("not-repaired", WARNING, sentence, "export it again")
-    worst = [flaw for flaw in report.flaws if flaw.severity == FAULT]
-    if worst:  # these reject it, so they say why
-        flaw = worst[0]._replace(
-            sentence=f"{worst[0].sentence}, and {sentence}", remedy="export it again"
-        )
-    return report._replace(flaws=[flaw, *report.flaws])
+def _foresee(
+    care: Care, report: Report, offer: Offer, digest: bytes, shelf: Shelf
+) -> Imported:
+    """Return what an import would come to, a repair presumed to succeed."""
+    how = plan_care(report, care)
+    name = name_repaired(offer.name) if how else offer.name
+    movie = None if how else check_movie(report, offer.shown)
+    check_free(shelf, name, offer.shown)
+    row = movie and build_row(name, movie, digest)
+    size, seconds = (row.size, row.duration_seconds) if row else (None, None)
+    same = None if how else digest
+    shelf.videos[name] = Known(same, digest, None, size, seconds, offer.shown)
+    flaws = () if how else tuple(report.flaws)
+    return Imported(offer.shown, "would-import", None, size, seconds, None, flaws, how)
+
+
+def _keep(
+    desk: Desk,
+    row: Row,
+    file: io.BufferedReader,
+    shown: str,
+    shelf: Shelf,
+    progress: Callable[[int], object],
+) -> Imported:
+    """Insert the row with its thumbnail, unless its bytes are there already."""
+    known = shelf.videos.get(row.filename)
+    if known and known.sha256 == row.sha256:
+        if row.source_sha256:
+            keep_source(desk.connection, row)
+        return known.tell(shown)
+    check_free(shelf, row.filename, shown)
+    thumbnail = None
+    if shelf.keeps_thumbnails:
+        thumbnail = make_thumbnail(open_media(file), desk.sandbox)
+    done = keep_file(desk.connection, row, file, shown, progress, thumbnail)
+    numbers = done.video_id, done.bytes, done.duration_seconds
+    shelf.videos[row.filename] = Known(
+        row.sha256, row.source_sha256, *numbers, file=shown
+    )
+    return done

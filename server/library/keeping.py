@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections import Counter
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,18 +13,20 @@ from psycopg2.errors import UniqueViolation
 
 from server.connect import first_line
 from server.errors import Fault
+from server.library.thumbnail import save_thumbnail
 from server.library.upload import PIECE_BYTES, Row, Upload, build_copy
 from server.queries import queries
 
 if TYPE_CHECKING:
     import io
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from psycopg2.extensions import connection as Connection
     from psycopg2.extensions import cursor as Cursor
 
     from server.library.check import Flaw
     from server.library.movie import Movie
+    from server.library.thumbnail import Thumbnail
 
 # A value and the rest of its row must stay below 1 GiB together.
 MAX_BYTES = 1_073_740_000
@@ -32,11 +35,15 @@ MAX_BYTES = 1_073_740_000
 _CODES_OF_ONE_FILE = ("22", "23", "54", "53200", "XX000")
 
 
+class NameTaken(Fault):
+    """Another video has the name."""
+
+
 class Imported(NamedTuple):
     """What became of one file; numbers are those of its row."""
 
     file: str
-    status: str  # imported, exists or rejected
+    status: str  # imported, exists or rejected; in a dry run would-import
     video_id: int | None = None
     bytes: int | None = None
     duration_seconds: int | None = None
@@ -56,6 +63,31 @@ class Imported(NamedTuple):
         }
 
 
+class Known(NamedTuple):
+    """A video in the table; in a dry run also one that would be there by now."""
+
+    sha256: bytes | None
+    source_sha256: bytes | None  # of the file it was repaired from
+    video_id: int | None
+    size: int | None  # bytes
+    duration_seconds: int | None
+    file: str | None = None  # that this run has found it to be
+
+    def tell(self, shown: str) -> Imported:
+        """Return that a file is this one."""
+        return Imported(
+            shown, "exists", self.video_id, self.size, self.duration_seconds
+        )
+
+
+class Shelf(NamedTuple):
+    """What the table has under some names, and what it can keep besides videos."""
+
+    videos: dict[str, Known]
+    keeps_source: bool
+    keeps_thumbnails: bool
+
+
 def measure_size(source: io.BufferedReader, shown: str) -> int:
     """Return the bytes of a file; Fault if PostgreSQL cannot keep so many."""
     size = os.fstat(source.fileno()).st_size
@@ -73,25 +105,66 @@ def digest_file(source: io.BufferedReader) -> bytes:
     return hashlib.file_digest(source, "sha256").digest()
 
 
-def build_row(name: str, movie: Movie, digest: bytes) -> Row:
+def build_row(
+    name: str, movie: Movie, digest: bytes, source: bytes | None = None
+) -> Row:
     """Return the row to be of a file whose boxes have told the rest."""
     kind = "video/quicktime" if movie.brand == "qt  " else "video/mp4"
     # At least one second: 0 would read as no video at all.
     seconds = max(round(movie.seconds), 1) if movie.seconds else None
-    return Row(name, kind, movie.size, seconds, digest)
+    return Row(name, kind, movie.size, seconds, digest, source)
+
+
+def read_shelf(connection: Connection, names: Iterable[str]) -> Shelf:
+    """Return what the table has under these names."""
+    with transaction(connection) as cursor:
+        cursor.execute(queries()["describe_shelf"])
+        [(keeps_source, keeps_thumbnails)] = cursor.fetchall()
+        cursor.execute(queries()["list_imports"], {"names": list(names)})
+        rows = cursor.fetchall()
+    videos = {
+        name: Known(digest and bytes(digest), source and bytes(source), *numbers)
+        for name, digest, source, *numbers in rows
+    }
+    return Shelf(videos, keeps_source, keeps_thumbnails)
+
+
+def note_results(connection: Connection, results: Iterable[Imported]) -> None:
+    """Count what became of files, where there is a table for it."""
+    counts = Counter(done.repaired or done.status for done in results)
+    values = {"results": list(counts), "files": list(counts.values())}
+    if counts:
+        with suppress(psycopg2.Error), transaction(connection) as cursor:
+            cursor.execute(queries()["note_results"], values)
 
 
 def find_same(
-    connection: Connection, name: str, digest: bytes, shown: str
-) -> Imported | None:
-    """Return the row of this name and these bytes."""
-    with _transaction(connection) as cursor:
-        cursor.execute(queries()["find_import"], {"filename": name, "sha256": digest})
-        found = cursor.fetchone()
-    if found is None or not found[3]:
-        return None
-    video_id, size, seconds, _ = found
-    return Imported(shown, "exists", video_id, size, seconds)
+    shelf: Shelf, name: str, repaired_name: str, digest: bytes
+) -> tuple[str, Known] | None:
+    """Return the video of these bytes, or that they were repaired to, and its name."""
+    known = shelf.videos.get(name)
+    if known and known.sha256 == digest:
+        return name, known
+    known = shelf.videos.get(repaired_name)
+    if known and known.source_sha256 == digest:
+        return repaired_name, known
+    return None
+
+
+def check_free(shelf: Shelf, name: str, shown: str) -> None:
+    """Raise NameTaken, by other bytes as has been seen."""
+    known = shelf.videos.get(name)
+    if known is None:
+        return
+    if known.file is not None:
+        raise NameTaken(
+            f"{shown} has other bytes than {known.file}, which has the same name: "
+            "rename one of them"
+        )
+    raise NameTaken(
+        f"{shown} has other bytes than video {known.video_id}, which has the same "
+        "name: rename the file, or delete that video first"
+    )
 
 
 def keep_file(
@@ -100,22 +173,33 @@ def keep_file(
     source: io.BufferedReader,
     shown: str,
     progress: Callable[[int], object],
+    thumbnail: Thumbnail | None = None,
 ) -> Imported:
-    """Insert the row, or find that it is there."""
+    """Insert the row, or find that it is there meanwhile."""
     try:
-        with _transaction(connection) as cursor:
-            found = _find(cursor, row, shown)
-            return found or _insert(cursor, row, source, shown, progress)
+        with transaction(connection) as cursor:
+            done = _insert(cursor, row, source, shown, progress)
+            if thumbnail and done.video_id is not None:
+                save_thumbnail(cursor, done.video_id, thumbnail)
+            return done
     except UniqueViolation:  # another import was faster
-        with _transaction(connection) as cursor:
-            found = _find(cursor, row, shown)
-    if found is None:
-        raise Fault(f"{shown} came and went in the table meanwhile: import it again")
-    return found
+        shelf = read_shelf(connection, [row.filename])
+    known = shelf.videos.get(row.filename)
+    if known and known.sha256 == row.sha256:
+        return known.tell(shown)
+    check_free(shelf, row.filename, shown)
+    raise Fault(f"{shown} came and went in the table meanwhile: import it again")
+
+
+def keep_source(connection: Connection, row: Row) -> None:
+    """Note what a video was repaired from, which older versions did not."""
+    with transaction(connection) as cursor:
+        cursor.execute(queries()["save_source"], row._asdict())
 
 
 @contextmanager
-def _transaction(connection: Connection) -> Iterator[Cursor]:
+def transaction(connection: Connection) -> Iterator[Cursor]:
+    """Yield a cursor of a transaction whose statements may take their time."""
     try:
         with connection.cursor() as cursor:
             cursor.execute(queries()["allow_long_statements"])
@@ -125,21 +209,6 @@ def _transaction(connection: Connection) -> Iterator[Cursor]:
         with suppress(psycopg2.Error):  # a lost connection has rolled back already
             connection.rollback()
         raise
-
-
-def _find(cursor: Cursor, row: Row, shown: str) -> Imported | None:
-    """Return the row of this name and these bytes; Fault if the bytes are others."""
-    cursor.execute(queries()["find_import"], row._asdict())
-    found = cursor.fetchone()
-    if found is None:
-        return None
-    video_id, size, duration_seconds, same = found
-    if not same:
-        raise Fault(
-            f"{shown} has other bytes than video {video_id}, which has the same name: "
-            "rename the file, or delete that video first"
-        )
-    return Imported(shown, "exists", video_id, size, duration_seconds)
 
 
 def _insert(
@@ -152,8 +221,9 @@ def _insert(
     """Copy the file into the table and have PostgreSQL compare the digest."""
     source.seek(0)
     upload = Upload(build_copy(row, source, progress))
+    copy = "copy_video" if row.source_sha256 is None else "copy_repaired_video"
     try:
-        cursor.copy_expert(queries()["copy_video"], upload, PIECE_BYTES)
+        cursor.copy_expert(queries()[copy], upload, PIECE_BYTES)
     except psycopg2.Error:
         if upload.failure is not None:
             raise upload.failure from None

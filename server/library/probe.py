@@ -81,10 +81,15 @@ def _find_break(container: InputContainer, *, whole: bool) -> str:
     stream.codec_context.thread_count = 1
     seconds = (container.duration or 0) / av.time_base
     start = (container.start_time or 0) / av.time_base
+    seen = set()  # key frames, which several moments may have in common
     try:
         for number in range(_SEEKS):
+            moment = start + seconds * number / _SEEKS
+            key = _find_key(stream, moment)
+            if key is not None and key in seen:
+                continue
+            seen.add(key)
             if number:
-                moment = start + seconds * number / _SEEKS
                 container.seek(int(moment * av.time_base))
             frame = next(container.decode(stream), None)
             if frame is None and not number:
@@ -96,6 +101,14 @@ def _find_break(container: InputContainer, *, whole: bool) -> str:
         return _find_bad_sample(container, stream) if whole else ""
     except (av.FFmpegError, OSError) as error:
         return f"FFmpeg says: {error.strerror or error}".lower()
+
+
+def _find_key(stream: VideoStream, moment: float) -> int | None:
+    """Return where in the index the key frame of a moment stands, if it does."""
+    if not stream.time_base:
+        return None
+    key = stream.index_entries.search_timestamp(int(moment / stream.time_base))
+    return key if key >= 0 else None
 
 
 def _find_bad_sample(container: InputContainer, stream: VideoStream) -> str:

@@ -32,6 +32,8 @@ PARTS = {
     "disk": Part("On disk", "measure_table", single=True),
     "links": Part("Shown by", "count_links", single=True),
     "verified": Part("Verified", "count_verified", single=True),
+    "views": Part("Watched within so many days", "count_views"),
+    "most_viewed": Part("Most watched within 28 days", "list_most_viewed"),
     "languages": Part("Languages", "count_languages"),
     "most_used": Part("Most used", "list_most_used"),
     "over_limits": Part("Over the limits of a clip", "list_over_limits"),

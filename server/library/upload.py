@@ -20,6 +20,7 @@ class Row(NamedTuple):
     size: int  # bytes
     duration_seconds: int | None
     sha256: bytes
+    source_sha256: bytes | None = None  # of the file that it was repaired from
 
 
 class Upload(io.RawIOBase):
@@ -46,11 +47,15 @@ def build_copy(
     PostgreSQL's manual: COPY, File Formats, Binary Format.
     """
     seconds = row.duration_seconds
-    yield b"PGCOPY\n\xff\r\n\0" + pack(">iih", 0, 0, 6)  # flags, extension, fields
+    fields = 6 if row.source_sha256 is None else 7
+    yield b"PGCOPY\n\xff\r\n\0" + pack(">iih", 0, 0, fields)  # flags, extension
     yield _field(row.filename.encode()) + _field(row.mime_type.encode())
     yield _field(pack(">i", row.size))
     yield _field(None if seconds is None else pack(">i", seconds))
-    yield _field(row.sha256) + pack(">i", row.size)
+    yield _field(row.sha256)
+    if row.source_sha256 is not None:
+        yield _field(row.source_sha256)
+    yield pack(">i", row.size)
     left = row.size
     while left:
         # A file that has become shorter is filled up; its digest is then another.

@@ -192,6 +192,7 @@ function pick(id) {
   find("#playing").textContent = name;
   find(".problem").hidden = find("[data-hint]").hidden = true;
   showScale(filmOf(id).size);
+  video.poster = link.querySelector("img")?.src ?? "";
   video.src = `/v3/videos/${id}.mp4${watching ? `?viewer=${viewer}` : ""}`;
   changed = true;
   wake();
@@ -231,9 +232,7 @@ function seekTo(event) {
 /* --- start --------------------------------------------------------------- */
 
 function start() {
-  if (playing !== null) return;
-  pickFromAddress();
-  addEventListener("hashchange", pickAndPlay);
+  if (playing === null) pickFromAddress();
 }
 
 /* The first bytes of the first clip belong into the picture: look, then load. */
@@ -258,5 +257,6 @@ for (const name of ["play", "playing", "seeking", "seeked", "timeupdate", "loade
 video.addEventListener("loadedmetadata", showLength);
 video.addEventListener("error", showProblem);
 strip.canvas.addEventListener("click", seekTo);
+addEventListener("hashchange", pickAndPlay);
 new ResizeObserver(wake).observe(strip.canvas);
 if (clips.size > 0) (document.body.dataset.live === "yes" ? startWatching : start)();

@@ -6,6 +6,7 @@ const LIMIT = "limit";
 const KEPT_HEADERS = ["Content-Type", "ETag", "Last-Modified"];
 
 const clipUrl = (id) => `/v3/videos/${id}.mp4`;
+const posterUrl = (id) => `/v3/videos/${id}/thumbnail?missing=empty`; // not every clip has one
 
 class Clips {
   constructor(store) {

@@ -27,12 +27,19 @@ class Player {
   show(ids, { text, label, begin }) {
     this.ids = ids;
     this.place = 0;
+    this.begun();
     this.root.hidden = this.empty;
     this.root.setAttribute("aria-label", label);
     this.write("[data-text]", text);
     this.caption("");
     if (this.empty) this.stop();
     else this.load(begin);
+  }
+
+  /* Take what is shown now for a new showing, which has reached nothing. */
+  begun() {
+    if (this.showing) watched.note(this.showing, this.video); // its last moment
+    this.showing = { id: this.ids[this.place], reached: new Set() };
   }
 
   caption(text) {
@@ -49,14 +56,15 @@ class Player {
     const { video, root } = this;
     const now = begin && !calm.matches;
     root.dataset.state = "loading";
-    root.dataset.playing = "no";
     root.querySelector(".turn").hidden = this.ids.length < 2;
     root.querySelector("[data-count]").textContent = `Clip ${this.place + 1} of ${this.ids.length}`;
     this.position.value = 0;
     video.muted = !sound;
+    video.poster = posterUrl(this.ids[this.place]);
     // Without the fragment some phones show no picture before they play.
     video.src = clipUrl(this.ids[this.place]) + (now ? "" : "#t=0.001");
     video.load();
+    this.showState();
     clearTimeout(this.slow);
     this.slow = setTimeout(() => this.giveUp(), SLOW_MS);
     if (now) this.play();
@@ -71,6 +79,7 @@ class Player {
     clearTimeout(this.slow);
     this.video.pause();
     this.video.removeAttribute("src");
+    this.video.removeAttribute("poster");
     this.video.load();
     this.root.dataset.state = "none";
   }
@@ -96,6 +105,7 @@ class Player {
 
   turn(step) {
     this.place = (this.place + step + this.ids.length) % this.ids.length;
+    this.begun();
     this.load(true);
   }
 
@@ -134,6 +144,7 @@ class Player {
     on(video, "canplaythrough", () => this.settled(this));
     on(video, "error", () => video.getAttribute("src") && this.fail());
     for (const name of ["play", "pause", "ended", "volumechange"]) on(video, name, () => this.showState());
+    for (const name of ["timeupdate", "pause", "ended"]) on(video, name, () => watched.note(this.showing, video));
     on(video, "play", () => this.follow());
     on(video, "seeked", () => this.showPosition());
     on(video, "loadedmetadata", () => (position.max = video.duration));

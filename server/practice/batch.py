@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from aiohttp import web
 from psycopg2.errors import UndefinedTable
 
-from server.errors import ERROR_HEADERS, Fault, render_error
+from server.bodies import refuse
+from server.errors import Fault
 from server.practice.submission import parse_uuid
 from server.queries import queries
 from server.store import STORE
@@ -79,12 +80,6 @@ async def get_batch(request: web.Request) -> web.Response:
     left_out = request.app[LEFT_OUT]
     left_out.words += rows[0][0]
     return web.Response(body=render_batch(rows, left_out), headers=HEADERS)
-
-
-def refuse(status: int, sentence: str) -> web.Response:
-    """Return an error as its answer."""
-    body = render_error(sentence)
-    return web.Response(status=status, body=body, headers=ERROR_HEADERS)
 
 
 def parse_asked(query: MultiMapping[str]) -> tuple[str, int]:

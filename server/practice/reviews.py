@@ -13,9 +13,10 @@ from aiohttp import web
 from psycopg2 import IntegrityError
 from psycopg2.errors import UndefinedTable
 
+from server.bodies import Refused, read_body, refuse
 from server.database import DatabaseAway
 from server.errors import Fault
-from server.practice.batch import HEADERS, NOT_MIGRATED, refuse
+from server.practice.batch import HEADERS, NOT_MIGRATED
 from server.practice.scheduling import Card, plan_review
 from server.practice.submission import Submission, fit_time, parse_submission
 from server.queries import queries
@@ -26,20 +27,11 @@ if TYPE_CHECKING:
 
     from server.database import Database
 
-BODY_MAX = 16_384  # bytes
 ATTEMPTS_MAX = 100  # each that fails lost to one that did not
 
 # Answers about the same word wait for each other here, so that only those that other
 # processes save at the same moment come between.
 _turns: WeakValueDictionary[int, Lock] = WeakValueDictionary()
-
-
-class Refused(Exception):
-    """An answer that is not kept: a status and one sentence."""
-
-    def __init__(self, status: int, sentence: str) -> None:
-        super().__init__(status, sentence)
-        self.status, self.sentence = status, sentence
 
 
 class Review(NamedTuple):
@@ -82,21 +74,6 @@ async def post_review(request: web.Request) -> web.Response:
     except UndefinedTable:
         return refuse(503, NOT_MIGRATED)
     return web.Response(body=render_review(review), headers=HEADERS)
-
-
-async def read_body(request: web.Request) -> bytes:
-    """Return the body of a request that says it is JSON; raise Refused."""
-    if (
-        request.content_type != "application/json"
-        or (request.charset or "utf-8").lower() != "utf-8"
-    ):
-        raise Refused(415, "Send the answer as application/json in UTF-8.")
-    try:
-        return await request.clone(client_max_size=BODY_MAX).read()
-    except web.HTTPRequestEntityTooLarge:
-        raise Refused(413, f"An answer has at most {BODY_MAX} bytes.") from None
-    except (web.RequestPayloadError, ConnectionError):
-        raise Refused(400, "The body broke off or isn't packed as it says.") from None
 
 
 async def keep_review(database: Database, submission: Submission) -> Review:

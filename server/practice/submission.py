@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import re
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from server.errors import Fault
+from server.strict_json import parse_object
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from server.strict_json import Members
 
 ID_MAX = 2**63 - 1
 ANSWER_MAX = 255  # characters
@@ -34,29 +37,9 @@ class Submission(NamedTuple):
     reviewed_at: datetime | None  # when it was given, if that was earlier
 
 
-class _Members(list[tuple[str, object]]):
-    """The members of a JSON object in their order, the same name twice or not."""
-
-
 def parse_submission(body: bytes) -> Submission:
     """Return what was sent; raise Fault with the path of what is wrong."""
-    members = _parse_object(body)
-
-    def read(
-        name: str, parse: Callable[[object], Any], *, optional: bool = False
-    ) -> Any:
-        given = [value for key, value in members if key == name]
-        if len(given) > 1:
-            raise Fault(f"$.{name}: is given twice; give it once.")
-        if optional and given in ([], [None]):
-            return None
-        if not given:
-            raise Fault(f"$.{name}: is missing.")
-        try:
-            return parse(given[0])
-        except Fault as fault:
-            raise Fault(f"$.{name}: {fault}") from None
-
+    read = partial(read_member, parse_object(body))
     return Submission(
         user_id=read("user_id", parse_uuid),
         saved_word_id=read("saved_word_id", parse_id),
@@ -67,33 +50,26 @@ def parse_submission(body: bytes) -> Submission:
     )
 
 
-def _parse_object(body: bytes) -> _Members:
+def read_member(
+    members: Members,
+    name: str,
+    parse: Callable[[object], Any],
+    *,
+    at: str = "$",
+    optional: bool = False,
+) -> Any:
+    """Return what an object has under a name; raise Fault with its path."""
+    given = [value for key, value in members if key == name]
+    if len(given) > 1:
+        raise Fault(f"{at}.{name}: is given twice; give it once.")
+    if optional and given in ([], [None]):
+        return None
+    if not given:
+        raise Fault(f"{at}.{name}: is missing.")
     try:
-        parsed = json.loads(
-            body.decode(),
-            object_pairs_hook=_Members,
-            parse_int=_parse_int,
-            parse_constant=_refuse_constant,
-        )
-    except UnicodeDecodeError as error:
-        raise Fault(f"$: byte {error.start} of the body is not UTF-8.") from None
-    except json.JSONDecodeError as error:
-        place = f"line {error.lineno}, column {error.colno}"
-        raise Fault(f"$: is not JSON at {place}: {error.msg}.") from None
-    except RecursionError:
-        raise Fault("$: is nested too deeply.") from None
-    if not isinstance(parsed, _Members):
-        raise Fault("$: must be an object.")
-    return parsed
-
-
-def _parse_int(digits: str) -> float:
-    """Return a number; of too many digits, which int() refuses, one that fits no id."""
-    return int(digits) if len(digits) < 20 else float("inf")
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise Fault(f"$: is not JSON: {name} stands for no number there.")
+        return parse(given[0])
+    except Fault as fault:
+        raise Fault(f"{at}.{name}: {fault}") from None
 
 
 def parse_uuid(value: object) -> str:

@@ -87,6 +87,14 @@ SELECT id, filename, file_size_bytes AS noted, octet_length(video_data) AS real
  WHERE file_size_bytes IS DISTINCT FROM octet_length(video_data)
  ORDER BY id;
 
+-- name: find_unsavable
+-- Videos that pg_dump cannot write: as text a value takes twice its bytes, and a row of
+-- COPY has to fit into 1 GiB.
+SELECT id, filename, octet_length(video_data) AS size
+  FROM videos
+ WHERE octet_length(video_data) > 536000000
+ ORDER BY id;
+
 -- name: find_wrong_types
 -- Types that no player takes for a video.
 SELECT coalesce(mime_type, '') AS mime_type, count(*) AS clips

@@ -4,17 +4,54 @@
 -- Lets a large file arrive where statements have a time limit; until the commit.
 SET LOCAL statement_timeout = 0;
 
--- name: find_import
--- The video of a file name, and whether it has the bytes of this digest.
-SELECT id, file_size_bytes, duration_seconds, sha256 = %(sha256)s
-  FROM videos
- WHERE filename = %(filename)s;
+-- name: describe_shelf
+-- Whether our videos have source digests, and we may keep thumbnails of them; those of
+-- another table than this one would be refused.
+SELECT EXISTS (SELECT
+                 FROM pg_attribute
+                WHERE attrelid = to_regclass('videos')
+                  AND attname = 'source_sha256'
+                  AND NOT attisdropped),
+       EXISTS (SELECT
+                 FROM pg_constraint
+                WHERE conrelid = to_regclass('thumbnails')
+                  AND confrelid = to_regclass('videos')
+                  AND has_table_privilege(conrelid, 'SELECT')
+                  AND has_table_privilege(conrelid, 'INSERT')
+                  AND has_table_privilege(conrelid, 'UPDATE'));
+
+-- name: list_imports
+-- The videos of these file names with their digests; a table of others need not have
+-- that of the source: then the name is found one level up, in absent.
+SELECT filename,
+       sha256,
+       (SELECT source_sha256 FROM (SELECT video.*) AS own),
+       id,
+       file_size_bytes,
+       duration_seconds
+  FROM videos AS video,
+       (SELECT NULL::bytea AS source_sha256) AS absent
+ WHERE filename = ANY(%(names)s);
 
 -- name: copy_video
 -- Takes one row in PostgreSQL's binary format: the only way for a value of up to a
 -- gigabyte, which as a literal would have to fit into memory several times.
 COPY videos (filename, mime_type, file_size_bytes, duration_seconds, sha256, video_data)
 FROM STDIN (FORMAT binary);
+
+-- name: copy_repaired_video
+-- The same for a file that was repaired, with the digest of what it was before.
+COPY videos (filename, mime_type, file_size_bytes, duration_seconds, sha256,
+             source_sha256, video_data)
+FROM STDIN (FORMAT binary);
+
+-- name: save_source
+-- What a video was repaired from, if that is not known.
+UPDATE videos
+   SET source_sha256 = %(source_sha256)s
+ WHERE filename = %(filename)s
+   AND sha256 = %(sha256)s
+   AND source_sha256 IS NULL;
 
 -- name: verify_import
 -- The id of the video, if its bytes arrived as they were sent.
@@ -24,11 +61,54 @@ SELECT id
    AND sha256(video_data) = %(sha256)s
    AND octet_length(video_data) = %(size)s;
 
+-- name: note_results
+-- Counts what became of files.
+INSERT INTO import_results AS known (result, files)
+SELECT *
+  FROM unnest(%(results)s::text[], %(files)s::bigint[])
+ ORDER BY 1
+    ON CONFLICT (result) DO UPDATE
+   SET files = known.files + excluded.files;
+
 -- name: list_known
 -- Which of these file names are in the table.
 SELECT filename
   FROM videos
  WHERE filename = ANY(%(names)s);
+
+-- name: list_definitions
+-- The definitions of these words in a language.
+SELECT id
+  FROM definitions
+ WHERE learning_language = %(language)s
+   AND word = ANY(%(words)s);
+
+-- name: lock_by_id
+-- Locks definitions before they are read, so that two who link at the same time do not
+-- miss each other; in the order in which link does it.
+SELECT id
+  FROM definitions
+ WHERE id = ANY(%(ids)s)
+ ORDER BY id
+   FOR UPDATE;
+
+-- name: list_present
+-- Which of these videos are still in the table.
+SELECT id
+  FROM videos
+ WHERE id = ANY(%(ids)s);
+
+-- name: list_words_without
+-- The words of a language of which no definition shows a video.
+SELECT word
+  FROM definitions
+ WHERE learning_language = %(language)s
+ GROUP BY word
+HAVING count(video_id) = 0
+   AND NOT bool_or(EXISTS (SELECT
+                             FROM definition_videos
+                            WHERE definition_id = definitions.id))
+ ORDER BY word;
 
 -- name: find_learner
 -- Whether a learner keeps any word.

@@ -39,6 +39,13 @@ SELECT id,
  ORDER BY id DESC
  LIMIT %(limit)s;
 
+-- name: find_length
+-- The seconds of a video; a foreign table need not know them, as above.
+SELECT (SELECT duration_seconds FROM (SELECT video.*) AS own)
+  FROM videos AS video,
+       (SELECT NULL::integer AS duration_seconds) AS absent
+ WHERE id = %(id)s;
+
 -- name: check_videos
 -- Nothing, or an error that names what serving lacks.
 SELECT id, filename, mime_type, video_data, created_at

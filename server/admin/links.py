@@ -1,0 +1,145 @@
+"""Link videos to words, take links away, and delete a video with all its links."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from server.admin.access import guarded
+from server.admin.asked import (
+    check_members,
+    optional,
+    parse_fields,
+    parse_query,
+    read_json,
+    text,
+    truth,
+    whole,
+)
+from server.admin.listing import (
+    WORD_LETTERS,
+    Showing,
+    answer,
+    explain_absence,
+    find_entry,
+    read_id,
+)
+from server.admin.workshop import WORKSHOP
+from server.bodies import Refused
+from server.errors import Fault
+from server.library.access import opening
+from server.library.link import Link, Target, link, unlink
+from server.queries import queries
+from server.store import STORE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from aiohttp import web
+    from psycopg2.extensions import cursor as Cursor
+
+_WORD = text(WORD_LETTERS, shortest=1)
+WORD_FIELDS = {"word": _WORD, "language": _WORD, "native": optional(_WORD)}
+FIELDS = {**WORD_FIELDS, "definition": whole, "question": whole}
+
+
+@guarded
+async def post_links(request: web.Request) -> web.Response:
+    """Add the video to what shows none or others, or make it the only one."""
+    asked = await read_json(request, **FIELDS, replace=truth)
+    replace = asked.pop("replace", False)
+    target = build_target(asked)
+    video_id = read_id(request)
+    await find_entry(request.app[STORE].database, video_id)
+    links = await save_links(request.app, video_id, target, replace=replace)
+    return answer({"links": links})
+
+
+async def save_links(
+    app: web.Application, video_id: int, target: Target, *, replace: bool = False
+) -> list[dict[str, Any]]:
+    """Return what became of what the target names; raise Refused if that is nothing."""
+    workshop = app[WORKSHOP]
+    try:
+        links = await workshop.run(
+            link, workshop.database_url, str(video_id), target, replace=replace
+        )
+    except Fault as fault:
+        raise Refused(404, str(fault)) from fault
+    return [show_change(each) for each in links]
+
+
+@guarded
+async def delete_links(request: web.Request) -> web.Response:
+    """Take the video away from what shows it."""
+    target = build_target(parse_query(request, **FIELDS))
+    video_id = read_id(request)
+    await find_entry(request.app[STORE].database, video_id)
+    workshop = request.app[WORKSHOP]
+    links = await workshop.run(unlink, workshop.database_url, str(video_id), target)
+    return answer({"links": [show_change(each) for each in links]})
+
+
+def build_target(asked: dict[str, Any]) -> Target:
+    """Return what is to be linked; raise Fault unless it is exactly one thing."""
+    target = Target(**asked)
+    named = [target.word, target.definition, target.question]
+    if sum(each is not None for each in named) != 1:
+        raise Fault("Give one of: word with language, definition, question.")
+    if (target.word is None) != (target.language is None):
+        raise Fault("word and language go together: give both.")
+    if target.native is not None and target.word is None:
+        raise Fault("native goes with word and language: add them, or leave it.")
+    return target
+
+
+def parse_word(value: object) -> Target:
+    """Return the definitions of a word, from an object in JSON; raise Fault."""
+    return build_target(parse_fields(check_members(value), WORD_FIELDS))
+
+
+def show_change(change: Link) -> dict[str, Any]:
+    """Return what became of one link."""
+    fields = change._asdict()
+    return {name: fields[name] for name in (*Showing._fields, "status")}
+
+
+@guarded
+async def delete_video(request: web.Request) -> web.Response:
+    """Delete a video; what showed it shows its others."""
+    parse_query(request)
+    video_id, workshop = read_id(request), request.app[WORKSHOP]
+    unlinked = await workshop.run(remove_video, workshop.database_url, video_id)
+    if unlinked is None:
+        raise explain_absence(video_id)
+    shown = [each._asdict() for each in unlinked]
+    return answer({"deleted": video_id, "unlinked": shown})
+
+
+def remove_video(url: str, video_id: int) -> list[Showing] | None:
+    """Return what showed the video that is gone now; None if it was gone already."""
+    with opening(url) as connection, connection, connection.cursor() as cursor:
+        cursor.execute(queries()["limit_patience"])
+        cursor.execute(queries()["allow_long_statements"])
+        showing = [
+            *_take_away(cursor, "definition", video_id),
+            *_take_away(cursor, "question", video_id),
+        ]
+        cursor.execute(queries()["delete_video"], {"id": video_id})
+        if cursor.fetchall():
+            return showing
+        connection.rollback()
+        return None
+
+
+def _take_away(cursor: Cursor, kind: str, video_id: int) -> Iterable[Showing]:
+    """Yield what shows a video, and have it show the next of its videos first."""
+    anything = Target()._asdict() | {"id": None, "video": video_id}
+    cursor.execute(queries()[f"lock_{kind}s"], anything)
+    ids = [number for (number,) in cursor.fetchall()]
+    cursor.execute(queries()[f"read_{kind}s"], {"ids": ids})
+    for row in cursor.fetchall() if ids else []:
+        shown = Showing(kind, *row)
+        left = [each for each in shown.videos if each != video_id]
+        values = {"id": shown.id, "first": next(iter(left), None), "further": left[1:]}
+        cursor.execute(queries()[f"save_{kind}_videos"], values)
+        yield shown

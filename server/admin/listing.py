@@ -1,0 +1,196 @@
+"""What there is: numbers, pages of videos, one video, words to link to."""
+
+from __future__ import annotations
+
+import json
+from time import monotonic
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from aiohttp import web
+
+from server.admin.access import guarded
+from server.admin.asked import choice, parse_query, text, whole
+from server.bodies import Refused
+from server.queries import queries
+from server.store import STORE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from server.database import Database
+    from server.session import Row
+
+PAGE_VIDEOS = 50
+PAGE_MAX = 1_000_000
+SORTS = ("newest", "oldest", "name", "size", "duration", "views")
+WORDS_MAX = 20
+NAME_LETTERS = 255
+WORD_LETTERS = 500
+HEADERS = {
+    "Content-Type": "application/json; charset=utf-8",
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+}
+_STEPS = ("started", "quarter", "half", "completed")
+_OF_CACHE = ("held_bytes", "limit_bytes", "hits", "misses")
+_STARTED = monotonic()
+
+
+class Entry(NamedTuple):
+    """A video as lists show it."""
+
+    id: int
+    filename: str
+    mime_type: str
+    bytes: int
+    duration_seconds: int | None
+    created_at: str
+    thumbnail: bool
+    links: int
+    views: int
+
+
+class Showing(NamedTuple):
+    """A definition or question that shows a video, and all it shows."""
+
+    kind: str
+    id: int
+    word: str | None
+    learning_language: str | None
+    native_language: str | None
+    videos: list[int]
+
+
+class Word(NamedTuple):
+    """A definition that a video can be linked to."""
+
+    word: str
+    language: str
+    native: str
+    definition_id: int
+    definition_text: str
+    videos: int
+
+
+def answer(fields: Mapping[str, object], status: int = 200) -> web.Response:
+    """Return an answer as JSON."""
+    body = json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
+    return web.Response(status=status, body=body, headers=HEADERS)
+
+
+@guarded
+async def get_overview(request: web.Request) -> web.Response:
+    """Answer with numbers of the library, and how the server is."""
+    parse_query(request)
+    store = request.app[STORE]
+    [row] = await store.database.fetch(queries()["count_library"], {})
+    videos, size, table_bytes, linked, without_thumbnail, views, version = row
+    health = {
+        "database": version,
+        "uptime_seconds": round(monotonic() - _STARTED),
+        "connections": store.database.counts._asdict(),
+        "cache": {name: getattr(store.cache, name) for name in _OF_CACHE},
+    }
+    return answer(
+        {
+            "videos": videos,
+            "bytes": size,
+            "table_bytes": table_bytes,
+            "linked": linked,
+            "unlinked": videos - linked,
+            "without_thumbnail": without_thumbnail,
+            "views_today": dict(zip(_STEPS, views, strict=True)),
+            "health": health,
+        }
+    )
+
+
+@guarded
+async def get_videos(request: web.Request) -> web.Response:
+    """Answer with one page of the videos."""
+    asked = parse_query(
+        request,
+        search=text(NAME_LETTERS),
+        sort=choice(*SORTS),
+        filter=choice("all", "unlinked"),
+        page=lambda value: whole(value, PAGE_MAX),
+    )
+    page = asked.pop("page", 1)
+    start = (page - 1) * PAGE_VIDEOS
+    total, entries = await list_page(request.app[STORE].database, **asked, start=start)
+    return answer(
+        {
+            "total": total,
+            "page": page,
+            "pages": -(-total // PAGE_VIDEOS),
+            "videos": [entry._asdict() for entry in entries],
+        }
+    )
+
+
+async def list_page(database: Database, **asked: object) -> tuple[int, list[Entry]]:
+    """Return how many videos there are of what is asked for, and one page of them."""
+    everything = {
+        "id": None,
+        "search": "",
+        "sort": "newest",
+        "filter": "all",
+        "start": 0,
+        "count": PAGE_VIDEOS,
+    }
+    rows = await database.fetch(queries()["list_page"], everything | asked)
+    return rows[0][0], [Entry(*row[1:]) for row in rows if row[1] is not None]
+
+
+@guarded
+async def get_details(request: web.Request) -> web.Response:
+    """Answer with all about one video."""
+    parse_query(request)
+    database, video_id = request.app[STORE].database, read_id(request)
+    entry = await find_entry(database, video_id)
+    asked = {"id": video_id}
+    rows = await database.fetch(queries()["read_details"], asked)
+    if not rows:
+        raise explain_absence(video_id)
+    [(digest, *views)] = rows
+    links = await database.fetch(queries()["list_showing"], asked)
+    return answer(
+        entry._asdict()
+        | {
+            "sha256": digest,
+            "links": [show_link(row) for row in links],
+            "views": dict(zip(_STEPS, views, strict=True)),
+        }
+    )
+
+
+def read_id(request: web.Request) -> int:
+    """Return the id in the path."""
+    return int(request.match_info["id"])
+
+
+async def find_entry(database: Database, video_id: int) -> Entry:
+    """Return a video; raise Refused if there is none."""
+    _, entries = await list_page(database, id=video_id)
+    if not entries:
+        raise explain_absence(video_id)
+    return entries[0]
+
+
+def explain_absence(video_id: int) -> Refused:
+    """Return that a video is gone, or never was."""
+    return Refused(404, f"There is no video {video_id}.")
+
+
+def show_link(row: Row) -> dict[str, Any]:
+    """Return what shows a video."""
+    return Showing(*row)._asdict()
+
+
+@guarded
+async def get_words(request: web.Request) -> web.Response:
+    """Answer with the definitions of words that begin like this."""
+    asked = parse_query(request, prefix=text(WORD_LETTERS), language=text(WORD_LETTERS))
+    values = {"prefix": "", "language": None, "limit": WORDS_MAX} | asked
+    rows = await request.app[STORE].database.fetch(queries()["complete_words"], values)
+    return answer({"words": [Word(*row)._asdict() for row in rows]})

@@ -1,0 +1,189 @@
+"""A private folder for what was uploaded and is not in the table yet."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import re
+import secrets
+import shutil
+import stat
+import tempfile
+import time
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from aiohttp import web
+
+from server.errors import Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from io import BufferedReader
+
+UPLOADS_MAX = 20
+KEPT_SECONDS = 3600.0
+SILENT_SECONDS = 300.0  # who sends nothing for so long was given up before
+_YOUNG_SECONDS = 60.0  # a folder without a lock may only just be made
+_PREFIX = "bytereel-uploads-"
+_LOCK = "lock"
+_ID = re.compile(r"[A-Za-z0-9_-]{32}", re.ASCII)
+
+
+class Upload(NamedTuple):
+    """What was uploaded, whole."""
+
+    id: str
+    filename: str
+    bytes: int
+    sha256: str  # hexadecimal
+
+
+class Part:
+    """What is being uploaded: written, counted and digested piece by piece."""
+
+    def __init__(self, folder: Path) -> None:
+        self.id = secrets.token_urlsafe(24)
+        self.path = folder / f"{self.id}.part"
+        self.bytes = 0
+        self._digest = hashlib.sha256()
+        self._file = self.path.open("xb", buffering=0)
+
+    def write(self, piece: bytes) -> None:
+        """Add a piece; OSError when the disk is full."""
+        self._digest.update(piece)
+        self.bytes += len(piece)
+        rest = memoryview(piece)
+        while rest:
+            rest = rest[self._file.write(rest) :]
+
+    def finish(self, filename: str) -> Upload:
+        """Return what it has become."""
+        self._file.close()
+        return Upload(self.id, filename, self.bytes, self._digest.hexdigest())
+
+    def discard(self) -> None:
+        """Leave nothing, unless it was kept."""
+        self._file.close()
+        self.path.unlink(missing_ok=True)
+
+
+class Spool:
+    """The uploads of one server in a folder that all its workers share."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def begin(self) -> Part:
+        """Return a new upload."""
+        return Part(self._folder)
+
+    def keep(self, part: Part, filename: str) -> Upload:
+        """Return an upload that came to its end; the oldest make room for it."""
+        upload = part.finish(filename)
+        part.path.rename(self._file(upload.id))
+        note = self._note(upload.id)
+        draft = note.with_suffix(".draft")
+        try:
+            draft.write_text(json.dumps(upload))
+            draft.rename(note)  # with it the upload is there
+        except BaseException:
+            draft.unlink(missing_ok=True)
+            self.drop(upload.id)
+            raise
+        for old in self._list_kept()[:-UPLOADS_MAX]:
+            self.drop(old.stem)
+        return upload
+
+    def find(self, number: str) -> Upload | None:
+        """Return an upload that nobody dropped."""
+        if not _ID.fullmatch(number):
+            return None
+        try:
+            return Upload(*json.loads(self._note(number).read_text()))
+        except FileNotFoundError:
+            return None
+
+    def open(self, upload: Upload) -> BufferedReader:
+        """Open its bytes, which stay until it is closed even if it is dropped."""
+        return self._file(upload.id).open("rb")
+
+    def drop(self, number: str) -> None:
+        """Forget an upload."""
+        self._note(number).unlink(missing_ok=True)
+        self._file(number).unlink(missing_ok=True)
+
+    def sweep(self, now: float) -> None:
+        """Drop what nobody saved, and what a worker that died left half-way."""
+        for path in (self._folder, self._folder / _LOCK):
+            with suppress(FileNotFoundError):
+                os.utime(path)  # whoever cleans up among old files leaves them be
+        kept = self._list_kept()
+        for note in kept:
+            if _measure_age(note, now) > KEPT_SECONDS:
+                self.drop(note.stem)
+        known = {note.stem for note in kept} | {_LOCK}
+        for path in self._folder.iterdir():
+            if path.stem not in known and _measure_age(path, now) > SILENT_SECONDS:
+                path.unlink(missing_ok=True)
+
+    def _list_kept(self) -> list[Path]:
+        """Return the notes about uploads, the oldest first."""
+        notes = self._folder.glob("*.json")
+        return sorted(notes, key=lambda note: _measure_age(note, 0.0), reverse=True)
+
+    def _note(self, number: str) -> Path:
+        return self._folder / f"{number}.json"
+
+    def _file(self, number: str) -> Path:
+        return self._folder / f"{number}.bytes"
+
+
+def _measure_age(path: Path, now: float) -> float:
+    """Return the seconds since a file was written; endless if it has gone."""
+    try:
+        return now - path.stat().st_mtime
+    except FileNotFoundError:
+        return float("inf")
+
+
+@contextmanager
+def opening_spool() -> Iterator[Path]:
+    """Yield a new folder that only we may enter; what the killed left goes first."""
+    try:
+        remove_abandoned(Path(tempfile.gettempdir()))
+        folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+    except OSError as error:
+        raise Fault(
+            f"uploads need a folder for a while ({error.strerror}): make room, or "
+            "set TMPDIR to another folder"
+        ) from None
+    try:
+        with (folder / _LOCK).open("wb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # which workers inherit
+            yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def remove_abandoned(parent: Path) -> None:
+    """Remove folders like ours whose lock nobody holds: their server was killed."""
+    for folder in parent.glob(f"{_PREFIX}*"):
+        with suppress(OSError):  # somebody holds it, or was faster
+            found = folder.lstat()
+            if stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid():
+                _remove_unlocked(folder)
+
+
+def _remove_unlocked(folder: Path) -> None:
+    """Remove a folder; BlockingIOError if somebody holds its lock."""
+    age = _measure_age(folder, time.time())
+    with (folder / _LOCK).open("ab" if age > _YOUNG_SECONDS else "rb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(folder)
+
+
+SPOOL: web.AppKey[Spool] = web.AppKey("spool")

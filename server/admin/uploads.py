@@ -1,0 +1,194 @@
+"""Uploads: received into a file, checked, and saved only when that is asked for."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from aiohttp import web
+
+from server.admin.access import guarded
+from server.admin.asked import parse_query, text
+from server.admin.listing import NAME_LETTERS, answer, find_entry, read_id
+from server.admin.spool import SPOOL, Part, Spool, Upload
+from server.admin.workshop import WORKSHOP, Workshop
+from server.bodies import Refused
+from server.errors import Fault
+from server.library.check import FAULT, FIX, Flaw, Limits, find_worst
+from server.library.checking import check_videos, examine
+from server.library.files import check_name, name_repaired
+from server.library.keeping import MAX_BYTES
+from server.library.repair import open_media, plan_repair
+from server.queries import queries
+from server.store import STORE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from server.database import Database
+
+IDLE_SECONDS = 60.0  # without a byte, then an upload is given up
+TOO_LARGE = f"PostgreSQL keeps at most {MAX_BYTES} bytes as one value: make it shorter."
+GONE = "There is no such upload, or no longer: upload the file again."
+
+
+class Copies(NamedTuple):
+    """The videos that are like an upload."""
+
+    exists: int | None  # same name and bytes, or repaired from these
+    name_taken: int | None  # same name, other bytes
+    same_bytes: list[int]
+
+
+@guarded
+async def post_upload(request: web.Request) -> web.Response:
+    """Take a file, tell what is wrong with it, and keep it until it is saved."""
+    asked = parse_query(request, filename=parse_name)
+    if "filename" not in asked:
+        raise Fault("filename is missing; add ?filename= with the name of the file.")
+    check_head(request)
+    spool, workshop = request.app[SPOOL], request.app[WORKSHOP]
+    upload = await receive(request, spool, asked["filename"])
+    try:
+        flaws = await workshop.run_heavy(examine_upload, workshop, spool, upload)
+        copies = await find_copies(request.app[STORE].database, upload)
+    except BaseException:
+        await asyncio.to_thread(spool.drop, upload.id)
+        raise
+    return answer(
+        {
+            "upload": upload.id,
+            "filename": upload.filename,
+            "bytes": upload.bytes,
+            "sha256": upload.sha256,
+            **copies._asdict(),
+            "flaws": show_flaws(flaws),
+            "repair": suggest_repair(flaws),
+            "playable": find_worst(flaws) != FAULT,
+        },
+        201,
+    )
+
+
+def parse_name(value: object) -> str:
+    """Return the name of a file; raise Fault for one that the table can't keep."""
+    name: str = text(NAME_LETTERS, shortest=1)(value)
+    if "/" in name or name in {".", ".."}:
+        raise Fault("must be the name of a file, without folders.")
+    try:
+        check_name(Path(os.devnull, name), "this")  # in which no folder can be
+    except Fault as fault:
+        raise Fault(f"can't be kept: {fault}.") from None
+    return name
+
+
+def check_head(request: web.Request) -> None:
+    """Raise Refused for a body that need not be read to know that it is wrong."""
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise Refused(415, "Send the file as it is, without Content-Encoding.")
+    if (request.content_length or 0) > MAX_BYTES:
+        raise Refused(413, TOO_LARGE)
+
+
+async def receive(request: web.Request, spool: Spool, filename: str) -> Upload:
+    """Return the upload when all of it is in the spool; raise Refused."""
+    part = None
+    try:
+        part = spool.begin()
+        await read_body(request, part)
+        return await asyncio.to_thread(spool.keep, part, filename)
+    except TimeoutError:
+        raise Refused(408, f"Nothing came for {IDLE_SECONDS:.0f} seconds.") from None
+    except (web.RequestPayloadError, ConnectionError):
+        raise Refused(400, "The upload broke off: send the file again.") from None
+    except OSError as error:
+        raise Refused(
+            507, f"The server can't keep the upload ({error.strerror}): make room."
+        ) from error
+    finally:
+        if part:
+            await asyncio.to_thread(part.discard)  # a gigabyte may take its time
+
+
+async def read_body(request: web.Request, part: Part) -> None:
+    """Write the body piece by piece; more is not read until that is done."""
+    while True:
+        async with asyncio.timeout(IDLE_SECONDS):
+            piece = await request.content.readany()
+        if not piece:
+            break
+        if part.bytes + len(piece) > MAX_BYTES:
+            raise Refused(413, TOO_LARGE)
+        await asyncio.to_thread(part.write, piece)
+    if not part.bytes:
+        raise Refused(400, "The file is empty: upload an MP4 video.")
+
+
+def examine_upload(workshop: Workshop, spool: Spool, upload: Upload) -> list[Flaw]:
+    """Return what is wrong with an upload, all its samples read."""
+    with spool.open(upload) as file, workshop.open_sandbox() as sandbox:
+        return examine(open_media(file), sandbox, Limits()).flaws
+
+
+async def find_copies(database: Database, upload: Upload) -> Copies:
+    """Return which videos have the name of an upload, and which its bytes."""
+    values = upload._asdict() | {"repaired": name_repaired(upload.filename)}
+    rows = await database.fetch(queries()["find_copies"], values)
+    exists = [video for video, known, _, _ in rows if known]
+    taken = [video for video, known, named, _ in rows if named and not known]
+    return Copies(
+        next(iter(exists), None),
+        next(iter(taken), None),
+        [video for video, _, _, same in rows if same],
+    )
+
+
+def show_flaws(flaws: Iterable[Flaw]) -> list[dict[str, str]]:
+    """Return flaws as they are told."""
+    return [flaw._asdict() for flaw in flaws]
+
+
+def suggest_repair(flaws: list[Flaw]) -> str | None:
+    """Return what would help; encoding anew only where nothing less does."""
+    if plan_repair(flaws, transcode=False):
+        return "fix"
+    plan = plan_repair(flaws, transcode=True)
+    return ("fix" if plan == FIX else "transcode") if plan else None
+
+
+def find_upload(request: web.Request) -> Upload:
+    """Return the upload in the path; raise Refused if there is none."""
+    upload = request.app[SPOOL].find(request.match_info["upload"])
+    if upload is None:
+        raise Refused(404, GONE)
+    return upload
+
+
+@guarded
+async def delete_upload(request: web.Request) -> web.Response:
+    """Drop an upload."""
+    parse_query(request)
+    upload = find_upload(request)
+    await asyncio.to_thread(request.app[SPOOL].drop, upload.id)
+    return web.Response(status=204, headers={"Cache-Control": "no-store"})
+
+
+@guarded
+async def get_flaws(request: web.Request) -> web.Response:
+    """Answer with what is wrong with a video, of which only the boxes are read."""
+    parse_query(request)
+    video_id, workshop = read_id(request), request.app[WORKSHOP]
+    await find_entry(request.app[STORE].database, video_id)
+    flaws = await workshop.run_heavy(check_video, workshop, video_id)
+    return answer({"flaws": show_flaws(flaws)})
+
+
+def check_video(workshop: Workshop, video_id: int) -> list[Flaw]:
+    """Return what is wrong with a video in the table."""
+    with workshop.open_sandbox() as sandbox:
+        checked = check_videos(
+            workshop.database_url, [str(video_id)], sandbox, Limits()
+        )
+        return [flaw for _, flaws in checked for flaw in flaws]

@@ -1,0 +1,176 @@
+"""The commands that see to an edge: is it right, and has it what will be asked for?"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import math
+import sys
+from json import dumps
+from typing import TYPE_CHECKING
+
+from tqdm import tqdm
+
+from server.edge.asking import parse_url
+from server.edge.examine import Asked, examine
+from server.edge.report import render_report, report_as_json
+from server.edge.totals import Totals
+from server.edge.warm import Clip, Order, list_clips, warm
+from server.errors import Fault
+from server.library.check import FAULT, WARNING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from server.library.commands import Commands
+
+PATH = "/v3/videos/{id}.mp4"
+"""What pages and AVPlayer ask for; Cloudflare keeps no path without an extension."""
+
+
+def add_edge_commands(commands: Commands) -> Iterator[argparse.ArgumentParser]:
+    """Add all; yield those whose act takes a database URL and the options."""
+    _add_check(commands)
+    yield _add_warm(commands)
+
+
+def _add_check(commands: Commands) -> None:
+    checker = commands.add_parser(
+        "check-edge",
+        help="what a CDN or proxy does to a video's URL",
+        epilog="Exit status: 0 nothing but notes, 1 a fault or no answer, 3 warnings.",
+    )
+    checker.set_defaults(run=run_check_edge)
+    checker.add_argument("url", metavar="URL", help="of a video, as players ask for it")
+    checker.add_argument(
+        "--origin", metavar="URL", help="the server behind it, to compare the bytes"
+    )
+    checker.add_argument(
+        "--full-mb",
+        type=positive,
+        default=50,
+        metavar="N",
+        help="megabytes of the whole video to fetch, at most [50]",
+    )
+    _add_timeout(checker)
+    checker.add_argument("--json", action="store_true", help="one object")
+
+
+def _add_warm(commands: Commands) -> argparse.ArgumentParser:
+    warmer = commands.add_parser("warm", help="fetch videos so that an edge keeps them")
+    warmer.set_defaults(act=run_warm)
+    warmer.add_argument(
+        "--base-url", required=True, metavar="URL", help="of the edge: https://…"
+    )
+    warmer.add_argument(
+        "--path", default=PATH, help=f"of a video, with {{id}} [{PATH}]"
+    )
+    which = warmer.add_mutually_exclusive_group()
+    which.add_argument(
+        "--new", type=positive, metavar="DAYS", help="only those of the last DAYS"
+    )
+    which.add_argument("--most", type=count, metavar="N", help="only the N most viewed")
+    warmer.add_argument(
+        "--anew", action="store_true", help="fetch also what the edge has already"
+    )
+    warmer.add_argument(
+        "--concurrency", type=count, default=4, metavar="N", help="at a time [4]"
+    )
+    warmer.add_argument(
+        "--mbps", type=positive, metavar="N", help="megabits a second, at most"
+    )
+    warmer.add_argument(
+        "--proxy", metavar="URL", help="a proxy in the region [HTTPS_PROXY, HTTP_PROXY]"
+    )
+    _add_timeout(warmer)
+    warmer.add_argument("--json", action="store_true", help="an object at the end")
+    return warmer
+
+
+def _add_timeout(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--timeout",
+        type=positive,
+        default=20,
+        metavar="S",
+        help="seconds of silence to bear [20]",
+    )
+
+
+def positive(argument: str) -> float:
+    """Return a number above 0."""
+    try:
+        number = float(argument)
+    except ValueError:
+        number = 0
+    if number > 0 and math.isfinite(number):
+        return number
+    raise argparse.ArgumentTypeError(f"{argument!r} is no number above 0")
+
+
+def count(argument: str) -> int:
+    """Return a whole number above 0."""
+    if argument.isascii() and argument.isdigit() and 0 < int(argument[:9]) < 10**6:
+        return int(argument)
+    raise argparse.ArgumentTypeError(
+        f"{argument!r} is no whole number from 1 to 999999"
+    )
+
+
+def run_check_edge(options: argparse.Namespace) -> int:
+    """Check an edge; the exit status tells of the worst finding."""
+    url = parse_url(options.url)
+    asked = Asked(
+        url,
+        parse_url(options.origin) if options.origin else None,
+        int(options.full_mb * 1e6),
+        options.timeout,
+    )
+    report = asyncio.run(examine(asked))
+    if options.json:
+        print(dumps(report_as_json(str(url), report), ensure_ascii=False))
+    else:
+        print("\n".join(render_report(report)))
+    severities = {each.severity for each in report.findings}
+    return 1 if FAULT in severities else 3 if WARNING in severities else 0
+
+
+def run_warm(url: str, options: argparse.Namespace) -> int:
+    """Warm; 0 if the edge has all at the end, or does not say, 1 if one failed."""
+    if "{id}" not in options.path or not options.path.startswith("/"):
+        raise Fault(f"--path {options.path!r} names no video: write it like {PATH}")
+    base = parse_url(options.base_url)
+    if options.proxy:
+        parse_url(options.proxy)
+    order = Order(
+        f"{str(base).rstrip('/')}{options.path}",
+        options.concurrency,
+        options.mbps,
+        options.timeout,
+        options.proxy,
+        options.anew,
+    )
+    clips = list_clips(url, options.new, options.most)
+    totals = Totals()
+    try:
+        asyncio.run(_warm(order, clips, totals))
+    except KeyboardInterrupt:
+        print("Stopped; run it again, and what is kept is left out.", file=sys.stderr)
+        raise
+    print(dumps(totals.as_json()) if options.json else totals.render())
+    return totals.status
+
+
+async def _warm(order: Order, clips: Sequence[Clip], totals: Totals) -> None:
+    size = sum(clip.size for clip in clips)
+    with tqdm(total=size, unit="B", unit_scale=True, disable=None) as bar:
+        async for warmed in warm(order, clips, bar.update):
+            totals.add(warmed)
+            bar.set_postfix_str(totals.render_short(), refresh=False)
+            if warmed.error:
+                bar.clear()
+                print(
+                    f"video {warmed.video_id} at {warmed.url}: {warmed.error}",
+                    file=sys.stderr,
+                    flush=True,
+                )

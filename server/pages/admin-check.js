@@ -1,0 +1,17 @@
+/* What a check found, as a list. */
+
+import { make, named } from "./admin-dom.js";
+import { flawRemedy, flawSentence, SEVERITIES } from "./admin-words.js";
+
+/* Return an entry for each flaw; offered is the repair that stands beside it. */
+export function renderFlaws(flaws, offered) {
+  return flaws.map((flaw) =>
+    make(
+      "li",
+      { "data-severity": flaw.severity },
+      make("strong", {}, SEVERITIES[flaw.severity] ?? flaw.severity), " ",
+      named(flawSentence(flaw)), " ",
+      make("span", {}, named(flawRemedy(flaw, offered))),
+    ),
+  );
+}

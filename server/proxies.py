@@ -1,0 +1,43 @@
+"""Who asks, where proxies that are trusted stand in between. No I/O."""
+
+from collections.abc import Sequence
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+
+Networks = Sequence[IPv4Network | IPv6Network]
+
+
+def parse_networks(text: str) -> Networks:
+    """Return addresses and networks from a list with commas; raise ValueError."""
+    parts = (part.strip() for part in text.split(","))
+    return tuple(ip_network(part) for part in parts if part)
+
+
+def find_client(peer: str, forwarded: Sequence[str], trusted: Networks) -> str:
+    """Return the address nearest to us that is not a trusted proxy's.
+
+    peer is the other end of the connection, forwarded the X-Forwarded-For headers in
+    their order: each proxy adds at the end whom it heard, and what stands before the
+    first one that is not trusted may be made up.
+    """
+    if not trusted:
+        return peer
+    told = [part.strip() for header in forwarded for part in header.split(",")]
+    client = peer
+    for heard in reversed(told):
+        if not _is_trusted(client, trusted) or _parse_address(heard) is None:
+            break
+        client = str(_parse_address(heard))
+    return client
+
+
+def _is_trusted(text: str, trusted: Networks) -> bool:
+    address = _parse_address(text)
+    return address is not None and any(address in network for network in trusted)
+
+
+def _parse_address(text: str) -> object:
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address

@@ -1,0 +1,1 @@
+"""What the server tells of itself: numbers, log lines, a dashboard and alerts."""

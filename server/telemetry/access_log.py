@@ -1,0 +1,144 @@
+"""A line for each answer, for those who want it: JSON or the combined format."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import sys
+from datetime import UTC, datetime
+from io import TextIOWrapper
+from time import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from aiohttp import web
+
+from server.proxies import find_client
+
+if TYPE_CHECKING:
+    from multidict import CIMultiDictProxy
+
+    from server.proxies import Networks
+
+    Headers = CIMultiDictProxy[str]
+
+FORMATS = ("none", "json", "combined")
+_ID = re.compile(r"[A-Za-z0-9._:=/+-]{1,128}", re.ASCII)
+_UNSAFE = re.compile(r"[^ !#-\[\]-~]")
+
+
+class Outcome(NamedTuple):
+    """What became of a request."""
+
+    status: int
+    bytes: int  # of the body
+    first_byte: float  # seconds
+    duration: float  # seconds
+    complete: bool = True  # as far as the kernel has taken it
+
+
+class Entry(NamedTuple):
+    """A line: a request and what became of it."""
+
+    time: float  # seconds since the epoch
+    request_id: str
+    client: str
+    method: str
+    target: str
+    range: str
+    referer: str
+    user_agent: str
+    outcome: Outcome
+
+
+class AccessLog:
+    """Writes entries; knows whose word to take for who the client is."""
+
+    def __init__(self, form: str, trusted: Networks) -> None:
+        """Write nothing unless form is one of FORMATS that says something."""
+        self.trusted = trusted
+        self._render = {"json": render_json, "combined": render_combined}.get(form)
+        if self.wanted and isinstance(sys.stdout, TextIOWrapper):
+            sys.stdout.reconfigure(line_buffering=True)
+
+    @property
+    def wanted(self) -> bool:
+        """Report whether anything is written."""
+        return self._render is not None
+
+    def note(
+        self,
+        request: tuple[str, str, Headers],
+        peer: object,
+        outcome: Outcome,
+        request_id: str = "",
+    ) -> None:
+        """Write what became of a request: its method, its target, its headers.
+
+        A reader that is gone stops nothing else.
+        """
+        if self._render is None:
+            return
+        method, target, headers = request
+        entry = Entry(
+            time(),
+            request_id or pick_request_id(headers),
+            self.find_client(peer, headers),
+            method,
+            target,
+            headers.get("Range", ""),
+            headers.get("Referer", ""),
+            headers.get("User-Agent", ""),
+            outcome,
+        )
+        try:
+            sys.stdout.write(self._render(entry) + "\n")
+        except OSError:
+            self._render = None
+
+    def find_client(self, peer: object, headers: Headers) -> str:
+        """Return the client's address, from what asyncio calls peername."""
+        address = str(peer[0]) if isinstance(peer, tuple) else ""
+        forwarded = headers.getall("X-Forwarded-For", ())
+        return find_client(address, forwarded, self.trusted)
+
+
+def pick_request_id(headers: Headers) -> str:
+    """Return the proxy's name for the request, or a new one."""
+    given = headers.get("X-Request-ID") or headers.get("CF-Ray") or ""
+    return given if _ID.fullmatch(given) else secrets.token_hex(8)
+
+
+def render_json(entry: Entry) -> str:
+    """Return an object a line."""
+    at = datetime.fromtimestamp(entry.time, UTC).isoformat(timespec="milliseconds")
+    fields = entry._asdict() | entry.outcome._asdict() | {"time": at}
+    del fields["outcome"]
+    for name in ("first_byte", "duration"):
+        fields[name] = round(fields[name], 6)
+    return json.dumps(fields)
+
+
+def render_combined(entry: Entry) -> str:
+    """Return a line as Apache and nginx write it; what could break it as \\xNN."""
+    at = datetime.fromtimestamp(entry.time, UTC).strftime("%d/%b/%Y:%H:%M:%S +0000")
+    client, target, referer, agent = (
+        _escape(text) or "-"
+        for text in (entry.client, entry.target, entry.referer, entry.user_agent)
+    )
+    return (
+        f'{client} - - [{at}] "{entry.method} {target} HTTP/1.1" '
+        f'{entry.outcome.status} {entry.outcome.bytes} "{referer}" "{agent}"'
+    )
+
+
+def _escape(text: str) -> str:
+    return _UNSAFE.sub(
+        lambda match: "".join(
+            f"\\x{byte:02x}" for byte in match[0].encode(errors="surrogateescape")
+        ),
+        text,
+    )
+
+
+ACCESS_LOG: web.AppKey[AccessLog] = web.AppKey("access_log")

@@ -1,0 +1,219 @@
+"""GET /metrics: what was counted, as Prometheus reads it."""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import TYPE_CHECKING
+
+import psycopg2
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    SummaryMetricFamily,
+)
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+from psycopg2.errors import UndefinedTable
+
+from server.database import DatabaseAway
+from server.queries import queries
+from server.store import STORE
+from server.telemetry.measure import publish
+from server.telemetry.metrics import (
+    BOUNDS,
+    CLASSES,
+    COUNTERS,
+    GAUGES,
+    KINDS,
+    METRICS,
+    WIDTH,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from prometheus_client import Metric
+
+    from server.telemetry.metrics import Metrics
+
+LIBRARY_SECONDS = 15.0  # the library is measured at most so often
+
+_COUNTED = {
+    "unavailable": "Answers 503: the database was away or overrun",
+    "cache_hits": "Chunks that were in memory",
+    "cache_misses": "Chunks that were not in memory",
+    "cache_waits": "Chunks that another request had asked for already",
+    "cache_evictions": "Chunks that gave way to others",
+    "pool_waits": "Reads that waited for a connection",
+    "pool_timeouts": "Reads that waited for a connection and got none",
+    "plays": "Clips that the practice page has begun to play",
+}
+_PRESENT = {
+    "cache_bytes": "Bytes of video in memory",
+    "cache_limit_bytes": "Bytes of video that may be in memory",
+    "connections_open": "Connections to PostgreSQL",
+    "connections_in_use": "Connections to PostgreSQL that run a query",
+    "reads_waiting": "Reads that wait for a connection now",
+    "stalled_clients": "Clients that have not taken what was written for them",
+}
+
+
+class Library:
+    """What the library measures, asked for now and then."""
+
+    def __init__(self) -> None:
+        self.numbers: tuple[int, int, int] | None = None
+        self.imports: list[tuple[str, int]] = []
+        self._due = 0.0
+
+    async def refresh(self, app: web.Application) -> None:
+        """Measure again if the last time is long ago; without a database forget."""
+        if monotonic() < self._due:
+            return
+        self._due = monotonic() + LIBRARY_SECONDS
+        try:
+            query = queries()["measure_library"]
+            database = app[STORE].database
+            [self.numbers] = await database.fetch(query, {})
+            results = await database.fetch(queries()["list_import_results"], {})
+            self.imports = [(str(result), int(files)) for result, files in results]
+        except UndefinedTable:
+            self.imports = []  # of a database that is not ours
+        except (DatabaseAway, psycopg2.Error):
+            self.numbers, self.imports = None, []
+
+
+class Counted(Collector):
+    """Turns one reading of the numbers into families of samples."""
+
+    def __init__(self, metrics: Metrics, library: Library) -> None:
+        self._metrics = metrics
+        self._totals = metrics.read()
+        self._library = library
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield every family."""
+        yield from self._collect_answers()
+        yield from self._collect_ranges()
+        yield from self._collect_queries()
+        yield from self._collect_plain()
+        yield from self._collect_library()
+
+    def _slice(self, name: str, start: int, length: int) -> list[int]:
+        place = self._metrics.place[name] + start
+        return self._totals[place : place + length]
+
+    def _collect_answers(self) -> Iterator[Metric]:
+        requests = CounterMetricFamily(
+            "bytereel_requests", "Answers", labels=["route", "status"]
+        )
+        sent = CounterMetricFamily(
+            "bytereel_sent_bytes", "Bytes of bodies", labels=["route"]
+        )
+        aborted = CounterMetricFamily(
+            "bytereel_aborted", "Answers not taken whole", labels=["route"]
+        )
+        first = HistogramMetricFamily(
+            "bytereel_first_byte_seconds", "Until the first byte", labels=["route"]
+        )
+        whole = HistogramMetricFamily(
+            "bytereel_request_seconds", "Until the last byte", labels=["route"]
+        )
+        for route, place in self._metrics.routes.items():
+            answers = self._slice("requests", place * len(CLASSES), len(CLASSES))
+            for status, count in zip(CLASSES, answers, strict=True):
+                if count:
+                    requests.add_metric([route, status], count)
+            if not any(answers):
+                continue
+            sent.add_metric([route], self._slice("sent_bytes", place, 1)[0])
+            aborted.add_metric([route], self._slice("aborted", place, 1)[0])
+            for family, name in ((first, "first_byte"), (whole, "duration")):
+                numbers = self._slice(name, place * WIDTH, WIDTH)
+                family.add_metric([route], *_accumulate(numbers))
+        yield from (requests, sent, aborted, first, whole)
+
+    def _collect_ranges(self) -> Iterator[Metric]:
+        family = CounterMetricFamily(
+            "bytereel_ranges", "What GETs of videos asked for", labels=["kind"]
+        )
+        for kind, count in zip(
+            KINDS, self._slice("ranges", 0, len(KINDS)), strict=True
+        ):
+            family.add_metric([kind], count)
+        yield family
+
+    def _collect_queries(self) -> Iterator[Metric]:
+        family = SummaryMetricFamily(
+            "bytereel_query_seconds",
+            "Queries, with the wait for a connection",
+            labels=["query"],
+        )
+        for number, name in enumerate(self._metrics.query_names):
+            times, microseconds = self._slice("queries", 2 * number, 2)
+            if times:
+                family.add_metric([name], times, microseconds / 1e6)
+        yield family
+
+    def _collect_plain(self) -> Iterator[Metric]:
+        counters = dict(
+            zip(COUNTERS, self._slice("counters", 0, len(COUNTERS)), strict=True)
+        )
+        for name, text in _COUNTED.items():
+            yield CounterMetricFamily(f"bytereel_{name}", text, counters[name])
+        yield CounterMetricFamily(
+            "bytereel_pool_wait_seconds",
+            "Time that reads waited for a connection",
+            counters["pool_wait_microseconds"] / 1e6,
+        )
+        gauges = dict(zip(GAUGES, self._slice("gauges", 0, len(GAUGES)), strict=True))
+        for name, text in _PRESENT.items():
+            yield GaugeMetricFamily(f"bytereel_{name}", text, gauges[name])
+        yield GaugeMetricFamily(
+            "bytereel_workers", "Processes that answer", gauges["published"]
+        )
+
+    def _collect_library(self) -> Iterator[Metric]:
+        if self._library.numbers is None:
+            return
+        videos, stored, table = self._library.numbers
+        yield GaugeMetricFamily("bytereel_videos", "Videos in the table", videos)
+        yield GaugeMetricFamily("bytereel_video_bytes", "Bytes of them", stored)
+        yield GaugeMetricFamily(
+            "bytereel_table_bytes", "What the table takes, with its indexes", table
+        )
+        imports = CounterMetricFamily(
+            "bytereel_imports", "Files, by what became of them", labels=["result"]
+        )
+        for result, files in self._library.imports:
+            imports.add_metric([result], files)
+        yield imports
+
+
+def _accumulate(numbers: list[int]) -> tuple[list[tuple[str, float]], float]:
+    """Return cumulative buckets and the sum in seconds, as histograms want them."""
+    *counts, microseconds = numbers
+    bounds = [*map(str, BOUNDS), "+Inf"]
+    total, buckets = 0, []
+    for bound, count in zip(bounds, counts, strict=True):
+        total += count
+        buckets.append((bound, float(total)))
+    return buckets, microseconds / 1e6
+
+
+async def get_metrics(request: web.Request) -> web.Response:
+    """Answer with all numbers of all workers."""
+    app = request.app
+    await app[LIBRARY].refresh(app)
+    publish(app)
+    registry = CollectorRegistry()
+    registry.register(Counted(app[METRICS], app[LIBRARY]))
+    encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+    headers = {"Content-Type": content_type, "Cache-Control": "no-store"}
+    return web.Response(body=encode(registry), headers=headers)
+
+
+LIBRARY: web.AppKey[Library] = web.AppKey("library")

@@ -1,0 +1,220 @@
+-- What the admin reads and deletes. Nothing here reads the videos' bytes.
+
+-- name: count_library
+-- What there is at a glance: videos, their bytes, how many are shown by anything, how
+-- many lack a picture, what the table takes on disk, views today, and PostgreSQL's version.
+SELECT count(*) AS videos,
+       coalesce(sum(file_size_bytes), 0)::bigint AS bytes,
+       (SELECT pg_total_relation_size(oid)
+          FROM pg_class
+         WHERE oid = 'videos'::regclass AND relkind = 'r') AS table_bytes,
+       count(*) FILTER (
+           WHERE id IN (SELECT video_id FROM definitions
+                        UNION ALL
+                        SELECT video_id FROM definition_videos
+                        UNION ALL
+                        SELECT video_id FROM test_questions
+                        UNION ALL
+                        SELECT video_id FROM question_videos)) AS linked,
+       count(*) FILTER (
+           WHERE NOT EXISTS (SELECT FROM thumbnails WHERE video_id = videos.id)
+       ) AS without_thumbnail,
+       (SELECT ARRAY[coalesce(sum(started), 0),
+                     coalesce(sum(quarter), 0),
+                     coalesce(sum(half), 0),
+                     coalesce(sum(completed), 0)]::bigint[]
+          FROM video_views
+         WHERE day = (now() AT TIME ZONE 'UTC')::date) AS views,
+       split_part(current_setting('server_version'), ' ', 1) AS version
+  FROM videos;
+
+-- name: list_page
+-- One page of the videos, or the one video of an id, and on each row of how many it is a
+-- page; a row with nothing else if the page is empty. Only if they are sorted by views are
+-- those of all added up.
+WITH found AS (
+    SELECT id,
+           row_number() OVER (
+               ORDER BY
+               CASE %(sort)s WHEN 'newest' THEN created_at END DESC,
+               CASE %(sort)s WHEN 'oldest' THEN created_at END,
+               CASE %(sort)s WHEN 'oldest' THEN id END,
+               CASE %(sort)s WHEN 'name' THEN lower(filename) END,
+               CASE %(sort)s
+               WHEN 'size' THEN file_size_bytes
+               WHEN 'duration' THEN duration_seconds
+               WHEN 'views' THEN watched.views
+               END DESC NULLS LAST,
+               id DESC) AS place
+      FROM videos
+      LEFT JOIN (SELECT video_id, sum(started) AS views
+                   FROM video_views
+                  WHERE %(sort)s = 'views'
+                  GROUP BY video_id) AS watched ON watched.video_id = id
+     WHERE (id = %(id)s OR %(id)s IS NULL)
+       AND strpos(lower(filename), lower(%(search)s)) > 0
+       AND (%(filter)s <> 'unlinked'
+            OR NOT EXISTS (SELECT FROM definitions WHERE video_id = videos.id)
+           AND NOT EXISTS (SELECT FROM definition_videos WHERE video_id = videos.id)
+           AND NOT EXISTS (SELECT FROM test_questions WHERE video_id = videos.id)
+           AND NOT EXISTS (SELECT FROM question_videos WHERE video_id = videos.id))
+), page AS (
+    SELECT found.place,
+           video.id,
+           video.filename,
+           video.mime_type,
+           video.file_size_bytes,
+           video.duration_seconds,
+           to_char(video.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
+               AS created_at,
+           EXISTS (SELECT FROM thumbnails WHERE video_id = video.id) AS thumbnail,
+           (SELECT count(*)
+              FROM (SELECT id FROM definitions WHERE video_id = video.id
+                    UNION
+                    SELECT definition_id FROM definition_videos
+                     WHERE video_id = video.id) AS showing)
+           + (SELECT count(*)
+                FROM (SELECT id FROM test_questions WHERE video_id = video.id
+                      UNION
+                      SELECT question_id FROM question_videos
+                       WHERE video_id = video.id) AS showing) AS links,
+           (SELECT coalesce(sum(started), 0)
+              FROM video_views
+             WHERE video_id = video.id)::bigint AS views
+      FROM found
+      JOIN videos AS video USING (id)
+     WHERE place > %(start)s AND place <= %(start)s + %(count)s
+)
+SELECT total.count,
+       page.id,
+       page.filename,
+       page.mime_type,
+       page.file_size_bytes,
+       page.duration_seconds,
+       page.created_at,
+       page.thumbnail,
+       page.links,
+       page.views
+  FROM (SELECT count(*) FROM found) AS total
+  LEFT JOIN page ON TRUE
+ ORDER BY page.place;
+
+-- name: read_details
+-- What only the page of a single video tells: its digest, and views of all days.
+SELECT encode(sha256, 'hex'),
+       coalesce(sum(started), 0)::bigint,
+       coalesce(sum(quarter), 0)::bigint,
+       coalesce(sum(half), 0)::bigint,
+       coalesce(sum(completed), 0)::bigint
+  FROM videos
+  LEFT JOIN video_views ON video_id = id
+ WHERE id = %(id)s
+ GROUP BY id;
+
+-- name: list_showing
+-- The definitions and questions that show a video, each with all it shows, in order.
+SELECT 'definition' AS kind,
+       id,
+       word,
+       learning_language,
+       native_language,
+       array_remove(
+           video_id::integer
+           || ARRAY(SELECT further.video_id
+                      FROM definition_videos AS further
+                     WHERE definition_id = definitions.id
+                     ORDER BY position),
+           NULL) AS videos
+  FROM definitions
+ WHERE video_id = %(id)s
+    OR id IN (SELECT definition_id FROM definition_videos WHERE video_id = %(id)s)
+ UNION ALL
+SELECT 'question',
+       question.id,
+       word,
+       learning_language,
+       native_language,
+       array_remove(
+           question.video_id::integer
+           || ARRAY(SELECT further.video_id
+                      FROM question_videos AS further
+                     WHERE question_id = question.id
+                     ORDER BY position),
+           NULL)
+  FROM test_questions AS question
+  LEFT JOIN definitions ON definitions.id = definition_id
+ WHERE question.video_id = %(id)s
+    OR question.id IN (SELECT question_id FROM question_videos WHERE video_id = %(id)s)
+ ORDER BY kind, id;
+
+-- name: complete_words
+-- The definitions whose word begins like this, in any case of letters.
+SELECT word,
+       learning_language,
+       native_language,
+       id,
+       definition_text,
+       (SELECT count(*)
+          FROM (SELECT definitions.video_id WHERE definitions.video_id IS NOT NULL
+                UNION
+                SELECT video_id FROM definition_videos
+                 WHERE definition_id = definitions.id) AS shown)
+  FROM definitions
+ WHERE starts_with(lower(word), lower(%(prefix)s))
+   AND (learning_language = %(language)s OR %(language)s IS NULL)
+ ORDER BY lower(word), word, learning_language, native_language, id
+ LIMIT %(limit)s;
+
+-- name: find_word
+-- Whether there is a definition to link to.
+SELECT EXISTS (
+    SELECT
+      FROM definitions
+     WHERE word = %(word)s
+       AND learning_language = %(language)s
+       AND (native_language = %(native)s OR %(native)s IS NULL));
+
+-- name: find_copies
+-- The videos like a file: which is this file, kept as it was or repaired; which has its
+-- name; which its bytes.
+SELECT id,
+       coalesce(filename = %(filename)s AND sha256 = digest
+                OR filename = %(repaired)s AND source_sha256 = digest, false),
+       filename = %(filename)s,
+       sha256 = digest
+  FROM videos,
+       (SELECT decode(%(sha256)s, 'hex') AS digest) AS sent
+ WHERE filename IN (%(filename)s, %(repaired)s) OR sha256 = digest
+ ORDER BY id;
+
+-- name: delete_video
+-- Takes a video away, with what belongs to it alone.
+DELETE FROM videos
+ WHERE id = %(id)s
+RETURNING id;
+
+-- name: list_days
+-- The last 28 days, today last: plays and completed plays of each, and the bytes of the
+-- videos that were there at its end. Every table is read once, not once a day.
+WITH days AS (
+    SELECT (now() AT TIME ZONE 'UTC')::date - n AS day
+      FROM generate_series(0, 27) AS n
+), watched AS (
+    SELECT day, sum(started) AS started, sum(completed) AS completed
+      FROM video_views
+     WHERE day >= (SELECT min(day) FROM days)
+     GROUP BY day
+), added AS (
+    SELECT greatest((created_at AT TIME ZONE 'UTC')::date, (SELECT min(day) FROM days)) AS day,
+           sum(file_size_bytes) AS size
+      FROM videos
+     GROUP BY 1
+)
+SELECT day::text,
+       coalesce(started, 0)::bigint,
+       coalesce(completed, 0)::bigint,
+       coalesce(sum(size) OVER (ORDER BY day), 0)::bigint
+  FROM days
+  LEFT JOIN watched USING (day)
+  LEFT JOIN added USING (day)
+ ORDER BY day;

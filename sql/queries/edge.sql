@@ -1,0 +1,21 @@
+-- Which videos an edge should have. Of a value that is kept apart, octet_length reads
+-- the pointer alone.
+
+-- name: list_to_warm
+-- All videos with their sizes, the newest first; those of the last days if days is set.
+SELECT id, octet_length(video_data)
+  FROM videos
+ WHERE %(days)s::float IS NULL
+    OR created_at > now() - %(days)s::float * interval '1 day'
+ ORDER BY created_at DESC, id DESC;
+
+-- name: list_to_warm_by_views
+-- The videos that were started most often, with their sizes.
+SELECT id, octet_length(video_data)
+  FROM videos
+  JOIN (SELECT video_id, sum(started) AS started
+          FROM video_views
+         GROUP BY video_id
+       ) AS views ON video_id = id
+ ORDER BY started DESC, id
+ LIMIT %(count)s;

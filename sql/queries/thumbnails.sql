@@ -1,0 +1,39 @@
+-- The pictures that stand for videos.
+
+-- name: save_thumbnail
+-- Keeps a picture; in place of another one only if it was made again.
+INSERT INTO thumbnails AS thumbnail (video_id, mime_type, width, height, image)
+VALUES (%(video_id)s, %(mime_type)s, %(width)s, %(height)s, %(image)s)
+    ON CONFLICT (video_id) DO UPDATE
+   SET (mime_type, width, height, image, created_at) = (
+           excluded.mime_type,
+           excluded.width,
+           excluded.height,
+           excluded.image,
+           excluded.created_at)
+ WHERE %(again)s::boolean;
+
+-- name: find_thumbnail
+-- The picture of a video, and when it was made in microseconds. A binary cursor takes it,
+-- so all is text but the bytes. Where videos is a view, thumbnails may be one too.
+SELECT coalesce(mime_type, '')::text,
+       coalesce(extract(epoch FROM created_at) * 1000000, 0)::bigint::text,
+       image
+  FROM thumbnails
+ WHERE video_id = %(video_id)s
+   AND image IS NOT NULL;
+
+-- name: list_thumbnails
+-- Which of these videos have a picture.
+SELECT video_id
+  FROM thumbnails
+ WHERE video_id = ANY(%(ids)s::bigint[]);
+
+-- name: list_picturable
+-- These videos, or all that lack a picture, or all; and whether each has one.
+SELECT id, filename, octet_length(video_data), video_id IS NOT NULL
+  FROM videos
+  LEFT JOIN thumbnails ON video_id = id
+ WHERE id = ANY(%(ids)s::bigint[])
+    OR %(ids)s IS NULL AND (video_id IS NULL OR %(again)s::boolean)
+ ORDER BY id;
