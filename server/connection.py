@@ -134,14 +134,13 @@ class Connection(web.RequestHandler):
         self._parser.message_consumed()
         self.transport.writelines(answer.buffers)
         seconds = perf_counter() - self._began
-        sent = answer.body_bytes
-        self._metrics.note_short(answer.status, sent, answer.asked, seconds)
+        self._metrics.note_short(answer[:3], seconds)
         if self._log.wanted and self._taken is not None:
             message = self._taken[0]
             self._log.note(
                 (message.method, message.path, message.headers),
                 self.transport.get_extra_info("peername"),
-                Outcome(answer.status, sent, seconds, seconds),
+                Outcome(answer.status, answer.body_bytes, seconds, seconds),
             )
         self._taken = None
 

@@ -65,14 +65,10 @@ class Answer(NamedTuple):
     """Head and body; for what is missing there are empty bytes."""
 
     status: int
+    body_bytes: int
+    asked: str | None  # the Range header
     buffers: list[bytes | memoryview]
     missing: list[Missing]
-    asked: str | None  # the Range header
-
-    @property
-    def body_bytes(self) -> int:
-        """Return the length of the body."""
-        return sum(map(len, self.buffers)) - len(self.buffers[0])
 
     def when_complete(self, then: Callable[[Answer], None]) -> None:
         """Call then once nothing is on its way any more."""
@@ -114,7 +110,9 @@ def answer_now(store: Store, message: RawRequestMessage) -> Answer | None:
 
 def gather(store: Store, video: Video, plan: Plan, asked: str | None) -> Answer:
     """Return head and body, asking for the chunks that are not in memory."""
-    answer = Answer(plan.status, [render_head(plan, keep_alive=True)], [], asked)
+    length = int(plan.headers.get("Content-Length", 0))
+    head = render_head(plan, keep_alive=True)
+    answer = Answer(plan.status, length, asked, [head], [])
     for piece in plan.body:
         if isinstance(piece, bytes):
             answer.buffers.append(piece)

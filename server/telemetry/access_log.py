@@ -58,13 +58,9 @@ class AccessLog:
         """Write nothing unless form is one of FORMATS that says something."""
         self.trusted = trusted
         self._render = {"json": render_json, "combined": render_combined}.get(form)
+        self.wanted = self._render is not None  # whether anything is written
         if self.wanted and isinstance(sys.stdout, TextIOWrapper):
             sys.stdout.reconfigure(line_buffering=True)
-
-    @property
-    def wanted(self) -> bool:
-        """Report whether anything is written."""
-        return self._render is not None
 
     def note(
         self,
