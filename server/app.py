@@ -1,6 +1,7 @@
 """The application: what is opened at its start and closed at its end."""
 
 import logging
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 
@@ -22,7 +23,6 @@ from server.telemetry.metrics import METRICS, Metrics
 from server.watch import WATCH, Watch, close_watch
 
 RETRY_SECONDS = 1
-LANES = 2  # statements at a time; with more of them each would share less
 
 _log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ def build_app(
     async def open_store(app: web.Application) -> AsyncIterator[None]:
         database = Database(database_url, connections=connections)
         await database.open()
-        lanes = min(connections, LANES)
+        lanes = min(connections, count_lanes())
         app[STORE] = Store(database, cache_bytes=cache_bytes, lanes=lanes)
         yield
         await database.close()
@@ -70,6 +70,14 @@ def build_app(
     app.on_shutdown.append(close_watch)
     app.add_routes(ROUTES)
     return app
+
+
+def count_lanes() -> int:
+    """Return how many statements may read at a time; of more each would share less.
+
+    On two cores or one, PostgreSQL has no time for a second beside the first.
+    """
+    return 1 if (os.cpu_count() or 1) <= 2 else 2
 
 
 def build_metrics(processes: int = 1) -> Metrics:
