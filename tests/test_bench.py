@@ -268,7 +268,7 @@ def test_the_database_of_the_bench_is_dropped(database_url: str) -> None:
 def test_cpu_seconds_count_living_and_ended_descendants() -> None:
     burn = "import time\nwhile time.process_time() < 0.2: pass"
     script = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {burn!r}])"
-    code = f"{script}; print(); sys.stdin.read()"
+    code = f"{script}; print(flush=True); sys.stdin.read()"
     command = [sys.executable, "-c", code]
     with subprocess.Popen(
         ["sh", "-c", '"$@"; true', "sh", *command],
