@@ -51,7 +51,9 @@ def _token(text: str) -> str:
 def _choice(*names: str) -> Callable[[str], str]:
     def choose(text: str) -> str:
         if text not in names:
-            raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(names)}")
+            raise argparse.ArgumentTypeError(
+                f"{text!r} is not one of: {', '.join(names)}"
+            )
         return text
 
     return choose

@@ -1,0 +1,65 @@
+"""Settings: what is taken, and one sentence for what is not."""
+
+from __future__ import annotations
+
+from ipaddress import ip_network
+
+import pytest
+
+from server.cli import build_parser
+
+
+@pytest.mark.parametrize(
+    ("flag", "text", "value"),
+    [
+        ("--port", "0", 0),
+        ("--pace", "0", 0),
+        ("--pace", "1.5", 1.5),
+        ("--pace-whom", "AppleCoreMedia|ExoPlayer", "AppleCoreMedia|ExoPlayer"),
+        ("--access-log", "json", "json"),
+        ("--trusted-proxies", "", ()),
+        ("--trusted-proxies", "127.0.0.1, ", (ip_network("127.0.0.1"),)),
+        ("--admin-token", "", ""),
+        ("--admin-token", "sixteen-or-more!", "sixteen-or-more!"),
+    ],
+)
+def test_setting_is_taken(flag: str, text: str, value: object) -> None:
+    options = build_parser().parse_args(["serve", f"{flag}={text}"])
+    assert getattr(options, flag[2:].replace("-", "_")) == value
+
+
+@pytest.mark.parametrize(
+    ("flag", "text", "said"),
+    [
+        ("--port", "65536", "0"),
+        ("--pace", "1", "0 for none, or from 1.1 to 1000"),
+        ("--pace", "fast", "'fast' is no pace"),
+        ("--pace", "nan", "'nan' is no pace"),
+        ("--pace-whom", "(", "'(' is no regular expression"),
+        ("--access-log", "xml", "'xml' is not one of: none, json, combined"),
+        ("--trusted-proxies", "10.0.0.1/8", "10.0.0.1/8 has host bits set: write"),
+        ("--trusted-proxies", "proxy", "'proxy' does not appear to be"),
+        ("--admin-token", "too-short", "16 to 200 characters"),
+        ("--admin-token", "sixteen letters, with blanks", "16 to 200 characters"),
+    ],
+)
+def test_setting_that_is_wrong_gets_one_sentence(
+    flag: str, text: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        build_parser().parse_args(["serve", f"{flag}={text}"])
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert stopped.value.code == 2
+    assert f"argument {flag}: " in error
+    assert said in error
+    if flag == "--admin-token":
+        assert text not in error
+
+
+def test_environment_gives_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BYTEREEL_TRUSTED_PROXIES", "10.0.0.0/8")
+    monkeypatch.setenv("BYTEREEL_PACE", "2")
+    options = build_parser().parse_args(["serve"])
+    assert options.trusted_proxies == (ip_network("10.0.0.0/8"),)
+    assert options.pace == 2
+    assert build_parser().parse_args(["serve", "--pace", "3"]).pace == 3
