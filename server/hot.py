@@ -102,26 +102,30 @@ def answer_now(store: Store, message: RawRequestMessage) -> Answer | None:
         return None
     asked = parse_asked(headers)
     plan = plan_video("GET", asked, video, BOUNDARY)
-    spans = [piece for piece in plan.body if isinstance(piece, range)]
-    if sum(len(store.starts(span)) for span in spans) > GROUP:
-        return None
     return gather(store, video, plan, asked.get("Range"))
 
 
-def gather(store: Store, video: Video, plan: Plan, asked: str | None) -> Answer:
-    """Return head and body, asking for the chunks that are not in memory."""
-    length = int(plan.headers.get("Content-Length", 0))
-    head = render_head(plan, keep_alive=True)
-    answer = Answer(plan.status, length, asked, [head], [])
+def gather(store: Store, video: Video, plan: Plan, asked: str | None) -> Answer | None:
+    """Return head and body, asking for what is not in memory; None if it is long."""
+    buffers: list[bytes | memoryview] = [render_head(plan, keep_alive=True)]
+    lacking: list[tuple[int, int, range]] = []
     for piece in plan.body:
         if isinstance(piece, bytes):
-            answer.buffers.append(piece)
+            buffers.append(piece)
             continue
-        for start, chunk in store.read_whole(video, piece):
-            if isinstance(chunk, bytes):
-                answer.buffers.append(trim(chunk, start, piece))
+        starts = store.starts(piece)
+        if len(starts) + len(buffers) > GROUP + 1:
+            return None
+        for start in starts if store.aligned else starts[:1]:
+            held = store.held(video, start)
+            if held is None:
+                lacking.append((len(buffers), start, piece))
+                buffers.append(b"")
             else:
-                place = len(answer.buffers)
-                answer.missing.append(Missing(place, start, piece, chunk))
-                answer.buffers.append(b"")
-    return answer
+                buffers.append(trim(held, start, piece))
+    missing = [
+        Missing(place, start, span, store.read_whole(video, start, span))
+        for place, start, span in lacking
+    ]
+    length = int(plan.headers.get("Content-Length", 0))
+    return Answer(plan.status, length, asked, buffers, missing)

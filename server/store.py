@@ -107,22 +107,27 @@ class Store:
         held = self.held(video, start)
         if held is not None:
             return held
-        key = (video, start)
-        if self.aligned and key in self._coming:
-            self.waits += 1
-            return self._coming[key]
-        stop = min(start + CHUNK_BYTES, video.size if self.aligned else span.stop)
-        chunk = self._ask(video, start, stop)
         if self.aligned:
-            self._coming[key] = chunk
-        return chunk
+            return self._share(video, start)
+        return self._ask(video, start, min(start + CHUNK_BYTES, span.stop))
 
-    def read_whole(self, video: Video, span: range) -> list[tuple[int, Chunk]]:
-        """Return where the chunks of a short span start, and each; one if unshared."""
+    def read_whole(
+        self, video: Video, start: int, span: range
+    ) -> asyncio.Future[bytes]:
+        """Return what will be the chunk at start, or the span itself if unshared."""
         if self.aligned:
-            starts = self.starts(span)
-            return [(start, self.read(video, start, span)) for start in starts]
-        return [(span.start, self._ask(video, span.start, span.stop))]
+            return self._share(video, start)
+        return self._ask(video, start, span.stop)
+
+    def _share(self, video: Video, start: int) -> asyncio.Future[bytes]:
+        """Return what will be a shared chunk; one read serves all who wait for it."""
+        coming = self._coming.get((video, start))
+        if coming is not None:
+            self.waits += 1
+            return coming
+        chunk = self._ask(video, start, min(start + CHUNK_BYTES, video.size))
+        self._coming[video, start] = chunk
+        return chunk
 
     def _ask(self, video: Video, start: int, stop: int) -> asyncio.Future[bytes]:
         chunk = asyncio.get_running_loop().create_future()
