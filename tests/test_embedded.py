@@ -154,7 +154,7 @@ def test_server_is_ready_and_gone_afterwards(folder: Path) -> None:
 def test_root_lends_the_data_to_an_ordinary_user(used: Path) -> None:
     used.parent.chmod(0o751)
     with embedded.running(used, FAST):
-        (postmaster,) = processes(used, "/postgres")
+        postmaster = min(processes(used, "/postgres"))  # others were just forked
         assert Path(f"/proc/{postmaster}").stat().st_uid == NOBODY
         for name in ("cluster", "socket"):
             assert (used / name).stat().st_uid == NOBODY
