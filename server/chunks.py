@@ -94,7 +94,7 @@ class Chunks:
 
 def trim(data: bytes, start: int, span: range) -> bytes | memoryview:
     """Return the part of a chunk that lies in span, without a copy."""
-    low, high = max(span.start - start, 0), span.stop - start
-    if low == 0 and high >= len(data):
+    low, high = span.start - start, span.stop - start
+    if low <= 0 and high >= len(data):
         return data
-    return memoryview(data)[low:high]
+    return memoryview(data)[low if low > 0 else 0 : high]

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from time import perf_counter
+from time import monotonic
 from typing import TYPE_CHECKING, cast
 
 from aiohttp import web
-from aiohttp.http_parser import HttpRequestParser
 
 from server.errors import ERROR_HEADERS, render_error
-from server.hot import HotParser, answer_now
+from server.hot import answer_now, parse_short, read_request
 from server.telemetry.access_log import Outcome
 from server.telemetry.metrics import OTHER
 
 if TYPE_CHECKING:
-    from server.hot import Answer, Message
+    from server.hot import Answer
     from server.store import Store
     from server.telemetry.access_log import AccessLog
     from server.telemetry.metrics import Metrics
@@ -30,12 +29,15 @@ BAD_REQUEST = "Bad request: this is no HTTP/1.1 (RFC 9112), or a header is too l
 class Connection(web.RequestHandler):
     """Answers short requests itself, and errors before any handler in their one shape.
 
-    The short way needs private names of aiohttp: the parser, the queue of requests, the
-    future that waits for the next one, and the time when an idle connection is closed.
-    tests/test_hot.py fails when one of them changes.
+    The short way needs private names of aiohttp: the future that waits for the next
+    request, and the time when an idle connection is closed. tests/test_hot.py fails
+    when one of them changes.
     """
 
-    __slots__ = ("_began", "_log", "_metrics", "_stalled", "_store", "_taken", "lost")
+    __slots__ = (
+        *("_ahead", "_began", "_between", "_log", "_metrics", "_stalled", "_store"),
+        *("_taken", "lost"),
+    )
 
     def __init__(
         self,
@@ -58,12 +60,10 @@ class Connection(web.RequestHandler):
         self._metrics = metrics
         self._log = log
         self._stalled = False
-        self._began = 0.0  # what is being answered, by perf_counter
-        self._taken: Message | None = None  # being read for, unknown to aiohttp
-        if store is not None:
-            assert isinstance(self._parser, HttpRequestParser)
-            hot = HotParser(self._parser, self.take)
-            self._parser = hot  # type: ignore[assignment] # it has what is used of it
+        self._between = True  # what aiohttp's parser has had ended with a head
+        self._taken = b""  # a request that is being read for, unknown to aiohttp
+        self._ahead = b""  # what came after it
+        self._began = 0.0  # what is being answered, by monotonic
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Wait, when something is written, until the kernel has taken all of it."""
@@ -73,9 +73,9 @@ class Connection(web.RequestHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         """Tell who waits for the end."""
         super().connection_lost(exc)
-        if self._stalled and self._taken is None and self._current_request is None:
+        if self._stalled and not self._taken and self._current_request is None:
             self._metrics.note_abort(0)  # of a short answer; others tell by themselves
-        self._taken = None
+        self._taken = b""
         self._set_stalled(False)
         self.lost.set_result(None)
 
@@ -94,69 +94,80 @@ class Connection(web.RequestHandler):
             self._store.stalled += stalled - self._stalled
         self._stalled = stalled
 
-    def take(self, message: Message) -> bool:
+    def data_received(self, data: bytes) -> None:
+        """Answer a short request; aiohttp gets any other."""
+        if self._taken:  # one after the other
+            assert self.transport is not None
+            self.transport.pause_reading()
+            self._ahead += data
+        elif not (self._between and self._take(data)):
+            if data:  # aiohttp calls with none, to go on with what it has
+                self._between = data.endswith(b"\r\n\r\n")
+            super().data_received(data)
+
+    def _take(self, data: bytes) -> bool:
         """Report whether the request is answered without aiohttp, now or soon."""
-        idle = self._waiter is not None and not self._waiter.done()
-        transport, store = self.transport, self._store
-        if not idle or self._messages or transport is None or store is None:
+        waiter, store = self._waiter, self._store
+        if waiter is None or waiter.done() or store is None:
+            return False  # aiohttp has something to do, or nothing can be recalled
+        asked = parse_short(data)
+        if asked is None or self._stalled or store.stalled > STALLED_MAX:
             return False
-        if transport.is_closing() or self._stalled or store.stalled > STALLED_MAX:
-            return False
-        self._began = perf_counter()
-        answer = answer_now(store, message[0])
+        began = self._began = monotonic()
+        answer = answer_now(store, asked, began)
         if answer is None:
             return False
-        self._next_keepalive_close_time = self._loop.time() + KEEPALIVE_SECONDS
-        self._taken = message
+        self._next_keepalive_close_time = began + KEEPALIVE_SECONDS
         if answer.missing:
-            transport.pause_reading()  # the next request comes after this answer
+            self._taken = data
             answer.when_complete(self._finish)
         else:
-            self._write(answer)
+            self._write(answer, data)
         return True
 
     def _finish(self, answer: Answer) -> None:
         """Write the answer whose bytes have come; aiohttp tells why they have not."""
         transport = self.transport
-        if self._taken is None or transport is None or transport.is_closing():
+        if not self._taken or transport is None or transport.is_closing():
             return
         try:
             answer.complete()
         except (Exception, asyncio.CancelledError):
             self._hand_over()
             return
-        self._write(answer)
-        transport.resume_reading()
+        data, self._taken = self._taken, b""
+        self._write(answer, data)
+        self._go_on()
 
-    def _write(self, answer: Answer) -> None:
+    def _write(self, answer: Answer, data: bytes) -> None:
         assert self.transport is not None
-        assert self._parser is not None
-        self._parser.message_consumed()
         self.transport.writelines(answer.buffers)
-        seconds = perf_counter() - self._began
-        self._metrics.note_short(answer[:3], seconds)
-        if self._log.wanted and self._taken is not None:
-            message = self._taken[0]
+        seconds = monotonic() - self._began
+        self._metrics.note_short(*answer[:3], seconds)
+        if self._log.wanted:
             self._log.note(
-                (message.method, message.path, message.headers),
+                read_request(data),
                 self.transport.get_extra_info("peername"),
                 Outcome(answer.status, answer.body_bytes, seconds, seconds),
             )
-        self._taken = None
 
     def _hand_over(self) -> None:
         """Let aiohttp answer the request that was taken, as if it came just now."""
-        assert self.transport is not None
-        assert self._waiter is not None
-        assert self._taken is not None
-        self._messages.append(self._taken)
-        self._taken = None
-        self._waiter.set_result(None)
-        self.transport.resume_reading()
+        data, self._taken = self._taken, b""
+        super().data_received(data)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Take what came while a request was being read for."""
+        if self._ahead:
+            data, self._ahead = self._ahead, b""
+            assert self.transport is not None
+            self.transport.resume_reading()
+            self.data_received(data)
 
     def close(self) -> None:
         """Answer what was taken, and no more."""
-        if self._taken is not None:
+        if self._taken:
             self._hand_over()
         super().close()
 

@@ -1,55 +1,53 @@
-"""Answer a short request as soon as it is parsed, before aiohttp makes a task of it.
+"""Answer a short request from the bytes that came, without aiohttp's parser and tasks.
 
-A request for a video goes through the same parse, plan, read and send as any other.
-Whatever is new, long, broken or refused takes aiohttp's way.
+A request for a video goes through the same plan, read and send as any other. Whatever
+is new, long, unusual, broken or refused takes aiohttp's way.
 """
 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
+
+from multidict import CIMultiDict, CIMultiDictProxy
 
 from server.chunks import GROUP, trim
 from server.plan import plan_video
 from server.sending import render_head
-from server.videos import BOUNDARY, parse_asked
+from server.videos import ASKED, BOUNDARY
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Sequence
-
-    from aiohttp.http_parser import HttpRequestParser, RawRequestMessage
-    from aiohttp.streams import StreamReader
+    from collections.abc import Callable
 
     from server.model import Video
     from server.plan import Plan
     from server.store import Store
 
-    Message = tuple[RawRequestMessage, StreamReader]
+HEAD_BYTES = 8 * 1024  # of a request that is read here, at most
+HEADS = 1024  # that are remembered
 
-_PATH = re.compile(r"/v3/videos/([1-9][0-9]{0,9})(?:\.mp4)?", re.ASCII)
-# What a request may have besides its head, or want before it.
-_MORE = ("Content-Length", "Transfer-Encoding", "Expect")
+# No space before a colon, no folded line, nothing that parsers read in different ways
+# (RFC 9112, 3 and 5), and fewer lines than aiohttp allows.
+_HEAD = re.compile(
+    rb"GET /v3/videos/([1-9][0-9]{0,9}+)(?:\.mp4)?+ HTTP/1\.1"
+    rb"((?:\r\n[!#$%&'*+\-.^_`|~0-9A-Za-z]++:[\t -~]*+){0,100}+)\r\n\r\n"
+)
+# Field lines that choose the answer, and those because of which another may be due.
+_FIELD = re.compile(
+    rb"\n(if-[a-z-]++|range|host|user-agent|connection|content-[a-z]++|expect|upgrade"
+    rb"|transfer-encoding|etag|max-forwards|server|sec-websocket-key1)"
+    rb":[\t ]*+([\t -~]*+)",
+    re.IGNORECASE,
+)
+_ONCE = {"Host", "User-Agent"}  # aiohttp refuses a second
+_RANGE = b"\r\nRange: bytes="
+_SPEC = re.compile(rb"[0-9]*+-[0-9]*+(?=\r\n)")
 
 
-class HotParser:
-    """aiohttp's parser; it keeps to itself the requests that are taken at once."""
-
-    def __init__(
-        self, parser: HttpRequestParser, take: Callable[[Message], bool]
-    ) -> None:
-        self._parser = parser
-        self._take = take
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._parser, name)
-
-    def feed_data(self, data: bytes) -> tuple[Sequence[Message], bool, bytes]:
-        """Return the requests in data that are still to be answered."""
-        messages, upgraded, tail = self._parser.feed_data(data)
-        if len(messages) == 1 and self._take(messages[0]):
-            return (), upgraded, tail
-        return messages, upgraded, tail
+Asked = tuple[int, dict[str, str]]
+"""The id of a video, and the headers that choose the answer."""
 
 
 class Missing(NamedTuple):
@@ -89,20 +87,60 @@ class Answer(NamedTuple):
             self.buffers[place] = trim(chunk.result(), start, span)
 
 
-def answer_now(store: Store, message: RawRequestMessage) -> Answer | None:
+def parse_short(data: bytes) -> Asked | None:
+    """Return what is asked for; None unless data is one whole request and simple.
+
+    Whoever asks for one range after the other sends the same head but for its digits,
+    so what else stands in it is read once.
+    """
+    if len(data) > HEAD_BYTES:
+        return None
+    start = data.find(_RANGE) + len(_RANGE)
+    spec = _SPEC.match(data, start) if start >= len(_RANGE) else None
+    if spec is None:
+        return parse_head(data)
+    asked = parse_head(data[:start] + data[spec.end() :])
+    if asked is None or asked[1]["Range"] != "bytes=":  # there is another
+        return None
+    return asked[0], {**asked[1], "Range": f"bytes={spec[0].decode()}"}
+
+
+@lru_cache(HEADS)
+def parse_head(data: bytes) -> Asked | None:
+    """Return what a head asks for; None for what aiohttp may refuse or do more for."""
+    head = _HEAD.fullmatch(data)
+    if head is None:
+        return None
+    headers: dict[str, str] = {}
+    for field, text in _FIELD.findall(head[2]):
+        name, value = field.decode().title(), text.decode().rstrip(" \t")
+        if name == "Connection" and value.lower() == "keep-alive":
+            continue
+        if name not in ASKED and (name not in _ONCE or name in headers):
+            return None
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    if "Host" not in headers:
+        return None
+    return int(head[1]), {name: headers[name] for name in ASKED if name in headers}
+
+
+def read_request(data: bytes) -> tuple[str, str, CIMultiDictProxy[str]]:
+    """Return method, target and headers of a request that parse_short has read."""
+    line, *fields = data.decode().removesuffix("\r\n\r\n").split("\r\n")
+    method, target, _ = line.split(" ")
+    pairs = (field.split(":", 1) for field in fields)
+    headers = CIMultiDict((name, value.strip(" \t")) for name, value in pairs)
+    return method, target, CIMultiDictProxy(headers)
+
+
+def answer_now(store: Store, asked: Asked, now: float) -> Answer | None:
     """Return the answer if it fits one write, and read for it what memory lacks."""
-    if message.method != "GET" or message.should_close or message.upgrade:
-        return None
-    path = _PATH.fullmatch(message.path)
-    headers = message.headers
-    if path is None or any(name in headers for name in _MORE):
-        return None
-    video = store.recall(int(path[1]))
+    video_id, headers = asked
+    video = store.recall(video_id, now)
     if video is None:
         return None
-    asked = parse_asked(headers)
-    plan = plan_video("GET", asked, video, BOUNDARY)
-    return gather(store, video, plan, asked.get("Range"))
+    plan = plan_video("GET", headers, video, BOUNDARY)
+    return gather(store, video, plan, headers.get("Range"))
 
 
 def gather(store: Store, video: Video, plan: Plan, asked: str | None) -> Answer | None:
@@ -127,5 +165,5 @@ def gather(store: Store, video: Video, plan: Plan, asked: str | None) -> Answer 
         Missing(place, start, span, store.read_whole(video, start, span))
         for place, start, span in lacking
     ]
-    length = int(plan.headers.get("Content-Length", 0))
+    length = int(plan.own.get("Content-Length", 0))
     return Answer(plan.status, length, asked, buffers, missing)

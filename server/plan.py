@@ -64,12 +64,35 @@ class Known(Protocol):
         """Return seconds since the epoch."""
 
 
+class Shared(dict[str, str]):
+    """Headers of many answers, and how they are written."""
+
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        super().__init__(headers)
+        self.text = render_fields(headers)
+
+
+def render_fields(headers: Mapping[str, str]) -> str:
+    """Return field lines (RFC 9112, 5)."""
+    return "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+
+
+NOTHING_SHARED = Shared({})
+_ERROR_SHARED = Shared({**ERROR_HEADERS, **ANY_ORIGIN})
+
+
 class Plan(NamedTuple):
     """An answer: what goes out, in order; a range stands for bytes of the video."""
 
     status: int
-    headers: Mapping[str, str]
+    own: Mapping[str, str]  # headers of this answer
     body: Sequence[bytes | range] = ()
+    shared: Shared = NOTHING_SHARED  # and those of others, too
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Return all headers."""
+        return {**self.shared, **self.own}
 
 
 def plan_video(
@@ -110,7 +133,7 @@ def _choose(
     if not precondition_holds(asked, video):
         return plan_error(412, f"Video {video.id} is not in the state you name.")
     if copy_is_fresh(asked, video):
-        return Plan(304, _shared_headers(video))
+        return Plan(304, {}, (), _shared_headers(video))
     spans = _pick_spans(asked, video) if method == "GET" else None
     if spans is None or len(spans) > PARTS_MAX:
         return _plan_body(200, {}, video, [range(video.size)])
@@ -120,8 +143,8 @@ def _choose(
     if len(spans) == 1:
         part = {"Content-Range": _content_range(spans[0], video.size)}
         return _plan_body(206, part, video, spans)
-    kind = {"Content-Type": f"multipart/byteranges; boundary={boundary}"}
-    return _plan_body(206, kind, video, _multipart(spans, video, boundary))
+    kind = f"multipart/byteranges; boundary={boundary}"
+    return _plan_body(206, {}, video, _multipart(spans, video, boundary), kind)
 
 
 def precondition_holds(asked: Mapping[str, str], known: Known) -> bool:
@@ -154,40 +177,48 @@ def _pick_spans(asked: Mapping[str, str], video: Video) -> list[range] | None:
 
 
 def _plan_body(
-    status: int, headers: Mapping[str, str], video: Video, body: Sequence[bytes | range]
+    status: int,
+    own: dict[str, str],
+    video: Video,
+    body: Sequence[bytes | range],
+    kind: str = "",
 ) -> Plan:
-    length = {"Content-Length": str(sum(map(len, body)))}
-    return Plan(status, {**_video_headers(video), **headers, **length}, body)
+    own["Content-Length"] = str(sum(map(len, body)))
+    return Plan(status, own, body, _video_headers(video, kind or _content_type(video)))
 
 
 def plan_error(status: int, sentence: str, more: Mapping[str, str] = {}) -> Plan:
     """Return an error that pages of any origin may read."""
     body = render_error(sentence)
-    length = {"Content-Length": str(len(body))}
-    return Plan(status, {**ERROR_HEADERS, **ANY_ORIGIN, **more, **length}, [body])
+    own = {**more, "Content-Length": str(len(body))}
+    return Plan(status, own, [body], _ERROR_SHARED)
 
 
 @lru_cache(maxsize=4096)
-def _shared_headers(video: Video) -> Mapping[str, str]:
+def _shared_headers(video: Video) -> Shared:
     """Return what a 304 must say again (RFC 9110, 15.4.5) and every answer says."""
-    return {
-        "Cache-Control": FOR_GOOD,
-        "Accept-Ranges": "bytes",
-        "ETag": video.etag,
-        "Last-Modified": video.date,
-        "Cache-Tag": f"video-{video.id}",
-        **ANY_ORIGIN,
-    }
+    return Shared(
+        {
+            "Cache-Control": FOR_GOOD,
+            "Accept-Ranges": "bytes",
+            "ETag": video.etag,
+            "Last-Modified": video.date,
+            "Cache-Tag": f"video-{video.id}",
+            **ANY_ORIGIN,
+        }
+    )
 
 
 @lru_cache(maxsize=4096)
-def _video_headers(video: Video) -> Mapping[str, str]:
-    return {
-        **_shared_headers(video),
-        "Content-Type": _content_type(video),
-        "Content-Disposition": render_disposition(video.filename),
-        "X-Content-Type-Options": "nosniff",
-    }
+def _video_headers(video: Video, kind: str) -> Shared:
+    return Shared(
+        {
+            **_shared_headers(video),
+            "Content-Type": kind,
+            "Content-Disposition": render_disposition(video.filename),
+            "X-Content-Type-Options": "nosniff",
+        }
+    )
 
 
 def _content_type(video: Video) -> str:
@@ -210,7 +241,7 @@ def render_disposition(filename: str) -> str:
 
 
 def _content_range(span: range, size: int) -> str:
-    return f"bytes {span[0]}-{span[-1]}/{size}"
+    return f"bytes {span.start}-{span.stop - 1}/{size}"
 
 
 def _multipart(

@@ -10,6 +10,7 @@ Spec = tuple[int | None, int | None]
 """First and last position as sent; (None, n) asks for the last n bytes."""
 
 _SPEC = re.compile(r"([0-9]*)-([0-9]*)")
+_USUAL = re.compile(r"bytes=([0-9]{1,18}+)-([0-9]{0,18}+)")  # nearly all that come
 
 
 def parse_range(header: str) -> list[Spec] | None:
@@ -18,6 +19,9 @@ def parse_range(header: str) -> list[Spec] | None:
     RFC 9110, 14.2 lets a server ignore what it can't read: another unit, a
     range-set that breaks the grammar of 14.1.1, a last position before the first.
     """
+    if usual := _USUAL.fullmatch(header):
+        begin, end = int(usual[1]), int(usual[2]) if usual[2] else None
+        return None if end is not None and end < begin else [(begin, end)]
     unit, _, range_set = header.partition("=")
     if unit.lower() != "bytes":
         return None
@@ -51,9 +55,10 @@ def fit_ranges(asked: Sequence[Spec], size: int) -> list[range]:
     Spans that overlap or touch become one (RFC 9110, 15.3.7.2), which stands where
     the first of them was asked for. Together they never exceed size.
     """
+    if len(asked) == 1:
+        span = _fit(*asked[0], size)
+        return [span] if span else []
     spans = [span for first, last in asked if (span := _fit(first, last, size))]
-    if len(spans) < 2:
-        return spans
     places = sorted(range(len(spans)), key=lambda place: spans[place].start)
     merged: list[tuple[int, range]] = []
     for place in places:

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from server.chunks import Chunks
+from server.plan import render_fields
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from server.model import Video
     from server.pacing import Pace
@@ -156,23 +157,13 @@ async def _send_span(
 
 def render_head(plan: Plan, keep_alive: bool | None) -> bytes:
     """Return the status line and headers (RFC 9112, 4 and 5)."""
-    fields = _render_fields(plan.headers)
+    first = _first_lines(plan.status, int(time()))
     connection = "" if keep_alive else "Connection: close\r\n"
-    return (
-        f"{_status_line(plan.status)}Date: {_date(int(time()))}\r\n{connection}"
-        f"{fields}\r\n"
-    ).encode("latin-1")
-
-
-def _render_fields(headers: Mapping[str, str]) -> str:
-    return "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+    fields = f"{connection}{plan.shared.text}{render_fields(plan.own)}"
+    return f"{first}{fields}\r\n".encode("latin-1")
 
 
 @lru_cache(maxsize=16)
-def _status_line(status: int) -> str:
-    return f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n"
-
-
-@lru_cache(maxsize=1)
-def _date(seconds: int) -> str:
-    return formatdate(seconds, usegmt=True)
+def _first_lines(status: int, seconds: int) -> str:
+    date = formatdate(seconds, usegmt=True)
+    return f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nDate: {date}\r\n"

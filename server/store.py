@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -59,10 +60,10 @@ class Store:
         self._known: dict[int, tuple[Video, float]] = {}
         self._coming: dict[tuple[Video, int], asyncio.Future[bytes]] = {}
 
-    def recall(self, video_id: int) -> Video | None:
-        """Return the video if its row was seen a moment ago."""
+    def recall(self, video_id: int, now: float) -> Video | None:
+        """Return the video if its row was seen a moment ago; now is by monotonic."""
         known = self._known.get(video_id)
-        if known is None or known[1] < asyncio.get_running_loop().time():
+        if known is None or known[1] < now:
             return None
         return known[0]
 
@@ -89,7 +90,7 @@ class Store:
 
     async def check(self, video: Video) -> None:
         """Raise VideoChanged if the row is not as it was announced."""
-        if self.recall(video.id) is None:
+        if self.recall(video.id, monotonic()) is None:
             found, _ = await self.find(video.id, 0, 0)
             _compare(found, video)
 
@@ -167,7 +168,7 @@ class Store:
         known = self._known.pop(video.id, None)
         if known is not None and known[0] == video:
             video = known[0]
-        until = asyncio.get_running_loop().time() + FRESH_SECONDS
+        until = monotonic() + FRESH_SECONDS
         self._known[video.id] = video, until
         if len(self._known) > KNOWN_MAX:
             del self._known[next(iter(self._known))]

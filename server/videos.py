@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from contextlib import contextmanager
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 ID_MAX = 2**31 - 1
 
-_ASKED = (
+ASKED = (
     "If-Match",
     "If-Unmodified-Since",
     "If-None-Match",
@@ -47,7 +48,7 @@ async def answer(request: web.Request) -> web.StreamResponse:
     store = request.app[STORE]
     asked = parse_asked(request.headers)
     video_id = int(request.match_info["id"])
-    video, first = store.recall(video_id), None
+    video, first = store.recall(video_id, monotonic()), None
     if video is None and video_id <= ID_MAX:
         video, first = await store.find(video_id, *guess_first(request.method, asked))
     plan = plan_video(request.method, asked, video, BOUNDARY)
@@ -63,7 +64,7 @@ def parse_asked(headers: CIMultiDictProxy[str]) -> dict[str, str]:
 
     RFC 9110, 5.3. What may not be a list then breaks its own grammar and is ignored.
     """
-    return {name: ", ".join(headers.getall(name)) for name in _ASKED if name in headers}
+    return {name: ", ".join(headers.getall(name)) for name in ASKED if name in headers}
 
 
 @contextmanager

@@ -133,7 +133,7 @@ def test_scrape_of_any_worker_tells_of_all(database_url: str) -> None:
 def test_numbers_outlive_their_process() -> None:
     metrics = Metrics(["/a"], ["one"], processes=2)
     metrics.claim()
-    metrics.note_short((206, 10, "bytes=0-9"), 0.001)
+    metrics.note_short(206, 10, "bytes=0-9", 0.001)
     metrics.publish({"cache_hits": 5}, {"cache_bytes": 7}, {"one": (2, 30)})
     metrics.publish({"cache_hits": 6}, {"cache_bytes": 8}, {"one": (3, 40)})
     totals = metrics.read()

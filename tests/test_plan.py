@@ -234,7 +234,7 @@ names = st.sampled_from(
 )
 values = st.sampled_from(
     [SAME, OTHER, f"W/{SAME}", "*", DATE, EARLIER]
-) | st.from_regex(r"bytes=(\d{0,3}-\d{0,3},? ?){1,20}", fullmatch=True)
+) | st.from_regex(r"bytes=([0-9٣]{0,3}-[0-9]{0,3},? ?){1,20}", fullmatch=True)
 
 
 @given(

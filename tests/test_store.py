@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from contextlib import asynccontextmanager
+from time import monotonic
 from typing import TYPE_CHECKING
 
 import pytest
@@ -105,7 +106,7 @@ async def test_row_and_first_bytes_come_in_one_statement(
         assert data is not None
         assert data == DATA[start : start + len(data)]
         assert first.take(start, span) is None
-        assert store.recall(number) is video
+        assert store.recall(number, monotonic()) is video
         again, _ = await store.find(number, 0, 0)
         assert again is video
 
@@ -154,8 +155,8 @@ async def test_only_so_many_rows_are_remembered(
     async with stored(database_url, 0) as store:
         for number in numbers:
             await find(store, number)
-        assert store.recall(numbers[0]) is None
-        assert store.recall(numbers[2]) is not None
+        assert store.recall(numbers[0], monotonic()) is None
+        assert store.recall(numbers[2], monotonic()) is not None
 
 
 async def test_deleted_video_is_gone_within_seconds(served: Served) -> None:

@@ -102,12 +102,13 @@ class Metrics:
             return
         raise Fault("More processes count than there is room for.")
 
-    def note_short(self, outcome: tuple[int, int, str | None], seconds: float) -> None:
+    def note_short(
+        self, status: int, sent: int, asked: str | None, seconds: float
+    ) -> None:
         """Count a GET of the first route that went out in one piece.
 
-        Its outcome is the status, the bytes of the body, and the Range header.
+        sent are the bytes of its body, asked is its Range header.
         """
-        status, sent, asked = outcome
         row = self._row
         place = self._short + (status // 100 - 1) * WIDTH
         row[place + bisect_left(BOUNDS, seconds)] += 1
