@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
+from contextlib import suppress
 from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from server.store import First, Store
 
 STALL_SECONDS = 0.25  # then what was read ahead is given back
+LONG_BYTES = 320 * 1024  # an answer that a player may leave half-way
+UNSENT_BYTES = 32 * 1024  # what the kernel may hold of it before it sends it
 
 _log = logging.getLogger(__name__)
 
@@ -77,6 +81,18 @@ class Outlet:
         self.written += sum(map(len, buffers))
         return not transport.get_write_buffer_size()
 
+    def hold_little(self) -> None:
+        """Have the kernel refuse what it can't send soon: it may be for nothing.
+
+        Where an answer is sent whole, this would only cost time.
+        """
+        level, option = socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT
+        transport = self._request.transport
+        wire = None if transport is None else transport.get_extra_info("socket")
+        if wire is not None:
+            with suppress(OSError):  # the client has left
+                wire.setsockopt(level, option, UNSENT_BYTES)
+
     async def drain(self) -> None:
         """Wait until the kernel has taken what was written."""
         await self._request.writer.drain()
@@ -100,6 +116,8 @@ async def send(
     waiting: list[bytes | memoryview] = [head]
     whole = False
     try:
+        if sum(map(len, plan.body)) > LONG_BYTES:
+            outlet.hold_little()
         for piece in plan.body:
             if isinstance(piece, bytes):
                 waiting.append(piece)

@@ -19,7 +19,6 @@ from server.watch import WATCH
 
 SHUTDOWN_SECONDS = 10  # what is being sent may take this long after SIGTERM
 BACKLOG = 1024
-UNSENT_BYTES = 32 * 1024  # what the kernel may hold of an answer before it sends it
 PORTS_TRIED = 100
 FREED_BYTES = 16 << 20  # free memory that the process keeps
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # mallopt(3)
@@ -43,16 +42,12 @@ def bind(host: str, port: int, *, search: bool = False) -> socket.socket:
 
 
 def _listen(host: str, port: int, *, shared: bool = False) -> socket.socket:
-    listening = socket.create_server(
+    return socket.create_server(
         (host, port),
         family=socket.AF_INET6 if ":" in host else socket.AF_INET,
         backlog=BACKLOG,
         reuse_port=shared,
     )
-    # A player leaves most answers half-way; what it did not take was read for
-    # nothing. Each accepted connection inherits this.
-    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
-    return listening
 
 
 def share(listening: socket.socket, count: int) -> list[socket.socket]:

@@ -51,3 +51,9 @@ SELECT (SELECT duration_seconds FROM (SELECT video.*) AS own)
 SELECT id, filename, mime_type, video_data, created_at
   FROM videos
  LIMIT 0;
+
+-- name: retain_memory
+-- Has the backend keep the memory that it frees, for the next slice, where PostgreSQL
+-- runs on glibc: once a mapped block is freed, free memory up to twice its size stays
+-- (mallopt(3), M_MMAP_THRESHOLD). Without, every slice is faulted in page by page.
+SELECT octet_length(repeat(repeat(' ', 1000), 4000));
