@@ -25,25 +25,26 @@ if TYPE_CHECKING:
     from server.plan import Plan
     from server.store import Store
 
-HEAD_BYTES = 8 * 1024  # of a request that is read here, at most
-HEADS = 1024  # that are remembered
+HEAD_BYTES = 4 * 1024  # of a request that is read here, at most
+HEADS = 500  # that are remembered
 
 # No space before a colon, no folded line, nothing that parsers read in different ways
 # (RFC 9112, 3 and 5), and fewer lines than aiohttp allows.
 _HEAD = re.compile(
-    rb"GET /v3/videos/([1-9][0-9]{0,9}+)(?:\.mp4)?+ HTTP/1\.1"
-    rb"((?:\r\n[!#$%&'*+\-.^_`|~0-9A-Za-z]++:[\t -~]*+){0,100}+)\r\n\r\n"
+    rb"GET /v3/videos/([1-9][0-9]{0,9})(?:\.mp4)? HTTP/1\.1"
+    rb"((?:\r\n[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t -~]*){0,100})\r\n\r\n"
 )
 # Field lines that choose the answer, and those because of which another may be due.
 _FIELD = re.compile(
-    rb"\n(if-[a-z-]++|range|host|user-agent|connection|content-[a-z]++|expect|upgrade"
+    rb"\n(if-[a-z-]+|range|host|user-agent|connection|content-[a-z]+|expect|upgrade"
     rb"|transfer-encoding|etag|max-forwards|server|sec-websocket-key1)"
-    rb":[\t ]*+([\t -~]*+)",
+    rb":[\t ]*([\t -~]*)",
     re.IGNORECASE,
 )
 _ONCE = {"Host", "User-Agent"}  # aiohttp refuses a second
+_BEGIN = b"GET /v3/videos/"
 _RANGE = b"\r\nRange: bytes="
-_SPEC = re.compile(rb"[0-9]*+-[0-9]*+(?=\r\n)")
+_SPEC = re.compile(rb"[0-9]*-[0-9]*(?=\r\n)")
 
 
 Asked = tuple[int, dict[str, str]]
@@ -93,7 +94,7 @@ def parse_short(data: bytes) -> Asked | None:
     Whoever asks for one range after the other sends the same head but for its digits,
     so what else stands in it is read once.
     """
-    if len(data) > HEAD_BYTES:
+    if len(data) > HEAD_BYTES or not data.startswith(_BEGIN):
         return None
     start = data.find(_RANGE) + len(_RANGE)
     spec = _SPEC.match(data, start) if start >= len(_RANGE) else None

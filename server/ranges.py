@@ -10,7 +10,7 @@ Spec = tuple[int | None, int | None]
 """First and last position as sent; (None, n) asks for the last n bytes."""
 
 _SPEC = re.compile(r"([0-9]*)-([0-9]*)")
-_USUAL = re.compile(r"bytes=([0-9]{1,18}+)-([0-9]{0,18}+)")  # nearly all that come
+_USUAL = re.compile(r"bytes=([0-9]{1,18})-([0-9]{0,18})")  # nearly all that come
 
 
 def parse_range(header: str) -> list[Spec] | None:

@@ -41,6 +41,31 @@ class _Read(NamedTuple):
     answer: asyncio.Future[Found | None]
 
 
+class _Span(NamedTuple):
+    """Reads of a batch whose bytes lie behind each other: one row for all of them."""
+
+    video_id: int
+    start: int
+    length: int
+    place: int  # of the first read in the batch
+    reads: int = 1
+
+
+def join_adjacent(batch: Sequence[_Read]) -> list[_Span]:
+    """Return the rows that answer a batch; a row costs as much as many bytes."""
+    spans: list[_Span] = []
+    for place, (video_id, start, length, _) in enumerate(batch):
+        if spans:
+            last = spans[-1]
+            stop = last.start + last.length
+            if last.start >= 0 and (last.video_id, stop) == (video_id, start):
+                more = {"length": last.length + length, "reads": last.reads + 1}
+                spans[-1] = last._replace(**more)
+                continue
+        spans.append(_Span(video_id, start, length, place))
+    return spans
+
+
 class Reader:
     """Hands reads to `lanes` statements at a time; those that take long don't count."""
 
@@ -136,15 +161,21 @@ class Reader:
 
     async def _fetch(self, batch: Sequence[_Read]) -> list[Found | None]:
         # Rows of numbers are planned in less time than arrays that stand for them.
-        reads = [str((place, *read[:3])) for place, read in enumerate(batch)]
+        spans = join_adjacent(batch)
+        reads = [str((place, *span[:3])) for place, span in enumerate(spans)]
         values = {"reads": AsIs(",".join(reads))}
         rows = await self._database.fetch_binary(queries()["read_videos"], values)
         found: list[Found | None] = [None] * len(batch)
         for place, name, kind, size, modified, data in rows:
-            index = int(place)
-            video = Video(batch[index].video_id, name, kind, int(size), int(modified))
-            found[index] = Found(video, data)
+            if data is None:
+                continue
+            span, about = spans[int(place)], (name or "", kind or "")
+            video = Video(span.video_id, *about, int(size), int(modified or 0))
             self.bytes_read += len(data)
+            for index in range(span.place, span.place + span.reads):
+                at = batch[index].start - span.start
+                part = data[at : at + batch[index].length]  # no copy if it is all
+                found[index] = Found(video, part)
         return found
 
     def _note_speed(self, batch: Sequence[_Read], *, slow: bool) -> None:

@@ -11,6 +11,7 @@ from urllib.request import Request, urlopen
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from server.connection import Connection
 from server.telemetry.metrics import KINDS, Metrics
 from tests.command import serving
 from tests.conftest import insert_video
@@ -97,7 +98,17 @@ async def test_scrape_is_the_load_that_was_sent(
         assert seen[("bytereel_cache_bytes",)] == held
 
 
-async def test_answers_that_are_left_are_counted(uncached: Served) -> None:
+async def test_answers_that_are_left_are_counted(
+    uncached: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def make(self: Connection, transport: asyncio.BaseTransport) -> None:
+        # Otherwise the kernel takes a short answer whole, whoever leaves it.
+        wire = transport.get_extra_info("socket")
+        wire.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        original(self, transport)
+
+    original = Connection.connection_made
+    monkeypatch.setattr(Connection, "connection_made", make)
     number = insert_video(uncached.database_url, "a.mp4", DATA * 8)
     for span in ("", "Range: bytes=0-300000\r\n"):
         for _ in range(3):

@@ -59,13 +59,38 @@ async def test_reads_that_wait_travel_together(database_url: str) -> None:
     number = insert_video(database_url, "a.mp4", DATA)
     async with watched(database_url) as database:
         reader = Reader(database, lanes=1)
-        starts = range(0, 40 * 64 * KIB, 64 * KIB)
+        starts = range(39 * 64 * KIB, -1, -64 * KIB)
         found = await asyncio.gather(
             *(reader.read(number, start, 64 * KIB) for start in starts)
         )
-    assert b"".join(map(bytes_of, found)) == DATA[: starts.stop]
+    assert b"".join(map(bytes_of, found[::-1])) == DATA[: 40 * 64 * KIB]
     assert [len(batch) for batch in database.batches] == [16, 16, 8]
-    assert reader.bytes_read == starts.stop
+    assert reader.bytes_read == 40 * 64 * KIB
+
+
+async def test_bytes_behind_each_other_come_in_one_row(database_url: str) -> None:
+    numbers = [insert_video(database_url, name, DATA) for name in ("a.mp4", "b.mp4")]
+    size = len(DATA)
+    wanted = [
+        *((numbers[0], start, 50_000) for start in range(0, 300_000, 50_000)),
+        *((numbers[1], 300_000, 10), (numbers[1], 311_000, 10)),
+        *((numbers[1], -20, 10), (numbers[1], size - 10, 10)),
+        *(
+            (numbers[0], size - 15, 10),
+            (numbers[0], size - 5, 10),
+            (numbers[0], size + 5, 9),
+        ),
+        *((2**31 - 1, 0, 10), (2**31 - 1, 10, 10)),
+    ]
+    async with watched(database_url) as database:
+        reader = Reader(database, lanes=1)
+        found = await asyncio.gather(*(reader.read(*one) for one in wanted))
+    assert [one and one.data for one in found] == [
+        None if number > max(numbers) else DATA[start:][:length]
+        for number, start, length in wanted
+    ]
+    a, b = numbers
+    assert database.batches == [[a, b, b, b, b, a, 2**31 - 1]]
 
 
 async def test_lone_read_goes_alone_and_knows_the_video(database_url: str) -> None:

@@ -3,27 +3,23 @@
 
 -- name: read_videos
 -- For each read (its place, a video, where to start, how many bytes) what the video is
--- now and the bytes; a negative start counts from the end. Nothing for a video that is not there.
+-- now and the bytes; a negative start counts from the end. No bytes, or no row, for a
+-- video that is not there.
 -- octet_length reads the TOAST pointer alone, substring just the rows of its slice.
 -- A binary cursor takes it, so all is text but the bytes.
 SELECT asked.place::text,
-       coalesce(filename, '')::text,
-       coalesce(mime_type, '')::text,
+       filename::text,
+       mime_type::text,
        octet_length(video_data)::text,
-       coalesce(floor(extract(epoch FROM created_at)), 0)::bigint::text,
-       CASE asked.length
-       WHEN 0 THEN ''::bytea
-       ELSE substring(
+       floor(extract(epoch FROM created_at))::bigint::text,
+       substring(
            video_data
-           FROM CASE
-                WHEN asked.start < 0
-                THEN greatest(octet_length(video_data) + asked.start, 0)
-                ELSE asked.start
-                END::integer + 1
+           FROM greatest(
+               asked.start + (asked.start < 0)::integer * octet_length(video_data), 0
+           ) + 1
            FOR asked.length)
-       END
   FROM (VALUES %(reads)s) AS asked (place, id, start, length)
-  JOIN videos ON videos.id = asked.id AND video_data IS NOT NULL;
+  JOIN videos USING (id);
 
 -- name: list_videos
 -- The newest videos, without their bytes, and their length in seconds. A foreign table
