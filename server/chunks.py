@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from server.store import Chunk, First, Store
 
 AHEAD = 6  # chunks read while one goes out, to a client that keeps up
-REFILL = 3  # when so small a part of them is left, the next are read in one statement
+REFILL = 2  # when so small a part of them is left, the next are read in one row
 AHEAD_AFTER_BYTES = 512 * 1024  # a player leaves most answers before
 GROUP = 5  # chunks from memory that go out together: 256 KiB lie in so many
 
