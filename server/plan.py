@@ -64,21 +64,9 @@ class Known(Protocol):
         """Return seconds since the epoch."""
 
 
-class Shared(dict[str, str]):
-    """Headers of many answers, and how they are written."""
-
-    def __init__(self, headers: Mapping[str, str]) -> None:
-        super().__init__(headers)
-        self.text = render_fields(headers)
-
-
 def render_fields(headers: Mapping[str, str]) -> str:
     """Return field lines (RFC 9112, 5)."""
     return "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
-
-
-NOTHING_SHARED = Shared({})
-_ERROR_SHARED = Shared({**ERROR_HEADERS, **ANY_ORIGIN})
 
 
 class Plan(NamedTuple):
@@ -87,12 +75,13 @@ class Plan(NamedTuple):
     status: int
     own: Mapping[str, str]  # headers of this answer
     body: Sequence[bytes | range] = ()
-    shared: Shared = NOTHING_SHARED  # and those of others, too
+    shared: str = ""  # field lines that other answers have, too
 
     @property
     def headers(self) -> dict[str, str]:
         """Return all headers."""
-        return {**self.shared, **self.own}
+        lines = self.shared.split("\r\n")[:-1]
+        return {**dict(line.split(": ", 1) for line in lines), **self.own}
 
 
 def plan_video(
@@ -133,7 +122,7 @@ def _choose(
     if not precondition_holds(asked, video):
         return plan_error(412, f"Video {video.id} is not in the state you name.")
     if copy_is_fresh(asked, video):
-        return Plan(304, {}, (), _shared_headers(video))
+        return Plan(304, {}, (), _shared_fields(video))
     spans = _pick_spans(asked, video) if method == "GET" else None
     if spans is None or len(spans) > PARTS_MAX:
         return _plan_body(200, {}, video, [range(video.size)])
@@ -184,20 +173,32 @@ def _plan_body(
     kind: str = "",
 ) -> Plan:
     own["Content-Length"] = str(sum(map(len, body)))
-    return Plan(status, own, body, _video_headers(video, kind or _content_type(video)))
+    return Plan(status, own, body, _video_fields(video, kind or _content_type(video)))
+
+
+_ERROR_FIELDS = render_fields({**ERROR_HEADERS, **ANY_ORIGIN})
 
 
 def plan_error(status: int, sentence: str, more: Mapping[str, str] = {}) -> Plan:
     """Return an error that pages of any origin may read."""
     body = render_error(sentence)
     own = {**more, "Content-Length": str(len(body))}
-    return Plan(status, own, [body], _ERROR_SHARED)
+    return Plan(status, own, [body], _ERROR_FIELDS)
 
 
 @lru_cache(maxsize=4096)
-def _shared_headers(video: Video) -> Shared:
+def _video_fields(video: Video, kind: str) -> str:
+    own = {
+        "Content-Type": kind,
+        "Content-Disposition": render_disposition(video.filename),
+        "X-Content-Type-Options": "nosniff",
+    }
+    return _shared_fields(video) + render_fields(own)
+
+
+def _shared_fields(video: Video) -> str:
     """Return what a 304 must say again (RFC 9110, 15.4.5) and every answer says."""
-    return Shared(
+    return render_fields(
         {
             "Cache-Control": FOR_GOOD,
             "Accept-Ranges": "bytes",
@@ -205,18 +206,6 @@ def _shared_headers(video: Video) -> Shared:
             "Last-Modified": video.date,
             "Cache-Tag": f"video-{video.id}",
             **ANY_ORIGIN,
-        }
-    )
-
-
-@lru_cache(maxsize=4096)
-def _video_headers(video: Video, kind: str) -> Shared:
-    return Shared(
-        {
-            **_shared_headers(video),
-            "Content-Type": kind,
-            "Content-Disposition": render_disposition(video.filename),
-            "X-Content-Type-Options": "nosniff",
         }
     )
 

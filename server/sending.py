@@ -177,7 +177,7 @@ def render_head(plan: Plan, keep_alive: bool | None) -> bytes:
     """Return the status line and headers (RFC 9112, 4 and 5)."""
     first = _first_lines(plan.status, int(time()))
     connection = "" if keep_alive else "Connection: close\r\n"
-    fields = f"{connection}{plan.shared.text}{render_fields(plan.own)}"
+    fields = f"{connection}{plan.shared}{render_fields(plan.own)}"
     return f"{first}{fields}\r\n".encode("latin-1")
 
 
