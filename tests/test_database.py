@@ -19,13 +19,15 @@ from typing import TYPE_CHECKING, Any
 import aiopg
 import psycopg2
 import pytest
-from psycopg2.extensions import make_dsn, parse_dsn
+from psycopg2.extensions import AsIs, make_dsn, parse_dsn
 
 from server import database as guarded
 from server.database import Counts, Database, DatabaseAway, StatementTimeout
 from server.errors import Fault
+from server.queries import queries
 from server.session import Session
 from tests.breakable import HANG_SECONDS, Postgres, breakable
+from tests.conftest import insert_video
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -608,6 +610,27 @@ async def test_dead_peer_is_noticed_by_the_kernel(server: Postgres) -> None:
             assert peer.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
             assert peer.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 30
             assert peer.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 5000
+
+
+def count_faults(pid: int) -> int:
+    """Return how often a process waited for a page of memory (proc_pid_stat(5))."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[7])
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs Linux")
+async def test_backend_keeps_the_memory_of_a_slice(database_url: str) -> None:
+    number = insert_video(database_url, "a.mp4", random.Random(18).randbytes(2 << 20))
+    values = {"reads": AsIs(f"(0,{number},100000,262144),(1,{number},900000,262144)")}
+
+    async with opened(database_url, connections=1) as database:
+        for _ in range(5):
+            await database.fetch_binary(queries()["read_videos"], values)
+        ((backend,),) = await database.fetch("SELECT pg_backend_pid()", {})
+        before = count_faults(backend)
+        for _ in range(50):
+            rows = await database.fetch_binary(queries()["read_videos"], values)
+            assert [len(row[-1]) for row in rows] == [262_144, 262_144]
+        assert count_faults(backend) - before < 50 * 64
 
 
 @pytest.fixture
