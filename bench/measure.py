@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from bench.stand.contenders import Running
 
 STALL_SECONDS = 60
+SETTLE_SECONDS, QUIET_SECONDS = 5.0, 0.06
+QUIET_SHARE = 0.2  # of a core: a server that uses less rests
 YARDSTICK_SECONDS = 0.25
 TICKS = os.sysconf("SC_CLK_TCK")  # a second, in /proc/PID/stat
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
@@ -87,7 +89,7 @@ def measure(
     server = meter.used("server")
     assert server is not None
     meter.look()
-    return Round(
+    measured = Round(
         seen.requests,
         seen.bytes,
         seen.seconds,
@@ -100,6 +102,22 @@ def measure(
         meter.reached_origin(),
         *(pace or (None, None)),
     )
+    settle(started.process.pid)
+    return measured
+
+
+def settle(pid: int) -> None:
+    """Return when a server and its descendants rest, or have had time enough.
+
+    Some go on with requests whose clients have left, at the cost of who comes next.
+    """
+    until = time.monotonic() + SETTLE_SECONDS
+    used = cpu_seconds(pid)
+    while time.monotonic() < until:
+        time.sleep(QUIET_SECONDS)
+        before, used = used, cpu_seconds(pid)
+        if used - before < QUIET_SHARE * QUIET_SECONDS:
+            break
 
 
 def run_for(

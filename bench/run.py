@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from bench.stand.paths import Stretch
 
 YARD_BYTES = 64 * 1024  # bench.peers.yardstick's answer
-EXTRA_SECONDS = 0.1  # to begin and end a stretch
+EXTRA_SECONDS = 0.15  # to begin and end a stretch
 FILLS = 400  # new clips a second, about
 WRK = "ranges64"  # the scenario that wrk runs too
 WRK_PATHS = ("memory", "origin")  # the first that is there

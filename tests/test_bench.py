@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import shutil
 import signal
 import socket
@@ -36,6 +37,7 @@ from bench.measure import (
     measure_loop,
     parse_wrk,
     resident_bytes,
+    settle,
 )
 from bench.remote import list_left_out, parse_url
 from bench.run import describe_check, describe_seconds, list_busy
@@ -263,6 +265,27 @@ def test_the_database_of_the_bench_is_dropped(database_url: str) -> None:
         execute(url, "SELECT video_data FROM videos")
     with pytest.raises(Exception, match="does not exist"):
         execute(url, "SELECT 1")
+
+
+def test_next_stretch_waits_for_what_the_last_left_behind() -> None:
+    script = (
+        "import sys, time\n"
+        "while time.process_time() < 0.5: pass\n"
+        "print('done', flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", script],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    while not cpu_seconds(process.pid) > 0.1:
+        pass
+    settle(process.pid)
+    assert select.select([process.stdout], [], [], 0)[0]
+    process.communicate()
 
 
 def test_cpu_seconds_count_living_and_ended_descendants() -> None:
