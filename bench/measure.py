@@ -106,17 +106,17 @@ def measure(
     return measured
 
 
-def settle(pid: int) -> None:
+def settle(pid: int, seconds: float = SETTLE_SECONDS) -> None:
     """Return when a server and its descendants rest, or have had time enough.
 
     Some go on with requests whose clients have left, at the cost of who comes next.
     """
-    until = time.monotonic() + SETTLE_SECONDS
+    until = time.monotonic() + seconds
     used = cpu_seconds(pid)
     while time.monotonic() < until:
         time.sleep(QUIET_SECONDS)
         before, used = used, cpu_seconds(pid)
-        if used - before < QUIET_SHARE * QUIET_SECONDS:
+        if used - before < QUIET_SHARE * QUIET_SECONDS and not wants_core(pid):
             break
 
 
@@ -258,6 +258,20 @@ def used_seconds(pid: int) -> float:
     own, system, children, theirs = map(int, text.rpartition(")")[2].split()[11:15])
     exact = max(sum(threads) / 1e9, (own + system) / TICKS)
     return exact + (children + theirs) / TICKS
+
+
+def wants_core(pid: int) -> bool:
+    """Report whether a process or a descendant runs, or waits for a core to run on."""
+    return "R" in map(read_state, list_tree(pid))
+
+
+def read_state(pid: int) -> str:
+    """Return the letter of what the first thread does (proc_pid_stat(5))."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:  # it has just ended
+        return "X"
+    return text.rpartition(")")[2].split()[0]
 
 
 def resident_bytes(pid: int) -> int:

@@ -268,24 +268,30 @@ def test_the_database_of_the_bench_is_dropped(database_url: str) -> None:
 
 
 def test_next_stretch_waits_for_what_the_last_left_behind() -> None:
-    script = (
-        "import sys, time\n"
-        "while time.process_time() < 0.5: pass\n"
-        "print('done', flush=True)\n"
+    burn = (
+        "import os, sys, time\n"
+        "os.nice(int(sys.argv[1]))\n"
+        "while time.process_time() < float(sys.argv[2]): pass\n"
+        "print(flush=True)\n"
         "sys.stdin.read()\n"
     )
-    process = subprocess.Popen(
-        [sys.executable, "-c", script],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    while not cpu_seconds(process.pid) > 0.1:
-        pass
-    settle(process.pid)
-    assert select.select([process.stdout], [], [], 0)[0]
-    process.communicate()
+    with ExitStack() as stack:
+        for nice, seconds in (("0", "60"), ("10", "0.3")):
+            process = stack.enter_context(
+                subprocess.Popen(
+                    [sys.executable, "-c", burn, nice, seconds],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                )
+            )
+            stack.callback(process.kill)
+            # Next to the first, the second gets no core at all for moments.
+            os.sched_setaffinity(process.pid, {min(os.sched_getaffinity(0))})
+        while not cpu_seconds(process.pid) > 0.1:
+            time.sleep(0.01)
+        settle(process.pid, seconds=60)
+        assert process.stdout is not None
+        assert select.select([process.stdout], [], [], 0)[0]
 
 
 def test_cpu_seconds_count_living_and_ended_descendants() -> None:
