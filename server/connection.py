@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 KEEPALIVE_SECONDS = 960  # an edge reuses connections for up to 900 s; it must close
 HEADER_BYTES = 32 * 1024  # of one header, of which an edge passes on 16 KiB and more
-STALLED_MAX = 200  # clients that hold up a whole short answer each, in our memory
 BAD_REQUEST = "Bad request: this is no HTTP/1.1 (RFC 9112), or a header is too long."
 
 
@@ -111,7 +110,7 @@ class Connection(web.RequestHandler):
         if waiter is None or waiter.done() or store is None:
             return False  # aiohttp has something to do, or nothing can be recalled
         asked = parse_short(data)
-        if asked is None or self._stalled or store.stalled > STALLED_MAX:
+        if asked is None or self._stalled or store.crowded:
             return False
         began = self._began = monotonic()
         answer = answer_now(store, asked, began)

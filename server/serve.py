@@ -1,7 +1,6 @@
 """Listen, answer until told to stop, finish what is being sent."""
 
 import asyncio
-import ctypes
 import errno
 import signal
 import socket
@@ -12,6 +11,7 @@ from aiohttp import web
 
 from server.connection import Connection
 from server.errors import Fault
+from server.memory import tuned_memory
 from server.store import STORE
 from server.telemetry.access_log import ACCESS_LOG
 from server.telemetry.metrics import METRICS
@@ -20,8 +20,6 @@ from server.watch import WATCH
 SHUTDOWN_SECONDS = 10  # what is being sent may take this long after SIGTERM
 BACKLOG = 1024
 PORTS_TRIED = 100
-FREED_BYTES = 16 << 20  # free memory that the process keeps
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # mallopt(3)
 
 
 def bind(host: str, port: int, *, search: bool = False) -> socket.socket:
@@ -72,26 +70,13 @@ async def serve(
     app: web.Application, listening: socket.socket, ready: Callable[[], None]
 ) -> None:
     """Answer on the socket until SIGINT or SIGTERM; ready is called when it does."""
-    retain_freed_memory()
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    async with answering(app, listening):
+    async with answering(app, listening), tuned_memory(app[STORE]):
         ready()
         await stop.wait()
-
-
-def retain_freed_memory() -> None:
-    """Have malloc keep what is freed, up to a limit, for the next answer.
-
-    glibc would give the memory of each batch of chunks back to the kernel, and fault
-    it in again page by page for the next, which costs more than the batch's read.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # only glibc has it
-    if mallopt is not None:
-        mallopt(M_TRIM_THRESHOLD, FREED_BYTES)
-        mallopt(M_MMAP_THRESHOLD, FREED_BYTES)
 
 
 @asynccontextmanager

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 CHUNK_BYTES = 64 * 1024
 FRESH_SECONDS = 2.0  # a deleted video is served for so long, and a round trip more
 KNOWN_MAX = 10_000  # videos whose rows are remembered
+STALLED_MANY = 200  # clients, each with a part of its answer in our memory
 
 
 class VideoChanged(Exception):
@@ -59,6 +60,11 @@ class Store:
         self.stalled = 0  # clients that have not taken what was written for them
         self._known: dict[int, tuple[Video, float]] = {}
         self._coming: dict[tuple[Video, int], asyncio.Future[bytes]] = {}
+
+    @property
+    def crowded(self) -> bool:
+        """Report whether memory comes before speed: many clients have stalled."""
+        return self.stalled > STALLED_MANY
 
     def recall(self, video_id: int, now: float) -> Video | None:
         """Return the video if its row was seen a moment ago; now is by monotonic."""

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from server import connection, hot
+from server.store import STALLED_MANY
 from server.videos import parse_asked
 from tests.breakable import breakable
 from tests.conftest import execute, insert_video, serve_database
@@ -264,7 +265,7 @@ async def test_short_way_is_closed_while_many_clients_stall(
     target = f"/v3/videos/{insert_video(uncached.database_url, 'a.mp4', DATA)}"
     async with connect(uncached.port) as wire:
         await wire.get(target, {"Range": "bytes=0-9"})
-        monkeypatch.setattr(uncached.store, "stalled", connection.STALLED_MAX + 1)
+        monkeypatch.setattr(uncached.store, "stalled", STALLED_MANY + 1)
         await wire.get(target, {"Range": "bytes=0-9"})
         monkeypatch.setattr(uncached.store, "stalled", 0)
         await wire.get(target, {"Range": "bytes=0-9"})
