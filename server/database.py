@@ -16,7 +16,8 @@ from server.queries import queries
 from server.session import Session, resolve_host
 
 if TYPE_CHECKING:
-    from server.session import Row, Values
+    from server.libpq import Row
+    from server.session import Values
 
 GRACE_SECONDS = 1.0  # for the server's own statement timeout to arrive first
 PAUSE_SECONDS = 0.25  # between attempts to reach a database that is away
@@ -36,6 +37,9 @@ _OPTIONS_REFUSED = re.compile("option|parameter")
 
 # Connection, rollback, resources, operator, system: SQLSTATEs that pass by themselves.
 _PASSING = {"08", "40", "53", "57", "58"}
+# A kept statement's columns are of other types now; or a pooler in between has sent it
+# to a backend that doesn't know it, or knows it already.
+_OUTDATED, _NOT_KEPT = "0A000", {"26000", "42P05"}
 
 
 class DatabaseAway(Exception):
@@ -125,51 +129,55 @@ class Database:
 
     async def fetch(self, query: str, values: Values) -> list[Row]:
         """Return the rows of a SELECT that has no BYTEA; raise DatabaseAway."""
-        return await self._timed(query, query, values)
+        return await self._timed(query, values)
 
     async def fetch_binary(self, query: str, values: Values) -> list[Row]:
-        """Return the rows of a SELECT of BYTEA and text only; raise DatabaseAway.
+        """Return the rows of a SELECT of bytea, text and integers; raise DatabaseAway.
 
-        Any other type would arrive in its binary form: cast it to text.
+        The backend keeps its plan, so it costs little the next time.
         """
-        # One string is one round trip, and one transaction, which ends the cursor.
-        # https://www.postgresql.org/docs/current/sql-declare.html
-        cursor = f"DECLARE answer BINARY NO SCROLL CURSOR FOR {query};"
-        statement = f"{cursor}FETCH ALL FROM answer"
-        return await self._timed(query, statement, values)
+        return await self._timed(query, values, binary=True)
 
     async def write(self, query: str, values: Values) -> list[Row]:
         """Return the rows of a statement that changes data, which is sent only once.
 
         After DatabaseAway it may have been carried out all the same.
         """
-        return await self._timed(query, query, values, again=False)
+        return await self._timed(query, values, again=False)
 
     async def _timed(
-        self, query: str, statement: str, values: Values, again: bool = True
+        self, query: str, values: Values, *, binary: bool = False, again: bool = True
     ) -> list[Row]:
         """Return the rows of a statement, and note how long it took with its wait."""
         began = self._loop.time()
         try:
-            return await self._read(statement, values, again)
+            return await self._read(query, values, binary, again)
         finally:
             times, seconds = self.spent.get(query, (0, 0.0))
             self.spent[query] = times + 1, seconds + self._loop.time() - began
 
-    async def _read(self, query: str, values: Values, again: bool = True) -> list[Row]:
+    async def _read(
+        self, query: str, values: Values, binary: bool, again: bool = True
+    ) -> list[Row]:
         session = await self._take()
+        seconds = self._answer_seconds
         try:
-            statement = self._prefix + query
-            return await session.read(statement, values, self._answer_seconds)
+            if binary:
+                return await session.read_binary(query, values, seconds, self._prefix)
+            return await session.read(self._prefix + query, values, seconds)
         except (extensions.QueryCanceledError, TimeoutError) as error:
             if session.closed:
                 self._drop_idle()
             raise StatementTimeout("The statement took too long.") from error
         except psycopg2.Error as error:
             code = error.pgcode or ""
-            if session.closed or code.startswith("57P"):  # a shutdown's last words
+            gone = code.startswith("57P")  # a shutdown's last words
+            if session.closed or gone or (again and code == _OUTDATED):
                 session.close()
                 self._drop_idle()
+            elif again and code in _NOT_KEPT:
+                session.close()
+                self._expect_pooler()
             elif code[:2] not in _PASSING:
                 raise
             if not (again and session.closed):
@@ -177,7 +185,7 @@ class Database:
         finally:
             self._give_back(session)
         # A session that idled through a restart dies on its next use, so once more.
-        return await self._read(query, values, again=False)
+        return await self._read(query, values, binary, again=False)
 
     async def _take(self) -> Session:
         """Return a session that is free, or wait in line for one."""
@@ -292,14 +300,20 @@ class Database:
                 if not _OPTIONS_REFUSED.search(str(error)):
                     raise
         session = await Session.connect(parameters)
-        self._prefix = f"SET LOCAL statement_timeout = {self._statement_ms};"
+        self._expect_pooler()
         return session
 
+    def _expect_pooler(self) -> None:
+        """Have every statement say what options can't, and keep none."""
+        self._prefix = f"SET LOCAL statement_timeout = {self._statement_ms};"
+
     def _options(self) -> dict[str, str]:
-        # The second ends the query of a client that has gone.
+        # The second ends the query of a client that has gone; the third plans what is
+        # kept once, where PostgreSQL would plan it anew for few reads.
         ours = (
             f"-c statement_timeout={self._statement_ms}"
             " -c client_connection_check_interval=1000"
+            " -c plan_cache_mode=force_generic_plan"
         )
         return {"options": f"{ours} {self._parameters.get('options', '')}"}
 

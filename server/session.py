@@ -1,4 +1,4 @@
-"""One connection of aiopg, without the faults that hang; BYTEA comes as bytes."""
+"""One connection of aiopg, without the faults that hang; and reads in binary."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any
 import aiopg
 from psycopg2 import extensions
 
+from server.libpq import Exchange
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from weakref import ref
 
-    Values = Mapping[str, object]
-    Row = tuple[Any, ...]
+    from server.libpq import Row
 
-_BYTEA = 17  # its type's number in pg_type
+    Values = Mapping[str, object]
 
 
 class Session(aiopg.Connection):
@@ -31,6 +32,8 @@ class Session(aiopg.Connection):
     """
 
     _connected = False
+    _exchange: Exchange | None = None  # what is read in binary now
+    _kept: set[str]  # queries that the backend knows
 
     @classmethod
     async def connect(cls, parameters: dict[str, Any]) -> Session:
@@ -38,7 +41,7 @@ class Session(aiopg.Connection):
         session = cls(None, 0.0, enable_hstore=False, **parameters)
         await session
         session._connected = True
-        session.raw.string_types[_BYTEA] = extensions.BYTES
+        session._kept = set()
         return session
 
     async def read(self, statement: str, values: Values, seconds: float) -> list[Row]:
@@ -55,9 +58,40 @@ class Session(aiopg.Connection):
             timer.cancel()
             self._waiter = None
 
+    async def read_binary(
+        self, query: str, values: Values, seconds: float, first: str = ""
+    ) -> list[Row]:
+        """Return the rows of a query that the backend keeps for the next time.
+
+        With first, that is carried out before and nothing kept. Raises as read does.
+        """
+        exchange = Exchange(self._conn, query, values)
+        waiter = self._create_waiter("read_binary")
+        timer = self._loop.call_later(seconds, self._wake, TimeoutError())
+        self._exchange = exchange
+        try:
+            self._begin(exchange, first)
+            await self._wait(waiter)
+            return exchange.rows()
+        finally:
+            timer.cancel()
+            self._waiter = self._exchange = None
+
+    def _begin(self, exchange: Exchange, first: str) -> None:
+        try:
+            exchange.send(first, self._kept)
+        except Exception:  # half of it may have been sent
+            self.close()
+            raise
+        self._watch_writing(exchange.unsent())
+
     async def _poll(self, waiter: asyncio.Future[None], timeout: float) -> None:
-        """Wait for libpq to finish; close the session if that is given up."""
+        """Go on until libpq has finished."""
         self._step()
+        await self._wait(waiter)
+
+    async def _wait(self, waiter: asyncio.Future[None]) -> None:
+        """Wait for libpq to finish; close the session if that is given up."""
         try:
             await waiter
         except (asyncio.CancelledError, TimeoutError):
@@ -89,16 +123,21 @@ class Session(aiopg.Connection):
         if not self._connected:
             self._leave_loop()  # libpq may close the socket and open another
         try:
-            state = self._conn.poll()
+            if self._exchange is not None:
+                done, unsent = self._exchange.advance(), self._exchange.unsent()
+            else:
+                state = self._conn.poll()
+                done = state == extensions.POLL_OK
+                unsent = state == extensions.POLL_WRITE
             if not self._connected:
                 self._enter_loop()
         except Exception as error:
             self._wake(error)
-            if self._conn.closed or not self._connected:
+            if self._conn.closed or not self._connected or self._exchange is not None:
                 self.close()
             return
-        self._watch_writing(state == extensions.POLL_WRITE)
-        if state == extensions.POLL_OK:
+        self._watch_writing(unsent)
+        if done:
             self._wake()
 
     def _watch_writing(self, wanted: bool) -> None:

@@ -90,7 +90,7 @@ async def find_thumbnail(database: Database, video_id: int) -> Thumbnail | None:
     except UndefinedTable:
         return None
     for kind, made, image in rows:
-        return Thumbnail(video_id, kind, int(made), image)
+        return Thumbnail(video_id, kind, made, image)
     return None
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-from ast import literal_eval
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
     from typing import Any
 
-    from server.session import Row
+    from server.libpq import Row
 
 DATA = random.Random(11).randbytes(3_000_000)
 KIB = 1024
@@ -35,8 +34,7 @@ class Watched(Database):
         self.batches: list[list[int]] = []
 
     async def fetch_binary(self, query: str, values: Mapping[str, Any]) -> list[Row]:
-        asked = literal_eval(f"[{values['reads']}]")
-        self.batches.append([video_id for _, video_id, *_ in asked])
+        self.batches.append(list(values["ids"]))
         return await super().fetch_binary(query, values)
 
 

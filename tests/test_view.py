@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg2
 import pytest
-from psycopg2.extensions import AsIs
 
 from server.app import build_app
 from server.queries import queries
@@ -87,7 +86,7 @@ def test_slice_through_the_view_reads_its_own_toast_rows(foreign_url: str) -> No
             return int(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
 
     def count_blocks(start: int, length: int) -> int:
-        values = {"reads": AsIs((0, 7, start, length))}
+        values = {"ids": [7], "starts": [start], "lengths": [length]}
         return count_buffers(queries()["read_videos"], values)
 
     rows = 65_536 / TOAST_BYTES

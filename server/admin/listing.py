@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from server.database import Database
-    from server.session import Row
+    from server.libpq import Row
 
 PAGE_VIDEOS = 50
 PAGE_MAX = 1_000_000

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from multidict import MultiMapping
 
     from server.database import Database
-    from server.session import Row
+    from server.libpq import Row
 
 COUNT_DEFAULT = 10
 COUNT_MAX = 100

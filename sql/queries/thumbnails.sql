@@ -14,10 +14,10 @@ VALUES (%(video_id)s, %(mime_type)s, %(width)s, %(height)s, %(image)s)
  WHERE %(again)s::boolean;
 
 -- name: find_thumbnail
--- The picture of a video, and when it was made in microseconds. A binary cursor takes it,
--- so all is text but the bytes. Where videos is a view, thumbnails may be one too.
+-- The picture of a video, and when it was made in microseconds. Where videos is a view,
+-- thumbnails may be one too.
 SELECT coalesce(mime_type, '')::text,
-       coalesce(extract(epoch FROM created_at) * 1000000, 0)::bigint::text,
+       coalesce(extract(epoch FROM created_at) * 1000000, 0)::bigint,
        image
   FROM thumbnails
  WHERE video_id = %(video_id)s

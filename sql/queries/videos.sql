@@ -2,23 +2,25 @@
 -- mime_type, video_data and created_at is all it needs: a table or a view.
 
 -- name: read_videos
--- For each read (its place, a video, where to start, how many bytes) what the video is
+-- For each read (a video, where to start, how many bytes) its place, what the video is
 -- now and the bytes; a negative start counts from the end. No bytes, or no row, for a
 -- video that is not there.
 -- octet_length reads the TOAST pointer alone, substring just the rows of its slice.
--- A binary cursor takes it, so all is text but the bytes.
-SELECT asked.place::text,
-       filename::text,
-       mime_type::text,
-       octet_length(video_data)::text,
-       floor(extract(epoch FROM created_at))::bigint::text,
+-- All but the bytes is one column: each costs the reader as much as many bytes.
+SELECT ROW(
+           asked.place,
+           filename::text,
+           mime_type::text,
+           octet_length(video_data),
+           floor(extract(epoch FROM created_at))::bigint),
        substring(
            video_data
            FROM greatest(
                asked.start + (asked.start < 0)::integer * octet_length(video_data), 0
            ) + 1
            FOR asked.length)
-  FROM (VALUES %(reads)s) AS asked (place, id, start, length)
+  FROM unnest(%(ids)s::bigint[], %(starts)s::integer[], %(lengths)s::integer[])
+       WITH ORDINALITY AS asked (id, start, length, place)
   JOIN videos USING (id);
 
 -- name: list_videos
