@@ -163,7 +163,7 @@ def gather(store: Store, video: Video, plan: Plan, asked: str | None) -> Answer 
             else:
                 buffers.append(trim(held, start, piece))
     missing = [
-        Missing(place, start, span, store.read_whole(video, start, span))
+        Missing(place, start, span, store.read(video, start, span.stop))
         for place, start, span in lacking
     ]
     length = int(plan.own.get("Content-Length", 0))

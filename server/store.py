@@ -109,25 +109,13 @@ class Store:
         """Return the chunk if it is in memory."""
         return self.cache.get((video, start)) if self.aligned else None
 
-    def read(self, video: Video, start: int, span: range) -> Chunk:
-        """Return the chunk of span that begins at start, or what will become it."""
-        held = self.held(video, start)
-        if held is not None:
-            return held
-        if self.aligned:
-            return self._share(video, start)
-        return self._ask(video, start, min(start + CHUNK_BYTES, span.stop))
+    def read(self, video: Video, start: int, stop: int) -> asyncio.Future[bytes]:
+        """Return what will be the chunk at start, or all up to stop if none is shared.
 
-    def read_whole(
-        self, video: Video, start: int, span: range
-    ) -> asyncio.Future[bytes]:
-        """Return what will be the chunk at start, or the span itself if unshared."""
-        if self.aligned:
-            return self._share(video, start)
-        return self._ask(video, start, span.stop)
-
-    def _share(self, video: Video, start: int) -> asyncio.Future[bytes]:
-        """Return what will be a shared chunk; one read serves all who wait for it."""
+        One read serves all who wait for the same chunk.
+        """
+        if not self.aligned:
+            return self._ask(video, start, stop)
         coming = self._coming.get((video, start))
         if coming is not None:
             self.waits += 1

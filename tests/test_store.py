@@ -44,8 +44,11 @@ async def find(store: Store, number: int) -> Video:
 
 
 async def read(store: Store, video: Video, start: int, span: range = WHOLE) -> bytes:
-    chunk = store.read(video, start, span)
-    return chunk if isinstance(chunk, bytes) else await asyncio.shield(chunk)
+    held = store.held(video, start)
+    stop = min(start + CHUNK_BYTES, span.stop)
+    if held is not None:
+        return held
+    return await asyncio.shield(store.read(video, start, stop))
 
 
 async def test_one_read_serves_all_who_wait(database_url: str) -> None:
