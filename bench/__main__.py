@@ -14,7 +14,7 @@ from bench.plan import run as plan
 from bench.report.render import render_table, write_html
 from bench.run import Options, run
 from bench.scale import run as scale
-from bench.scenarios import SCENARIOS
+from bench.scenarios import SCENARIOS, Scenario
 from bench.stand.contenders import CONTENDERS
 from bench.stand.process import raise_limit
 from server.errors import Fault
@@ -114,7 +114,7 @@ def run_all(options: argparse.Namespace) -> int:
         print(render_list())
         return 0
     before = results.load(options.compare) if options.compare else None
-    chosen = [one for one in SCENARIOS if one.name in (options.only or [one.name])]
+    chosen = [one for one in SCENARIOS if is_wanted(one, options)]
     wanted = Options(
         chosen,
         options.peers,
@@ -127,6 +127,13 @@ def run_all(options: argparse.Namespace) -> int:
     print(render_table(found))
     write(found, options)
     return 0 if before is None else judge(before, found)
+
+
+def is_wanted(scenario: Scenario, options: argparse.Namespace) -> bool:
+    """Report whether a scenario was asked for, or none was and there is time."""
+    if options.only:
+        return scenario.name in options.only
+    return not (options.quick and scenario.long)
 
 
 def render_list() -> str:

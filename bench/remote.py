@@ -124,7 +124,8 @@ def list_left_out(scenarios: Sequence[Scenario], asset: Asset) -> dict[str, str]
     left_out = {}
     for one in scenarios:
         needed = max(SMALLEST.get(one.mix, 1), one.length)
-        if one.mix in OWN or one.far or "origin" not in one.paths:
+        own = one.mix in OWN or one.library == "film" or one.far
+        if own or "origin" not in one.paths:
             left_out[one.name] = "it needs servers and videos of our own"
         elif one.clients > CROWD:
             left_out[one.name] = (

@@ -24,6 +24,7 @@ class Scenario(NamedTuple):
     warm: float = 0.2  # seconds before the stretch, at least
     least: float = 0.0  # seconds of a stretch, at least
     far: bool = False  # the origin is 50 ms away
+    long: bool = False  # a quick run has no time for it
 
 
 PAIR = ("origin", "memory")
@@ -39,6 +40,18 @@ SCENARIOS = (
         (*OURS, *FILES, "asyncpg-loop"),
         THROUGHPUT,
         clients=4,
+    ),
+    Scenario(
+        "film",
+        "How fast do 256 MB arrive? One client.",
+        "whole",
+        "film",
+        ("origin", "asyncpg-loop"),
+        THROUGHPUT,
+        clients=1,
+        warm=1.0,  # the whole once
+        least=3.0,
+        long=True,
     ),
     Scenario(
         "ranges64",

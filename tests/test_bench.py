@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bench import results
-from bench.__main__ import main
+from bench.__main__ import build_parser, is_wanted, main
 from bench.load.answers import (
     Answer,
     Question,
@@ -455,11 +455,12 @@ def test_what_is_no_url_of_a_video_is_refused(url: str) -> None:
 def test_others_servers_are_not_asked_for_everything() -> None:
     small = Asset("/1", 1000, "")
     assert set(list_left_out(SCENARIOS, small)) == {
-        one.name for one in SCENARIOS if one.mix != "whole"
+        *(one.name for one in SCENARIOS if one.mix != "whole"),
+        "film",
     }
     large = Asset("/1", 2**22, "", '"x"')
     assert set(list_left_out(SCENARIOS, large)) == {
-        *("slow-phones", "cold-fill", "not-found", "zipf", "workers", "far")
+        *("film", "slow-phones", "cold-fill", "not-found", "zipf", "workers", "far")
     }
 
 
@@ -485,6 +486,17 @@ def test_the_list_names_everything(capsys: pytest.CaptureFixture[str]) -> None:
     lines = capsys.readouterr().out.splitlines()
     names = [line.split()[0] for line in lines if line.startswith("  ")]
     assert sorted(names) == sorted(one.name for one in (*SCENARIOS, *CONTENDERS))
+
+
+def test_a_quick_run_leaves_out_what_takes_long() -> None:
+    def list_wanted(*arguments: str) -> set[str]:
+        options = build_parser().parse_args(arguments)
+        return {one.name for one in SCENARIOS if is_wanted(one, options)}
+
+    everything = {one.name for one in SCENARIOS}
+    assert list_wanted() == everything
+    assert list_wanted("--quick") == everything - {"film"}
+    assert list_wanted("--quick", "--only", "film") == {"film"}
 
 
 def test_every_path_of_a_scenario_is_a_contender() -> None:

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 KIB, MIB = 1024, 2**20
 CLIPS = 1000
 CLIP_BYTES = 64 * KIB, 256 * KIB  # from, to
-LIBRARIES = ("clip", "phone", "library", "missing")
+FILM_BYTES = 256_000_000
+LIBRARIES = ("clip", "phone", "film", "library", "missing")
 MISSING = 100
 MISSING_ID = 2**31 - 1  # the first of them
 NOT_FOUND = b'{"error": "Video not found"}'
@@ -46,7 +47,7 @@ def list_sizes(library: str, seed: int) -> list[int]:
     if library == "library":
         source = random.Random(seed)
         return [source.randint(*CLIP_BYTES) for _ in range(CLIPS)]
-    return {"clip": [5 * MIB], "phone": [3 * MIB]}[library]
+    return {"clip": [5 * MIB], "phone": [3 * MIB], "film": [FILM_BYTES]}[library]
 
 
 def load_library(url: str, folder: Path, library: str, seed: int) -> list[Asset]:
