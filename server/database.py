@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
@@ -11,29 +10,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import psycopg2
 from psycopg2 import extensions
 
-from server.errors import Fault
-from server.queries import queries
-from server.session import Session, resolve_host
+from server.address import Address
 
 if TYPE_CHECKING:
     from server.libpq import Row
-    from server.session import Values
+    from server.session import Session, Values
 
 GRACE_SECONDS = 1.0  # for the server's own statement timeout to arrive first
 PAUSE_SECONDS = 0.25  # between attempts to reach a database that is away
-
-# What the URL doesn't say: a peer that has gone is noticed, also by an idle session.
-_DEFAULTS = {
-    "client_encoding": "UTF8",
-    "fallback_application_name": "bytereel",
-    "keepalives_idle": "30",
-    "keepalives_interval": "10",
-    "keepalives_count": "3",
-    "tcp_user_timeout": "5000",  # milliseconds
-}
-# Poolers refuse options in the start-up message; so does a server too old for them.
-_OPTIONS_REFUSED = re.compile("option|parameter")
-
 
 # Connection, rollback, resources, operator, system: SQLSTATEs that pass by themselves.
 _PASSING = {"08", "40", "53", "57", "58"}
@@ -74,11 +58,10 @@ class Database:
         statement_seconds: float = 10.0,
     ) -> None:
         self._url = url
+        self._statement_seconds = statement_seconds
         self._limit = connections
         self._wait_seconds = wait_seconds
-        self._statement_ms = round(statement_seconds * 1000)
         self._answer_seconds = statement_seconds + GRACE_SECONDS
-        self._prefix = ""  # of every statement, where options are refused
         self._sessions: set[Session] = set()
         self._idle: list[Session] = []  # the last one used is on top, and warm
         self._waiting: deque[asyncio.Future[Session]] = deque()
@@ -95,13 +78,7 @@ class Database:
 
     async def open(self) -> None:
         """Get ready to connect, which waits for the first read; raise Fault."""
-        try:
-            self._parameters = _DEFAULTS | extensions.parse_dsn(self._url)
-        except psycopg2.ProgrammingError:  # its text may hold the password
-            raise Fault(
-                "The database's address can't be read; write it like "
-                "postgresql://user:password@host:5432/name."
-            ) from None
+        self._address = Address(self._url, self._statement_seconds)
         self._loop = asyncio.get_running_loop()
         self._closed = False
 
@@ -160,11 +137,11 @@ class Database:
         self, query: str, values: Values, binary: bool, again: bool = True
     ) -> list[Row]:
         session = await self._take()
-        seconds = self._answer_seconds
+        first, seconds = self._address.prefix, self._answer_seconds
         try:
             if binary:
-                return await session.read_binary(query, values, seconds, self._prefix)
-            return await session.read(self._prefix + query, values, seconds)
+                return await session.read_binary(query, values, seconds, first)
+            return await session.read(first + query, values, seconds)
         except (extensions.QueryCanceledError, TimeoutError) as error:
             if session.closed:
                 self._drop_idle()
@@ -177,7 +154,7 @@ class Database:
                 self._drop_idle()
             elif again and code in _NOT_KEPT:
                 session.close()
-                self._expect_pooler()
+                self._address.expect_pooler()
             elif code[:2] not in _PASSING:
                 raise
             if not (again and session.closed):
@@ -272,8 +249,7 @@ class Database:
     async def _connect(self) -> None:
         try:
             async with asyncio.timeout(self._wait_seconds):
-                session = await self._open_session()
-                await self._prepare(session)
+                session = await self._address.open()
         except Exception as error:
             self._away = error
             self._paused_until = self._loop.time() + PAUSE_SECONDS
@@ -281,41 +257,6 @@ class Database:
             self._away = None
             self._sessions.add(session)
             self._give_back(session)
-
-    async def _prepare(self, session: Session) -> None:
-        """Run what the backend will profit from; it pays from the second slice on."""
-        statement = self._prefix + queries()["retain_memory"]
-        try:
-            await session.read(statement, {}, self._answer_seconds)
-        except BaseException:
-            session.close()
-            raise
-
-    async def _open_session(self) -> Session:
-        parameters = await resolve_host(self._parameters)
-        if not self._prefix:
-            try:
-                return await Session.connect(parameters | self._options())
-            except psycopg2.OperationalError as error:
-                if not _OPTIONS_REFUSED.search(str(error)):
-                    raise
-        session = await Session.connect(parameters)
-        self._expect_pooler()
-        return session
-
-    def _expect_pooler(self) -> None:
-        """Have every statement say what options can't, and keep none."""
-        self._prefix = f"SET LOCAL statement_timeout = {self._statement_ms};"
-
-    def _options(self) -> dict[str, str]:
-        # The second ends the query of a client that has gone; the third plans what is
-        # kept once, where PostgreSQL would plan it anew for few reads.
-        ours = (
-            f"-c statement_timeout={self._statement_ms}"
-            " -c client_connection_check_interval=1000"
-            " -c plan_cache_mode=force_generic_plan"
-        )
-        return {"options": f"{ours} {self._parameters.get('options', '')}"}
 
 
 def _away(reason: Exception) -> DatabaseAway:

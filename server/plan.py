@@ -77,12 +77,6 @@ class Plan(NamedTuple):
     body: Sequence[bytes | range] = ()
     shared: str = ""  # field lines that other answers have, too
 
-    @property
-    def headers(self) -> dict[str, str]:
-        """Return all headers."""
-        lines = self.shared.split("\r\n")[:-1]
-        return {**dict(line.split(": ", 1) for line in lines), **self.own}
-
 
 def plan_video(
     method: str, asked: Mapping[str, str], video: Video | None, boundary: str

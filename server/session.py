@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import select
-import socket
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -171,18 +170,5 @@ class Session(aiopg.Connection):
 
     def _close(self) -> None:
         self._leave_loop()
+        self._exchange = None  # libpq frees what it points to
         super()._close()
-
-
-async def resolve_host(parameters: dict[str, str]) -> dict[str, str]:
-    """Look up the host's addresses; libpq would stop the event loop for it."""
-    host = parameters.get("host", "")
-    if not host or host[0] in "/@" or "," in host or "hostaddr" in parameters:
-        return parameters
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    addresses = [str(entry[4][0]) for entry in found]
-    return parameters | {
-        "host": ",".join([host] * len(addresses)),
-        "hostaddr": ",".join(addresses),
-    }

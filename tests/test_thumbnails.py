@@ -16,6 +16,7 @@ from server.thumbnails import plan_thumbnail
 from tests.conftest import insert_video
 from tests.test_schema import run
 from tests.test_thumbnail import PICTURE
+from tests.wire import fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -54,7 +55,7 @@ def test_conditions_hold_in_their_order(asked: dict[str, str], status: int) -> N
 
 def test_type_that_is_no_picture_is_not_passed_on() -> None:
     plan = plan_thumbnail("GET", {}, Thumbnail(1, "text/html", 0, b"<script>"))
-    assert plan.headers["Content-Type"] == "application/octet-stream"
+    assert fields(plan)["Content-Type"] == "application/octet-stream"
 
 
 def keep(url: str, video_id: int, *, again: bool = False) -> None:

@@ -6,8 +6,12 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
+from server.sending import render_head
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
+
+    from server.plan import Plan
 
 SECONDS = 20  # for one step; only a hang takes so long
 
@@ -21,6 +25,14 @@ class Head(NamedTuple):
     @property
     def length(self) -> int:
         return int(self.headers["content-length"])
+
+
+def fields(plan: Plan) -> dict[str, str]:
+    """Return the headers of an answer as they are sent, but for the date."""
+    lines = render_head(plan, keep_alive=True).decode("latin-1").split("\r\n")
+    sent = dict(line.split(": ", 1) for line in lines[1:-2])
+    del sent["Date"]
+    return sent
 
 
 class Wire:
