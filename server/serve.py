@@ -2,10 +2,11 @@
 
 import asyncio
 import errno
+import resource
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from aiohttp import web
 
@@ -70,6 +71,7 @@ async def serve(
     app: web.Application, listening: socket.socket, ready: Callable[[], None]
 ) -> None:
     """Answer on the socket until SIGINT or SIGTERM; ready is called when it does."""
+    allow_connections()
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -77,6 +79,13 @@ async def serve(
     async with answering(app, listening), tuned_memory(app[STORE]):
         ready()
         await stop.wait()
+
+
+def allow_connections() -> None:
+    """Open as many files as we may: beyond the limit clients would be turned away."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):  # some systems have another limit besides
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 @asynccontextmanager

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from contextlib import AbstractContextManager
 
 ROOT = Path(__file__).parents[1]
@@ -59,10 +59,10 @@ def run(*arguments: str, url: str = "", status: int = 0) -> str:
 
 
 @contextmanager
-def starting(url: str, *arguments: str) -> Iterator[Server]:
+def starting(url: str, *arguments: str, run_by: Sequence[str] = ()) -> Iterator[Server]:
     """Yield a server once it names its address; kill it at the end."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "server", *arguments],
+        [*run_by, sys.executable, "-m", "server", *arguments],
         cwd=ROOT,
         env={**os.environ, "DATABASE_URL": url},
         stdout=subprocess.PIPE,
@@ -82,6 +82,8 @@ def starting(url: str, *arguments: str) -> Iterator[Server]:
             process.wait()
 
 
-def serving(url: str, *arguments: str) -> AbstractContextManager[Server]:
-    """Yield a server of this database on a free port."""
-    return starting(url, "serve", "--port", "0", *arguments)
+def serving(
+    url: str, *arguments: str, run_by: Sequence[str] = ()
+) -> AbstractContextManager[Server]:
+    """Yield a server of this database on a free port; run_by begins its command."""
+    return starting(url, "serve", "--port", "0", *arguments, run_by=run_by)

@@ -108,6 +108,16 @@ def test_stalled_clients_cost_little_more_than_a_chunk(database_url: str) -> Non
     assert STALLED * CHUNK_BYTES / 2 < grown < STALLED_BYTES
 
 
+def test_soft_limit_of_open_files_turns_nobody_away(database_url: str) -> None:
+    number = insert_video(database_url, "a.mp4", DATA[:100_000])
+    raise_limit()
+    limited = serving(database_url, run_by=["prlimit", "--nofile=64:1000"])
+    with limited as server, ExitStack() as stack:
+        for _ in range(100):
+            client = stack.enter_context(ask(server.port, number, 99_990))
+            assert take(client, 10) == DATA[99_990:100_000]
+
+
 async def test_aborted_answers_waste_little(uncached: Served) -> None:
     number = insert_video(uncached.database_url, "a.mp4", DATA)
     dice = random.Random(14)
