@@ -8,7 +8,7 @@ from __future__ import annotations
 import ctypes
 import re
 from ctypes import c_char_p, c_int, c_void_p
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from hashlib import sha256
 from struct import Struct
 from typing import TYPE_CHECKING, Any
@@ -74,8 +74,12 @@ def _decode_integer(data: bytes) -> int:
     return int.from_bytes(data, signed=True)
 
 
+@lru_cache(maxsize=4096)
 def _decode_record(data: bytes) -> Row:
-    """Return the values of ROW(…), as record_send writes them: type, length, bytes."""
+    """Return the values of ROW(…), as record_send writes them: type, length, bytes.
+
+    What is known of a video comes with each of its reads, the same each time.
+    """
     values: list[Any] = []
     at = 4  # behind their number
     while at < len(data):

@@ -46,6 +46,20 @@ def test_query_can_be_prepared(name: str, connection: Connection) -> None:
         cursor.execute("DEALLOCATE ALL")
 
 
+def test_plan_that_an_empty_library_leaves_is_good_for_a_large_one(
+    connection: Connection,
+) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL plan_cache_mode = force_generic_plan")
+        cursor.execute(prepare(queries()["read_videos"]))
+        cursor.execute("EXPLAIN EXECUTE checked ('{1,2}', '{0,0}', '{9,9}')")
+        plan = "\n".join(line for (line,) in cursor.fetchall())
+        cursor.execute("DEALLOCATE checked")
+    connection.rollback()
+    assert "Index Scan using videos_pkey" in plan
+    assert "Seq Scan" not in plan
+
+
 def test_query_has_a_name_of_its_own_and_a_line_of_why() -> None:
     names = []
     for path in (sql_directory() / "queries").glob("*.sql"):

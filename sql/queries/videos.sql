@@ -6,7 +6,8 @@
 -- now and the bytes; a negative start counts from the end. No bytes, or no row, for a
 -- video that is not there.
 -- octet_length reads the TOAST pointer alone, substring just the rows of its slice.
--- All but the bytes is one column: each costs the reader as much as many bytes.
+-- All but the bytes is one column: each costs the reader as much as many bytes. LIMIT has
+-- every video looked up by itself: the plan is kept, also when there are many more.
 SELECT ROW(
            asked.place,
            filename::text,
@@ -20,8 +21,8 @@ SELECT ROW(
            ) + 1
            FOR asked.length)
   FROM unnest(%(ids)s::bigint[], %(starts)s::integer[], %(lengths)s::integer[])
-       WITH ORDINALITY AS asked (id, start, length, place)
-  JOIN videos USING (id);
+       WITH ORDINALITY AS asked (id, start, length, place),
+       LATERAL (SELECT * FROM videos WHERE videos.id = asked.id LIMIT 1) AS video;
 
 -- name: list_videos
 -- The newest videos, without their bytes, and their length in seconds. A foreign table
