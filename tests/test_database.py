@@ -93,8 +93,11 @@ async def recovered(database: Database) -> None:
             return
 
 
-def start(database: Database, query: str) -> asyncio.Task[Any]:
-    return asyncio.create_task(database.fetch(query, {}))
+BOTH = pytest.mark.parametrize("method", ["fetch", "fetch_binary"])
+
+
+def start(database: Database, query: str, method: str = "fetch") -> asyncio.Task[Any]:
+    return asyncio.create_task(getattr(database, method)(query, {}))
 
 
 async def outcomes(tasks: list[asyncio.Task[Any]]) -> list[Any]:
@@ -200,7 +203,7 @@ async def test_counts_follow_the_connections(server: Postgres) -> None:
         ("SELECT %(name)s", {}, KeyError),
     ],
 )
-@pytest.mark.parametrize("method", ["fetch", "fetch_binary"])
+@BOTH
 async def test_mistakes_pass_through_and_cost_no_connection(
     server: Postgres,
     method: str,
@@ -251,9 +254,12 @@ async def test_open_refuses_an_unreadable_address() -> None:
     assert "secret" not in str(caught.value)
 
 
-async def test_backend_killed_in_a_query_is_database_away(server: Postgres) -> None:
+@BOTH
+async def test_backend_killed_in_a_query_is_database_away(
+    server: Postgres, method: str
+) -> None:
     async with opened(server.url) as database:
-        sleeper = start(database, "SELECT 'row a', pg_sleep(20)")
+        sleeper = start(database, "SELECT 'row a', pg_sleep(20)::text", method)
         await until(lambda: server.count("row a"))
         pid = server.ask("SELECT pid FROM pg_stat_activity WHERE query LIKE '%row a%'")
         os.kill(pid, signal.SIGKILL)
@@ -265,7 +271,10 @@ async def test_backend_killed_in_a_query_is_database_away(server: Postgres) -> N
         await recovered(database)
 
 
-async def test_connections_ended_while_idle_cost_no_error(server: Postgres) -> None:
+@BOTH
+async def test_connections_ended_while_idle_cost_no_error(
+    server: Postgres, method: str
+) -> None:
     async with opened(server.url, connections=3) as database:
         await outcomes([start(database, "SELECT pg_sleep(0.1)") for _ in range(3)])
         assert database.counts.open == 3
@@ -274,7 +283,7 @@ async def test_connections_ended_while_idle_cost_no_error(server: Postgres) -> N
             "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity"
             " WHERE pid != pg_backend_pid() AND backend_type = 'client backend'"
         )
-        assert await database.fetch(ROWS, {}) == [("1",), ("2",), ("3",)]
+        assert await getattr(database, method)(ROWS, {}) == [("1",), ("2",), ("3",)]
         assert database.counts == Counts(open=1, in_use=0, waiting=0)
 
 
@@ -293,13 +302,16 @@ async def test_connection_lost_while_idle_leaves_loop_and_pool(
         assert row == (kept.raw.info.backend_pid,)
 
 
-async def test_connection_lost_while_sending_leaves_loop(server: Postgres) -> None:
+@BOTH
+async def test_connection_lost_while_sending_leaves_loop(
+    server: Postgres, method: str
+) -> None:
     query, values = "SELECT length(%(text)s)", {"text": "x" * 30_000_000}
     async with breakable(server.url) as proxy, opened(proxy.url) as database:
         await database.fetch(ROWS, {})
         (session,) = database._sessions
         proxy.stall()
-        task = asyncio.create_task(database.fetch(query, values))
+        task = asyncio.create_task(getattr(database, method)(query, values))
         await until(lambda: session._writing)
         proxy.resume()
         proxy.cut()
@@ -365,9 +377,12 @@ async def test_unknown_host_is_database_away() -> None:
         assert isinstance(caught.value.__cause__, socket.gaierror)
 
 
-async def test_cancelled_query_ends_in_postgresql_too(server: Postgres) -> None:
+@BOTH
+async def test_cancelled_query_ends_in_postgresql_too(
+    server: Postgres, method: str
+) -> None:
     async with opened(server.url, statement_seconds=HANG_SECONDS) as database:
-        sleeper = start(database, "SELECT 'row c', pg_sleep(29)")
+        sleeper = start(database, "SELECT 'row c', pg_sleep(29)::text", method)
         await until(lambda: server.count("row c"))
         sleeper.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -419,9 +434,12 @@ async def test_reader_cancelled_in_line_leaves_it(server: Postgres) -> None:
         await holder
 
 
-async def test_close_ends_running_waiting_and_cancelled_reads(server: Postgres) -> None:
+@BOTH
+async def test_close_ends_running_waiting_and_cancelled_reads(
+    server: Postgres, method: str
+) -> None:
     async with opened(server.url, connections=2) as database:
-        tasks = [start(database, "SELECT pg_sleep(20)") for _ in range(5)]
+        tasks = [start(database, "SELECT pg_sleep(20)::text", method) for _ in range(5)]
         await until(lambda: database.counts == Counts(2, 2, 3))
         await until(lambda: not database._connecting)
         tasks[3].cancel()
@@ -463,8 +481,9 @@ async def test_statement_timeout_is_no_cancellation(server: Postgres) -> None:
         assert await database.fetch("SELECT pg_backend_pid()", {}) == pid
 
 
+@BOTH
 async def test_silent_server_is_a_statement_timeout(
-    server: Postgres, monkeypatch: pytest.MonkeyPatch
+    server: Postgres, method: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(guarded, "GRACE_SECONDS", 0.1)
     async with (
@@ -474,7 +493,7 @@ async def test_silent_server_is_a_statement_timeout(
         await outcomes([start(database, "SELECT pg_sleep(0.1)") for _ in range(3)])
         proxy.stall()
         with pytest.raises(StatementTimeout) as caught:
-            await database.fetch(ROWS, {})
+            await getattr(database, method)(ROWS, {})
         assert isinstance(caught.value.__cause__, TimeoutError)
         assert database.counts.open == 0
         proxy.resume()
@@ -626,10 +645,12 @@ async def test_fewer_connections_than_wished_serve_everybody(server: Postgres) -
         assert database.counts.open == 2
 
 
-async def test_random_cancellations_lose_nothing(server: Postgres) -> None:
+@BOTH
+async def test_random_cancellations_lose_nothing(server: Postgres, method: str) -> None:
     dice = random.Random(1)
     async with opened(server.url, connections=4) as database:
-        tasks = [start(database, "SELECT pg_sleep(0.001)") for _ in range(400)]
+        query = "SELECT pg_sleep(0.001)::text"
+        tasks = [start(database, query, method) for _ in range(400)]
         cancelled = dice.sample(range(400), 200)
         for number in cancelled:
             tasks[number].cancel()
