@@ -469,6 +469,11 @@ def test_the_command_prints_what_nginx_takes(
     assert "syntax is ok" in done.stderr
 
 
+def test_the_end_of_an_answer_is_not_held_back(folder: Path) -> None:
+    lines = render_nginx("80", "127.0.0.1:8080", folder, 7).splitlines()
+    assert not any("tcp_nopush" in line.partition("#")[0] for line in lines)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
