@@ -184,7 +184,7 @@ def test_a_connection_closed_between_answers_is_opened_again(
     served: Served, job: Job
 ) -> None:
     served.answers = 3
-    seen = drive(job._replace(clients=2), lambda: None)
+    seen = drive(job._replace(clients=2, seconds=1.0), lambda: None)
     assert seen.requests > 6
     assert seen.repeated > 0
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import random
 import resource
 import signal
 import socket
 import subprocess
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import cycle
 from typing import TYPE_CHECKING
 
 from server.errors import Fault
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 OPEN_FILES = 16_384
 START_SECONDS = 20
 STOP_SECONDS = 15
+PORTS = cycle(random.Random(os.getpid()).sample(range(20_000, 32_000), 12_000))
 
 
 def raise_limit() -> None:
@@ -44,10 +47,15 @@ def on_core(core: int | None) -> Iterator[None]:
 
 
 def find_port() -> int:
-    """Return a port that is free now."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port: int = listening.getsockname()[1]
-        return port
+    """Return a free port, and not the same again soon.
+
+    It is none of those that the kernel gives to clients and to who asks for any
+    (ip_local_port_range): one of them might be taken before a slow server has it.
+    """
+    for port in PORTS:
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise AssertionError("PORTS has no end")
 
 
 def wait_for(process: subprocess.Popen[str], port: int, log: Path) -> None:
