@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 OPEN_FILES = 16_384
 START_SECONDS = 20
 STOP_SECONDS = 15
+PROBE_SECONDS = 5.0
 PORTS = cycle(random.Random(os.getpid()).sample(range(20_000, 32_000), 12_000))
 
 
@@ -59,18 +60,20 @@ def find_port() -> int:
 
 
 def wait_for(process: subprocess.Popen[str], port: int, log: Path) -> None:
-    """Return when it accepts connections.
+    """Return when it has accepted a connection, and let go of it.
 
     Raises Fault with its last words when it ends or takes too long.
     """
     until = time.monotonic() + START_SECONDS
     while process.poll() is None and time.monotonic() < until:
         try:
-            socket.create_connection(("127.0.0.1", port)).close()
-        except ConnectionRefusedError:
+            with socket.create_connection(("127.0.0.1", port), PROBE_SECONDS) as probe:
+                probe.shutdown(socket.SHUT_WR)
+                with suppress(TimeoutError):
+                    probe.recv(1)
+                return
+        except ConnectionError:  # nobody listens, or has ended since
             time.sleep(0.03)
-        else:
-            return
     said = (log.read_text(errors="replace").splitlines() or ["it said nothing"])[-1]
     command = process.args
     raise Fault(f"{command!r} did not start ({said}): mend that, or leave it out.")
