@@ -83,6 +83,7 @@ def count_least(pid: int) -> int:
     return now
 
 
+@pytest.mark.long
 def test_stalled_clients_cost_little_more_than_a_chunk(database_url: str) -> None:
     number = insert_video(database_url, "a.mp4", DATA[: 5 << 20])
     execute(
