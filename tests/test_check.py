@@ -18,8 +18,8 @@ from server.library.boxes import MalformedError, Tree, list_boxes
 from server.library.check import FAULT, WARNING, Limits, find_flaws, find_worst
 from server.library.checking import check_files, examine
 from server.library.layout import reorder
+from server.library.look import Look
 from server.library.movie import read_movie
-from server.library.probe import Look
 from server.library.repair import Media
 from server.library.sandbox import Sandbox
 from tests.clips import GOOD, X265, Kind, box, make, patch

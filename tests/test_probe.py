@@ -12,7 +12,8 @@ from server.errors import Fault
 from server.library.check import Limits
 from server.library.checking import examine
 from server.library.files import open_file, show_path
-from server.library.probe import Look, units_fit
+from server.library.look import Look
+from server.library.probe import units_fit
 from server.library.repair import open_media
 from server.library.samples import make_clip
 from server.library.sandbox import Sandbox
@@ -242,3 +243,21 @@ def test_one_look_decodes_at_several_places(
 )
 def test_sample_consists_of_whole_units(sample: bytes, fits: bool) -> None:
     assert units_fit(sample, 2) is fits
+
+
+def test_metadata_that_is_no_utf8_is_no_flaw(
+    clip: Path, tmp_path: Path, sandbox: Sandbox
+) -> None:
+    path = tmp_path / "titled.mp4"
+    with av.open(str(clip)) as source, av.open(str(path), "w", format="mp4") as out:
+        out.metadata["title"] = "tttttttt"
+        (video,) = source.streams.video
+        copy = out.add_stream_from_template(video)
+        for packet in source.demux(video):
+            if packet.dts is not None:
+                packet.stream = copy
+                out.mux(packet)
+    data = path.read_bytes()
+    assert data.count(b"tttttttt") == 1
+    path.write_bytes(data.replace(b"tttttttt", b"\xff" * 8))
+    assert not look(path, sandbox).broken

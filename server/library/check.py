@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from server.library.look import Look
     from server.library.movie import Movie, Track
-    from server.library.probe import Look
 
 FAULT, WARNING, NOTE = SEVERITIES = ("fault", "warning", "note")
 FIX = "import it with --fix"

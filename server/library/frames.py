@@ -7,17 +7,16 @@ from fractions import Fraction
 from statistics import fmean, pstdev
 from struct import unpack
 from time import monotonic
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any
 
 import av
 
-from server.library.probe import find_video, open_media
+from server.library.probe import find_video, open_media, read_rational
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from av.container import InputContainer
-    from av.sidedata.sidedata import SideDataContainer
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
@@ -95,7 +94,7 @@ def measure(frame: VideoFrame) -> tuple[float, float]:
 def _render(frame: VideoFrame, stream: VideoStream, most: int) -> tuple[int, int, str]:
     """Return the frame as it is shown, in as many pixels as fit."""
     steps = plan_turn(read_matrix(frame))
-    aspect = stream.sample_aspect_ratio or Fraction(1)
+    aspect = read_rational(stream.sample_aspect_ratio)
     width, height = frame.width * aspect, Fraction(frame.height)
     size = fit_side(*((height, width) if _SWAP in steps else (width, height)), SIDE_MAX)
     while True:
@@ -109,9 +108,7 @@ def _render(frame: VideoFrame, stream: VideoStream, most: int) -> tuple[int, int
 
 def read_matrix(frame: VideoFrame) -> tuple[int, ...]:
     """Return how a place in the frame becomes one on the screen."""
-    kept = cast(
-        "SideDataContainer", frame.side_data
-    )  # which its own types call another
+    kept: Any = frame.side_data  # to which PyAV 18 gives another type than 19
     data = kept.get("DISPLAYMATRIX")
     return unpack("=9i", bytes(data)) if data else (1, 0, 0, 0, 1, 0, 0, 0, 1)
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
 
 import av
 from av.stream import Disposition
 
+from server.library.look import Look
+
 if TYPE_CHECKING:
     from av.container import InputContainer
+    from av.rational import AVRational
     from av.video.stream import VideoStream
 
     from server.library.cell import Source
@@ -26,23 +30,28 @@ _SEEKS = 8
 _WHOLE_BYTES = 64 << 20  # up to here every sample is looked at, not only key frames
 
 
-class Look(NamedTuple):
-    """What FFmpeg makes of a file."""
-
-    format: str = ""  # a name for people; empty for what is none
-    is_picture: bool = False
-    seconds: float | None = None  # None if the file does not tell
-    broken: str = ""  # why it cannot be decoded
+# PyAV 19 replaces what is no UTF-8 by itself, and no longer takes the argument.
+_DECODING: dict[str, Any] = (
+    {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
+)
 
 
 def open_media(source: Source) -> InputContainer:
     """Open what may be anything; without its name, which FFmpeg takes hints from."""
-    return av.open(
+    container: InputContainer = av.open(
         source,
         "r",
         container_options={"format_whitelist": FORMATS},
-        metadata_errors="replace",
+        **_DECODING,
     )
+    return container
+
+
+def read_rational(
+    value: AVRational | Fraction | None, default: Fraction = Fraction(1)
+) -> Fraction:
+    """Return a rational as Python's own kind, or default where the file has none."""
+    return Fraction(value.numerator, value.denominator) if value else default
 
 
 def look(source: Source, *, whole: bool) -> Look:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import av
 
-from server.library.probe import find_video, open_media
+from server.library.probe import find_video, open_media, read_rational
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -152,7 +152,7 @@ class _Picture:
         self._bit_rate = bit_rate
         self.start = Fraction(0)
         self.bytes = 0
-        rate = stream.average_rate or stream.guessed_rate or Fraction(25)
+        rate = read_rational(stream.average_rate or stream.guessed_rate, Fraction(25))
         self._rate = min(rate, Fraction(limit.fps).limit_denominator(1001))
         self._graph: av.filter.Graph | None = None
         self._encoder: VideoStream = out.add_stream("libx264", rate=self._rate)
@@ -184,7 +184,7 @@ class _Picture:
 
     def _prepare(self, frame: VideoFrame) -> av.filter.Graph:
         turn = round(frame.rotation / 90) % 4  # counterclockwise, as it is to be shown
-        aspect = self._stream.sample_aspect_ratio or Fraction(1)
+        aspect = read_rational(self._stream.sample_aspect_ratio)
         shown = int(frame.width * aspect) or 1, frame.height
         shown = shown[::-1] if turn % 2 else shown
         height = pick_height(shown, self._limit.height, self._rate, self._bit_rate)
