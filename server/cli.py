@@ -37,6 +37,7 @@ from server.library.learners import add_learners
 from server.library.limits import add_limits, read_limits
 from server.library.samples import SAMPLES, make_samples
 from server.library.sandbox import Sandbox
+from server.library.selftest import check_beside
 from server.pacing import Pacer
 from server.queries import queries
 from server.serve import address, bind, serve, share
@@ -207,6 +208,7 @@ def _serve(
 
     def announce() -> None:
         print(banner, flush=True)
+        check_beside()
 
     if workers == 1:
         run(listening, announce)

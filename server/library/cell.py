@@ -1,6 +1,7 @@
 """What runs inside the sandbox: it asks for bytes, never opens what it was not given.
 
 Requests and answers are on standard output and input; the sandbox is their other end.
+An answer is an object with either `answer` or `failure`, as describe_failure makes it.
 """
 
 from __future__ import annotations
@@ -11,16 +12,22 @@ import json
 import os
 import resource
 import sys
+import traceback
+from functools import cache
 from struct import Struct
 from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    Job = Callable[..., object]
+
 MEMORY_BYTES = 2 << 30
 FILE_BYTES = 1 << 30
 REQUEST = Struct(">QI")  # where to read, and how much; or DONE, and how long the answer
 DONE = (1 << 64) - 1
+OUT_OF_MEMORY = 3  # the exit status that says so
+_PACKAGE = os.path.dirname(os.path.dirname(__file__))
 
 
 class Source:
@@ -82,33 +89,52 @@ def limit_time(seconds: int) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (most, hard))
 
 
-def serve_jobs(asked: BinaryIO, answers: BinaryIO) -> None:
-    """Do one job after the other, until there are no more."""
+@cache
+def load_jobs() -> dict[str, Job]:
+    """Return what can be asked for; from then on this process is limited."""
     from server.library.frames import thumbnail
-    from server.library.probe import look  # once the streams are out of its reach
+    from server.library.probe import look
     from server.library.transcode import digest, remux, transcode
+    from server.library.trial import make_trial
 
-    jobs: dict[str, Callable[..., object]] = {
-        "look": look,
-        "digest": digest,
-        "remux": remux,
-        "transcode": transcode,
-        "thumbnail": thumbnail,
-    }
     limit_process()
     gc.freeze()  # what stays needs no second look
+    jobs = (look, digest, remux, transcode, thumbnail, make_trial)
+    return {job.__name__: job for job in jobs}
+
+
+def serve_jobs(asked: BinaryIO, answers: BinaryIO) -> None:
+    """Do one job after the other, until there are no more."""
     while line := answers.readline():
         job = json.loads(line)
         limit_time(job["seconds"])
         source = Source(asked, answers, job["size"])
         try:
-            answer = jobs[job["name"]](source, **job["values"])
+            answer = {"answer": load_jobs()[job["name"]](source, **job["values"])}
+            text = json.dumps(answer).encode()
         except MemoryError:
-            os._exit(1)
-        text = json.dumps(answer).encode()
+            os._exit(OUT_OF_MEMORY)
+        except Exception as error:
+            text = json.dumps({"failure": describe_failure(error)}).encode()
         asked.write(REQUEST.pack(DONE, len(text)) + text)
         asked.flush()
         gc.collect()  # filters and their threads are in cycles
+
+
+def describe_failure(error: Exception) -> dict[str, str]:
+    """Return the kind, message and place of an exception, and all of its trace.
+
+    The place is where our own code was last.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if frame.filename.startswith(_PACKAGE)]
+    file, line = (ours or frames)[-1][:2]
+    return {
+        "kind": type(error).__name__,
+        "message": str(error),
+        "place": f"{os.path.basename(file)}, line {line}",
+        "trace": "".join(traceback.format_exception(error)),
+    }
 
 
 def main() -> None:

@@ -13,10 +13,10 @@ from server.errors import Fault
 from server.library.check import FAULT, Flaw, find_flaws
 from server.library.files import open_file, show_path, show_text
 from server.library.link import find_video
+from server.library.look import Look
 from server.library.movie import read_movie
-from server.library.probe import Look
 from server.library.repair import Media, open_media
-from server.library.sandbox import LOOK_SECONDS, OverrunError
+from server.library.sandbox import LOOK_SECONDS, OverrunError, SandboxFault
 from server.queries import queries
 
 if TYPE_CHECKING:
@@ -50,6 +50,10 @@ def examine(
         look = Look(*sandbox.run("look", *media, LOOK_SECONDS, whole=whole))
     except OverrunError:
         look = Look(broken="FFmpeg fails, or needs more time or memory than it gets")
+    except SandboxFault as fault:
+        sentence = f"could not be checked, for bytereel itself failed ({fault.reason})"
+        remedy = "report it; the file may be fine"
+        return Report([Flaw("not-checked", FAULT, sentence, remedy)], movie)
     return Report(find_flaws(movie, look, limits), movie)
 
 

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 import psycopg2
 
 from server.connect import first_line
+from server.errors import Fault
 from server.library.access import ABSENT, is_damage, opening
 from server.library.check import FAULT, WARNING
 from server.library.findings import CHECKS, Finding
 from server.library.report import show
+from server.library.sandbox import Sandbox
+from server.library.selftest import check_ffmpeg
 from server.library.stats import read_rows
 from server.queries import queries, sql_directory
 
@@ -26,6 +29,7 @@ _JOINERS = "\u200c\u200d"  # no signs of their own, but Persian and emoji need t
 
 def examine(url: str) -> Iterator[Finding]:
     """Yield what is wrong, faults of the schema first; Fault if nobody answers."""
+    yield from _find_libraries()
     with opening(url) as connection, connection.cursor() as cursor:
         connection.autocommit = True
         try:
@@ -38,6 +42,15 @@ def examine(url: str) -> Iterator[Finding]:
         for query, finding in CHECKS:
             yield from _find(cursor, query, finding)
         yield from _find_pooler(connection, cursor)
+
+
+def _find_libraries() -> Iterator[Finding]:
+    try:
+        with Sandbox() as sandbox:
+            check_ffmpeg(sandbox)
+    except Fault as fault:
+        why, _, remedy = str(fault).rpartition(": ")
+        yield Finding("libraries", FAULT, why, remedy)
 
 
 def _find(cursor: Cursor, query: str, finding: Finding) -> Iterator[Finding]:

@@ -41,6 +41,7 @@ from server.library.keeping import (
 from server.library.repair import open_media
 from server.library.repairing import mending, plan_care
 from server.library.sandbox import Sandbox
+from server.library.selftest import check_ffmpeg
 from server.library.thumbnail import make_thumbnail
 
 if TYPE_CHECKING:
@@ -104,10 +105,16 @@ def import_paths(
     files = [File(path, _measure(path)) for path in find_files(paths)]
     groups = group_files(files)
     jobs = max(min(jobs, len(groups)), 1)
+    sandboxes = [Sandbox() for _ in range(jobs)]
+
+    def hire() -> Desk:
+        return Desk(_connect(url, care), sandboxes.pop(), care)
+
     with (
         hushed(),
         closing(_connect(url, care)) as connection,
-        Crew(lambda: Desk(_connect(url, care), Sandbox(), care), _bring, jobs) as crew,
+        sandboxes[-1] as tried,
+        Crew(hire, _bring, jobs) as crew,
         tqdm(
             total=sum(file.size for file in files),
             unit="B",
@@ -115,6 +122,7 @@ def import_paths(
             disable=None if progress is None else not progress,
         ) as bar,
     ):
+        check_ffmpeg(tried)
         orders = _list_orders(connection, groups)
         for number, done in enumerate(crew.work(orders, bar), 1):
             bar.set_postfix_str(f"{number:,} of {len(files):,} files", refresh=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -11,9 +12,11 @@ from pathlib import Path
 from threading import Timer
 from typing import TYPE_CHECKING, Any
 
-from server.library.cell import DONE, REQUEST
+from server.errors import Fault
+from server.library.cell import DONE, OUT_OF_MEMORY, REQUEST
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import TracebackType
     from typing import Self
 
@@ -23,9 +26,19 @@ LOOK_SECONDS = 20
 _EXIT_SECONDS = 2
 _ROOT = Path(__file__).parents[2]
 
+_log = logging.getLogger(__name__)
+
 
 class OverrunError(Exception):
     """It took more time or memory than it was given, or crashed FFmpeg."""
+
+
+class SandboxFault(Fault):
+    """Bytereel, or what it is installed with, fails; the file has no part in it."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"bytereel itself failed ({reason}): report it")
+        self.reason = reason
 
 
 class Sandbox:
@@ -53,21 +66,34 @@ class Sandbox:
     def run(
         self, name: str, read: Read, size: int, seconds: int, **values: object
     ) -> Any:
-        """Return a job's answer about the bytes of read; OverrunError without one."""
+        """Return a job's answer about the bytes of read.
+
+        OverrunError if the file is too much for FFmpeg, SandboxFault if the job fails
+        for any other reason.
+        """
         process = self._start()
         timer = Timer(2 * seconds, process.kill)  # others may want the processor too
         timer.start()
         try:
             job = {"name": name, "size": size, "seconds": seconds, "values": values}
-            return _converse(process, json.dumps(job).encode() + b"\n", read)
+            told = _converse(process, json.dumps(job).encode() + b"\n", read)
         except (BrokenPipeError, EOFError):
-            self._end(process)
-            raise OverrunError from None
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(_EXIT_SECONDS)  # its own status, not that of a kill
+            status = self._end(process)
+            if status < 0 or status == OUT_OF_MEMORY:
+                raise OverrunError from None
+            reason = f"its process for FFmpeg ended with status {status}"
+            raise SandboxFault(reason) from None
         except BaseException:
             self._end(process)
             raise
         finally:
             timer.cancel()
+        if failure := told.get("failure"):
+            _log.error("The job %s failed\n%s", name, failure["trace"].rstrip())
+            raise SandboxFault("{kind}: {message}, in {place}".format_map(failure))
+        return told["answer"]
 
     def close(self) -> None:
         """End the process, which has nothing to do."""
@@ -77,27 +103,40 @@ class Sandbox:
                 self._process.wait(_EXIT_SECONDS)
             self._end(self._process)
 
-    def _end(self, process: subprocess.Popen[bytes]) -> None:
-        """Kill the process, whatever it does."""
+    def _end(self, process: subprocess.Popen[bytes]) -> int:
+        """Kill the process, whatever it does, and return its exit status."""
         self._process = None
         process.kill()
-        process.wait()
+        status = process.wait()
         for pipe in (process.stdin, process.stdout):
             if pipe is not None:
                 with suppress(BrokenPipeError):
                     pipe.close()
+        return status
 
     def _start(self) -> subprocess.Popen[bytes]:
         if self._process is None:
-            paths = [str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "server.library.cell"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
-                start_new_session=True,  # Ctrl-C is ours to tell
-            )
+            try:
+                self._process = start_python(
+                    "server.library.cell",
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    start_new_session=True,  # Ctrl-C is ours to tell
+                )
+            except OSError as error:
+                reason = f"no process can be started: {error.strerror}"
+                raise SandboxFault(reason) from error
         return self._process
+
+
+def start_python(
+    module: str, *, before: Sequence[str] = (), **options: Any
+) -> subprocess.Popen[bytes]:
+    """Start a module of ours as a process; before it stands what begins the command."""
+    paths = [str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    command = [*before, sys.executable, "-m", module]
+    return subprocess.Popen(command, env=environment, **options)
 
 
 def _converse(process: subprocess.Popen[bytes], job: bytes, read: Read) -> Any:

@@ -15,7 +15,7 @@ from server.library.checking import _open_video as open_video
 from server.library.files import show_text
 from server.library.link import find_video
 from server.library.report import show_bytes
-from server.library.sandbox import OverrunError, Sandbox
+from server.library.sandbox import OverrunError, Sandbox, SandboxFault
 from server.queries import queries
 
 if TYPE_CHECKING:
@@ -118,6 +118,8 @@ def _picture(
             return Pictured("failed", video_id, None, error=why)
         with connection.cursor() as cursor:
             save_thumbnail(cursor, video_id, thumbnail, again=True)
+    except SandboxFault as fault:
+        return Pictured("failed", video_id, None, error=str(fault))
     except ForeignKeyViolation:
         return Pictured("gone", video_id, None)
     except psycopg2.Error as error:
