@@ -2,11 +2,12 @@
 FROM python:3.11-slim-bookworm AS build
 WORKDIR /source
 COPY pyproject.toml setup.cfg README.md ./
+COPY .ci/tested.txt .ci/
 COPY server server
 COPY sql sql
 RUN pip wheel -q --no-deps -w /dist .
 RUN python3 -m venv /opt/bytereel
-RUN /opt/bytereel/bin/pip install -q /dist/bytereel-*.whl
+RUN /opt/bytereel/bin/pip install -q -c .ci/tested.txt /dist/bytereel-*.whl
 
 FROM python:3.11-slim-bookworm
 RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends tini \

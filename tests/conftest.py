@@ -22,6 +22,7 @@ from server import embedded, migrations
 from server.app import build_app
 from server.serve import answering, bind
 from server.store import STORE, Store
+from tests.versions import list_newer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Generator, Iterator
@@ -65,6 +66,12 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
             session.testsfailed += 1
             print(f"\nThe pure modules must be covered whole:\n{text.getvalue()}")
     return result
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name what a failure may come from that no commit of ours brought."""
+    for line in list_newer():
+        terminalreporter.write_line(line)
 
 
 def pytest_asyncio_loop_factories(
