@@ -2,8 +2,8 @@
 
 In 200 simulated pairs of 30 rows, 3 rounds each, of the same commit 2 % had a worse row
 on a quiet machine, 3 % on a shared one, none on a crowded one; with 20 % more time a
-request 100, 97 and 55 % had one (tests/test_compare.py simulates the three). Of real
-pairs on a machine three times overbooked, none of 26 had one; 6 of 34 slower ones had.
+request 100, 97 and 55 % had one (tests/bench/test_compare.py simulates these three). Of
+pairs on a real machine, overbooked threefold, none of 26 had one; 6 of 34 slower had.
 
 A row is worse when it is so in every view (as measured, and divided by the yardstick
 that ran next to it) by more than FLOOR, by more than half of what the yardstick itself

@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from bench.load.generator import ROOT
-from server.connect import connect
+from server.postgres.plain import connect
 
 PACKAGES = (
     *("aiohttp", "aiopg", "psycopg2-binary", "uvloop"),

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bench.load.generator import ROOT, Asset, Job
 from bench.results import Round, bucket
-from server.connect import connect
 from server.errors import Fault
+from server.postgres.plain import connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

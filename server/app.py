@@ -7,20 +7,20 @@ from pathlib import Path
 
 from aiohttp import web
 
-from server.admin.opening import add_admin
-from server.database import Database, DatabaseAway
+from server.admin.lifecycle import add_admin
 from server.errors import ERROR_HEADERS, render_error
-from server.pacing import PACER, Pacer
+from server.postgres.pool import Database, DatabaseAway
+from server.postgres.queries import queries
 from server.practice.batch import LEFT_OUT, LeftOut
-from server.practice.counting import keep_views
-from server.queries import queries
+from server.practice.view_counts import keep_views
+from server.reading.store import STORE, Store
 from server.routes import ROUTES
-from server.store import STORE, Store
 from server.telemetry.access_log import ACCESS_LOG, AccessLog
 from server.telemetry.exposition import LIBRARY, Library
-from server.telemetry.measure import keep_published, list_labels, measure
 from server.telemetry.metrics import METRICS, Metrics
-from server.watch import WATCH, Watch, close_watch
+from server.telemetry.publishing import keep_published, list_labels, measure
+from server.video.pacing import PACER, Pacer
+from server.video.watch import WATCH, Watch, close_watch
 
 RETRY_SECONDS = 1
 

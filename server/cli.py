@@ -18,31 +18,31 @@ from typing import TYPE_CHECKING
 import psycopg2
 import uvloop
 
-from server import embedded, migrations
 from server.admin.spool import opening_spool
 from server.app import build_app, build_metrics
 from server.config import add_settings
-from server.connect import Unreachable, connect, first_line
-from server.edge import add_nginx_config
+from server.demo.learners import add_learners
+from server.demo.samples import SAMPLES, make_samples
 from server.edge.commands import add_edge_commands
+from server.edge.nginx import add_nginx_config
 from server.errors import Fault
-from server.library.backup import add_backup_commands
-from server.library.check import FAULT, WARNING, Flaw, Limits, find_worst
-from server.library.checking import check_files, check_videos, is_file
+from server.library.clips.check import FAULT, WARNING, Flaw, Limits, find_worst
+from server.library.clips.checking import check_files, check_videos, is_file
+from server.library.clips.limits import add_limits, read_limits
+from server.library.clips.selftest import check_beside
 from server.library.commands import add_library_commands
+from server.library.ffmpeg.sandbox import Sandbox
 from server.library.files import find_files
-from server.library.import_command import add_import
-from server.library.importing import import_paths
-from server.library.learners import add_learners
-from server.library.limits import add_limits, read_limits
-from server.library.samples import SAMPLES, make_samples
-from server.library.sandbox import Sandbox
-from server.library.selftest import check_beside
-from server.pacing import Pacer
-from server.queries import queries
-from server.serve import address, bind, serve, share
+from server.library.imports.command import add_import
+from server.library.imports.files import import_paths
+from server.library.upkeep.backup import add_backup_commands
+from server.postgres import embedded, migrations
+from server.postgres.plain import Unreachable, connect, first_line
+from server.postgres.queries import queries
+from server.serving.listen import address, bind, serve, share
 from server.telemetry.access_log import AccessLog
-from server.watch import Watch
+from server.video.pacing import Pacer
+from server.video.watch import Watch
 
 if TYPE_CHECKING:
     from server.library.commands import Commands
@@ -215,7 +215,7 @@ def _serve(
     elif sys.platform != "linux":
         raise Fault("More than one worker needs Linux: leave --workers at 1.")
     else:
-        from server.workers import Workers  # can't be imported elsewhere
+        from server.serving.workers import Workers  # can't be imported elsewhere
 
         with opening_spool() if options.admin_token else nullcontext() as spool:
             Workers(partial(run, spool=spool), share(listening, workers)).supervise(

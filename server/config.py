@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from server.embedded import default_data_dir
-from server.pacing import SESSION
-from server.proxies import Networks, parse_networks
+from server.postgres.embedded import default_data_dir
 from server.telemetry.access_log import FORMATS
+from server.telemetry.proxies import Networks, parse_networks
+from server.video.pacing import SESSION
 
 
 class Setting(NamedTuple):

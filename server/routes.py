@@ -5,21 +5,21 @@ from aiohttp import web
 from server.admin.history import get_history
 from server.admin.links import delete_links, delete_video, post_links
 from server.admin.listing import get_details, get_overview, get_videos, get_words
-from server.admin.page import get_admin
 from server.admin.saving import save_upload
 from server.admin.uploads import delete_upload, get_flaws, post_upload
-from server.front import get_asset, get_index, get_reads
-from server.health import get_health, get_readiness
-from server.openapi import get_openapi
+from server.api.health import get_health, get_readiness
+from server.api.openapi import get_openapi
+from server.pages.admin import get_admin
+from server.pages.home import get_asset, get_index, get_reads
+from server.pages.practice import get_practice, get_worker
 from server.practice.batch import get_batch
-from server.practice.page import get_practice, get_worker
 from server.practice.reviews import post_review
 from server.practice.views import post_views
 from server.telemetry.exposition import get_metrics
-from server.thumbnails import get_thumbnail
-from server.videos import get_preflight, get_video
+from server.video.handler import get_preflight, get_video
+from server.video.thumbnails import get_thumbnail
 
-# A decimal without leading zeros; videos.py knows how far ids go.
+# A decimal without leading zeros; video/handler.py knows how far ids go.
 _VIDEO = "/v3/videos/{id:[1-9][0-9]{0,9}}"
 _ADMIN = "/v3/admin"
 _ADMIN_VIDEO = _ADMIN + "/videos/{id:[1-9][0-9]{0,9}}"

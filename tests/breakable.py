@@ -33,8 +33,8 @@ from typing import TYPE_CHECKING, Any
 import psycopg2
 from psycopg2.extensions import make_dsn, parse_dsn
 
-from server.embedded.binaries import find_binaries
-from server.embedded.keeper import pick_account
+from server.postgres.embedded.binaries import find_binaries
+from server.postgres.embedded.keeper import pick_account
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

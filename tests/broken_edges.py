@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from aiohttp import ClientSession, web
 from multidict import CIMultiDict
 
-from server.serve import bind
+from server.serving.listen import bind
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

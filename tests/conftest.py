@@ -18,10 +18,10 @@ import pytest
 import pytest_asyncio
 import uvloop
 
-from server import embedded, migrations
 from server.app import build_app
-from server.serve import answering, bind
-from server.store import STORE, Store
+from server.postgres import embedded, migrations
+from server.reading.store import STORE, Store
+from server.serving.listen import answering, bind
 from tests.versions import list_newer
 
 if TYPE_CHECKING:
@@ -33,13 +33,14 @@ FAST = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
 PURE = [
     f"server/{name}.py"
     for name in (
-        *("cache", "conditions", "errors", "model", "plan", "ranges", "strict_json"),
-        *("library/naming", "practice/scheduling", "practice/submission"),
+        *("errors", "model", "api/strict_json", "reading/cache"),
+        *("video/conditions", "video/plan", "video/ranges", "library/words/naming"),
+        *("practice/scheduling", "practice/submission"),
     )
 ]
 """The modules without I/O: every branch of theirs is tested."""
 
-BOTH_LOOPS = {"test_database", "test_hot", "test_sending"}
+BOTH_LOOPS = {"test_pool", "test_short", "test_sending"}
 """Where loops may differ: sockets watched, buffers, what is pending at a close.
 
 CI runs these on both; elsewhere the server's own has to do.

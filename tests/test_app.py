@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from server.app import build_app
-from server.serve import answering, bind
+from server.serving.listen import answering, bind
 from tests.breakable import breakable
 from tests.conftest import execute, insert_video
 from tests.wire import Wire, connect

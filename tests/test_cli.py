@@ -11,7 +11,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from server.library.samples import make_clip
+from server.demo.samples import make_clip
 from tests.command import run, serving, starting
 
 

@@ -6,12 +6,12 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from server.sending import render_head
+from server.video.sending import render_head
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from server.plan import Plan
+    from server.video.plan import Plan
 
 SECONDS = 20  # for one step; only a hang takes so long
 

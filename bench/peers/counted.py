@@ -8,7 +8,9 @@ import mmap
 import struct
 import sys
 
-from server import cli, connection, serve
+from server import cli
+from server.serving import connection
+from server.serving import listen as serve
 
 
 def count_into(path: str) -> type[connection.Connection]:

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from bench.stand.process import find_port, on_core, stop, wait_for
-from server.edge import render_nginx
+from server.edge.nginx import render_nginx
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

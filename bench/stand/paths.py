@@ -17,7 +17,7 @@ from bench.stand.contenders import CONTENDERS, find_missing, running
 from bench.stand.network import slow_network
 from bench.stand.process import on_core
 from bench.stand.videos import execute, load_library, own_database
-from server import embedded
+from server.postgres import embedded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -12,11 +12,11 @@ from urllib.parse import urlsplit
 import psycopg2
 
 from bench.load.generator import Asset
-from server import migrations
-from server.connect import connect, first_line
 from server.errors import Fault
-from server.library.upload import PIECE_BYTES, Row, Upload, build_copy
-from server.queries import queries
+from server.library.imports.copy_stream import PIECE_BYTES, Row, Upload, build_copy
+from server.postgres import migrations
+from server.postgres.plain import connect, first_line
+from server.postgres.queries import queries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import psycopg2
 from aiohttp import web
 
-from server.admin.access import guarded
-from server.admin.asked import parse_query
 from server.admin.listing import answer
-from server.database import DatabaseAway
-from server.queries import queries
-from server.store import STORE
+from server.admin.token import guarded
+from server.api.fields import parse_query
+from server.postgres.pool import DatabaseAway
+from server.postgres.queries import queries
+from server.reading.store import STORE
 from server.telemetry.exposition import LIBRARY
 from server.telemetry.metrics import BOUNDS, CLASSES, COUNTERS, METRICS, WIDTH, Metrics
 

@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from server.admin.access import guarded
-from server.admin.asked import (
+from server.admin.jobs import WORKSHOP
+from server.admin.listing import (
+    WORD_LETTERS,
+    Showing,
+    answer,
+    explain_absence,
+    find_entry,
+    read_id,
+)
+from server.admin.token import guarded
+from server.api.bodies import Refused
+from server.api.fields import (
     check_members,
     optional,
     parse_fields,
@@ -15,21 +25,11 @@ from server.admin.asked import (
     truth,
     whole,
 )
-from server.admin.listing import (
-    WORD_LETTERS,
-    Showing,
-    answer,
-    explain_absence,
-    find_entry,
-    read_id,
-)
-from server.admin.workshop import WORKSHOP
-from server.bodies import Refused
 from server.errors import Fault
-from server.library.access import opening
-from server.library.link import Link, Target, link, unlink
-from server.queries import queries
-from server.store import STORE
+from server.library.words.link import Link, Target, link, unlink
+from server.postgres.queries import queries
+from server.postgres.refusals import opening
+from server.reading.store import STORE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

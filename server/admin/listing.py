@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aiohttp import web
 
-from server.admin.access import guarded
-from server.admin.asked import choice, parse_query, text, whole
-from server.bodies import Refused
-from server.queries import queries
-from server.store import STORE
+from server.admin.token import guarded
+from server.api.bodies import Refused
+from server.api.fields import choice, parse_query, text, whole
+from server.postgres.queries import queries
+from server.reading.store import STORE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from server.database import Database
-    from server.libpq import Row
+    from server.postgres.libpq import Row
+    from server.postgres.pool import Database
 
 PAGE_VIDEOS = 50
 PAGE_MAX = 1_000_000

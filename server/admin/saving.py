@@ -7,31 +7,31 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg2
 
-from server.admin.access import guarded
-from server.admin.asked import choice, optional, parse_query, read_json
+from server.admin.jobs import WORKSHOP, Workshop
 from server.admin.links import parse_word, save_links
 from server.admin.listing import answer
 from server.admin.spool import SPOOL, Spool, Upload
+from server.admin.token import guarded
 from server.admin.uploads import GONE, find_copies, find_upload, parse_name, show_flaws
-from server.admin.workshop import WORKSHOP, Workshop
-from server.bodies import Refused
+from server.api.bodies import Refused
+from server.api.fields import choice, optional, parse_query, read_json
 from server.errors import Fault
 from server.library.files import show_text
-from server.library.importing import Care, import_open
-from server.library.keeping import (
+from server.library.imports.files import Care, import_open
+from server.library.imports.rows import (
     Imported,
     NameTaken,
     explain_refusal,
     note_results,
 )
-from server.queries import queries
-from server.store import STORE
+from server.postgres.queries import queries
+from server.reading.store import STORE
 
 if TYPE_CHECKING:
     from aiohttp import web
 
-    from server.database import Database
-    from server.library.link import Target
+    from server.library.words.link import Target
+    from server.postgres.pool import Database
 
 _REPAIRS = {
     "none": Care(),

@@ -9,25 +9,25 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from aiohttp import web
 
-from server.admin.access import guarded
-from server.admin.asked import parse_query, text
+from server.admin.jobs import WORKSHOP, Workshop
 from server.admin.listing import NAME_LETTERS, answer, find_entry, read_id
 from server.admin.spool import SPOOL, Part, Spool, Upload
-from server.admin.workshop import WORKSHOP, Workshop
-from server.bodies import Refused
+from server.admin.token import guarded
+from server.api.bodies import Refused
+from server.api.fields import parse_query, text
 from server.errors import Fault
-from server.library.check import FAULT, FIX, Flaw, Limits, find_worst
-from server.library.checking import check_videos, examine
+from server.library.clips.check import FAULT, FIX, Flaw, Limits, find_worst
+from server.library.clips.checking import check_videos, examine
+from server.library.clips.repair import open_media, plan_repair
 from server.library.files import check_name, name_repaired
-from server.library.keeping import MAX_BYTES
-from server.library.repair import open_media, plan_repair
-from server.queries import queries
-from server.store import STORE
+from server.library.imports.rows import MAX_BYTES
+from server.postgres.queries import queries
+from server.reading.store import STORE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from server.database import Database
+    from server.postgres.pool import Database
 
 IDLE_SECONDS = 60.0  # without a byte, then an upload is given up
 TOO_LARGE = f"PostgreSQL keeps at most {MAX_BYTES} bytes as one value: make it shorter."

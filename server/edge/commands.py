@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
-from server.edge.asking import parse_url
+from server.edge.client import parse_url
 from server.edge.examine import Asked, examine
 from server.edge.report import render_report, report_as_json
 from server.edge.totals import Totals
 from server.edge.warm import Clip, Order, list_clips, warm
 from server.errors import Fault
-from server.library.check import FAULT, WARNING
+from server.library.clips.check import FAULT, WARNING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -9,9 +9,9 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from server.edge.answers import PART_BYTES, Answer, Question
-from server.edge.asking import ask, open_session
 from server.edge.caches import read_cache
-from server.edge.kinds import Finding, build_finding, merge_findings
+from server.edge.client import ask, open_session
+from server.edge.faults import Finding, build_finding, merge_findings
 from server.edge.policies import judge_kept_error
 from server.edge.refusals import find_refusal
 from server.edge.verdicts import judge

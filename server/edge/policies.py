@@ -6,14 +6,14 @@ import re
 from typing import TYPE_CHECKING
 
 from server.edge.caches import read_cache
-from server.edge.kinds import build_finding
+from server.edge.faults import build_finding
 from server.edge.refusals import is_video
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from server.edge.answers import Answer
-    from server.edge.kinds import Finding
+    from server.edge.faults import Finding
 
 DAY_SECONDS = 86_400
 _CLOUDFLARE_MAX_BYTES = 512 * 2**20

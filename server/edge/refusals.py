@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from server.edge.caches import read_cache
-from server.edge.kinds import build_finding
+from server.edge.faults import build_finding
 
 if TYPE_CHECKING:
     from server.edge.answers import Answer
-    from server.edge.kinds import Finding
+    from server.edge.faults import Finding
 
 _MEDIA = ("video/", "audio/", "application/octet-stream", "application/mp4", "binary/")
 _STATUSES = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from server.edge.caches import read_cache
-from server.library.check import NOTE
+from server.library.clips.check import NOTE
 from server.library.report import render_rows, show_bytes
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from server.edge.answers import Answer
     from server.edge.examine import Report
-    from server.edge.kinds import Finding
+    from server.edge.faults import Finding
 
 ORDER = (
     "probe",

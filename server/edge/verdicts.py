@@ -8,15 +8,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from server.edge.answers import find_size
-from server.edge.kinds import build_finding, merge_findings
+from server.edge.faults import build_finding, merge_findings
 from server.edge.policies import judge_cache, judge_headers, judge_kept_error
-from server.ranges import fit_ranges, parse_range
+from server.video.ranges import fit_ranges, parse_range
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from server.edge.answers import Answer
-    from server.edge.kinds import Finding
+    from server.edge.faults import Finding
 
 RANGES = ("probe", "all of it", "range", "suffix", "again")
 CONSEQUENCES = {

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from yarl import URL
 
 from server.edge.answers import Question
-from server.edge.asking import (
+from server.edge.caches import KEPT, read_cache
+from server.edge.client import (
     FAILURES,
     READ_BYTES,
     ask,
@@ -23,10 +24,9 @@ from server.edge.asking import (
     find_proxy,
     open_session,
 )
-from server.edge.caches import KEPT, read_cache
 from server.errors import Fault
-from server.library.access import opening
-from server.queries import queries
+from server.postgres.queries import queries
+from server.postgres.refusals import opening
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence

@@ -9,9 +9,11 @@ from json import dumps
 from typing import TYPE_CHECKING
 
 from server.errors import Fault
-from server.library import doctor, link, stats, suggest, thumbnail, verify
-from server.library.check import FAULT
+from server.library.clips import thumbnail
+from server.library.clips.check import FAULT
 from server.library.files import show_text
+from server.library.upkeep import doctor, stats, verify
+from server.library.words import link, suggest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

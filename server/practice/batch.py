@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from aiohttp import web
 from psycopg2.errors import UndefinedTable
 
-from server.bodies import refuse
+from server.api.bodies import refuse
 from server.errors import Fault
+from server.postgres.queries import queries
 from server.practice.submission import parse_uuid
-from server.queries import queries
-from server.store import STORE
+from server.reading.store import STORE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from multidict import MultiMapping
 
-    from server.database import Database
-    from server.libpq import Row
+    from server.postgres.libpq import Row
+    from server.postgres.pool import Database
 
 COUNT_DEFAULT = 10
 COUNT_MAX = 100

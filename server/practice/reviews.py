@@ -13,19 +13,19 @@ from aiohttp import web
 from psycopg2 import IntegrityError
 from psycopg2.errors import UndefinedTable
 
-from server.bodies import Refused, read_body, refuse
-from server.database import DatabaseAway
+from server.api.bodies import Refused, read_body, refuse
 from server.errors import Fault
+from server.postgres.pool import DatabaseAway
+from server.postgres.queries import queries
 from server.practice.batch import HEADERS, NOT_MIGRATED
 from server.practice.scheduling import Card, plan_review
 from server.practice.submission import Submission, fit_time, parse_submission
-from server.queries import queries
-from server.store import STORE
+from server.reading.store import STORE
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from server.database import Database
+    from server.postgres.pool import Database
 
 ATTEMPTS_MAX = 100  # each that fails lost to one that did not
 

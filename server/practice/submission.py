@@ -7,13 +7,13 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from server.api.strict_json import parse_object
 from server.errors import Fault
-from server.strict_json import parse_object
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from server.strict_json import Members
+    from server.api.strict_json import Members
 
 ID_MAX = 2**63 - 1
 ANSWER_MAX = 255  # characters

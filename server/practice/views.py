@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from server.bodies import Refused, read_body, refuse
+from server.api.bodies import Refused, read_body, refuse
+from server.api.strict_json import Members, parse_object
 from server.errors import Fault
-from server.practice.counting import REACHED, TALLY
 from server.practice.submission import parse_id, read_member
-from server.strict_json import Members, parse_object
+from server.practice.view_counts import REACHED, TALLY
 
 if TYPE_CHECKING:
-    from server.practice.counting import View
+    from server.practice.view_counts import View
 
 BODY_MAX = 4096  # bytes
 VIEWS_MAX = 50

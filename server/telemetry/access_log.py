@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from aiohttp import web
 
-from server.proxies import find_client
+from server.telemetry.proxies import find_client
 
 if TYPE_CHECKING:
     from multidict import CIMultiDictProxy
 
-    from server.proxies import Networks
+    from server.telemetry.proxies import Networks
 
     Headers = CIMultiDictProxy[str]
 

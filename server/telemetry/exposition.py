@@ -18,10 +18,9 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 from psycopg2.errors import UndefinedTable
 
-from server.database import DatabaseAway
-from server.queries import queries
-from server.store import STORE
-from server.telemetry.measure import publish
+from server.postgres.pool import DatabaseAway
+from server.postgres.queries import queries
+from server.reading.store import STORE
 from server.telemetry.metrics import (
     BOUNDS,
     CLASSES,
@@ -31,6 +30,7 @@ from server.telemetry.metrics import (
     METRICS,
     WIDTH,
 )
+from server.telemetry.publishing import publish
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,0 +1,146 @@
+"""Threads for what takes its time: files, FFmpeg, and statements of psycopg2."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager, suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+import psycopg2
+from aiohttp import web
+
+from server.api.bodies import Refused
+from server.errors import Fault
+from server.library.ffmpeg.sandbox import Sandbox
+from server.library.imports.files import Care, Desk
+from server.postgres.plain import Unreachable, connect
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from psycopg2.extensions import connection as Connection
+
+THREADS = 4
+HEAVY_MAX = 2  # of them for checking, repairing and saving, so that the rest goes on
+
+Given = ParamSpec("Given")
+Made = TypeVar("Made")
+
+
+class Workshop:
+    """Does jobs in threads; what still runs at the end is broken off."""
+
+    def __init__(self, database_url: str) -> None:
+        self.database_url = database_url
+        self._threads = ThreadPoolExecutor(THREADS, "admin")
+        self._heavy = asyncio.Semaphore(HEAVY_MAX)
+        self._breaks: set[Callable[[], object]] = set()
+        self._closed = False
+
+    async def run(
+        self, job: Callable[Given, Made], *given: Given.args, **named: Given.kwargs
+    ) -> Made:
+        """Return what a job returns; raise Refused if the database is the reason."""
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(
+                self._threads, partial(job, *given, **named)
+            )
+        except Fault as fault:
+            if isinstance(fault, Unreachable) or isinstance(
+                fault.__cause__, psycopg2.Error
+            ):
+                raise Refused(503, str(fault), {"Retry-After": "1"}) from fault
+            raise
+
+    async def run_heavy(
+        self, job: Callable[Given, Made], *given: Given.args, **named: Given.kwargs
+    ) -> Made:
+        """Do the same, after those that are as heavy."""
+        async with self._heavy:
+            return await self.run(job, *given, **named)
+
+    @contextmanager
+    def open_sandbox(self) -> Iterator[Sandbox]:
+        """Yield a sandbox that does not outlive us."""
+        with Sandbox() as sandbox, self._broken_at_close(partial(_kill, sandbox)):
+            yield sandbox
+
+    @contextmanager
+    def open_desk(self, care: Care) -> Iterator[Desk]:
+        """Yield what importing a file needs."""
+        with (
+            closing(connect(self.database_url)) as connection,
+            self._broken_at_close(partial(_hang_up, connection)),
+            self.open_sandbox() as sandbox,
+        ):
+            yield Desk(connection, sandbox, care)
+
+    @contextmanager
+    def _broken_at_close(self, stop: Callable[[], object]) -> Iterator[None]:
+        self._breaks.add(stop)
+        try:
+            if self._closed:
+                raise Refused(503, "The server is stopping: try again soon.")
+            yield
+        finally:
+            self._breaks.discard(stop)
+
+    def break_off(self) -> None:
+        """End what runs; who waits for it is told, and nothing more is begun."""
+        self._closed = True
+        for stop in list(self._breaks):
+            stop()
+
+    def close(self) -> None:
+        """End what runs, and wait for the threads."""
+        self.break_off()
+        self._threads.shutdown(cancel_futures=True)
+
+
+WORKSHOP: web.AppKey[Workshop] = web.AppKey("workshop")
+
+
+@contextmanager
+def hushed() -> Iterator[None]:
+    """Keep psycopg2 from printing tracebacks in threads when PostgreSQL goes away.
+
+    Python itself calls this hook for the main thread alone.
+    """
+    before = sys.excepthook
+
+    def tell(*error: Any) -> None:
+        if threading.current_thread() is threading.main_thread():
+            before(*error)
+
+    sys.excepthook = tell
+    try:
+        yield
+    finally:
+        sys.excepthook = before
+
+
+def _kill(sandbox: Sandbox) -> None:
+    """End its process; the job that waits for it learns of that."""
+    if sandbox.process_id is not None:
+        with suppress(ProcessLookupError):
+            os.kill(sandbox.process_id, signal.SIGKILL)
+
+
+def _hang_up(connection: Connection) -> None:
+    """Break a connection that another thread uses: PostgreSQL then undoes what it did.
+
+    Cancelling would end one statement, and the next would be sent.
+    """
+    with (
+        suppress(OSError, psycopg2.InterfaceError),
+        socket.socket(fileno=os.dup(connection.fileno())) as line,
+    ):
+        line.shutdown(socket.SHUT_RDWR)

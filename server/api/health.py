@@ -1,0 +1,24 @@
+"""Is the process alive; are the database and its videos in reach?"""
+
+import psycopg2
+from aiohttp import web
+
+from server.errors import ERROR_HEADERS, render_error
+from server.reading.store import STORE, check_videos
+
+_HEADERS = {"Cache-Control": "no-store"}
+
+
+async def get_health(request: web.Request) -> web.Response:
+    """Answer as long as the process does."""
+    return web.json_response({"status": "alive"}, headers=_HEADERS)
+
+
+async def get_readiness(request: web.Request) -> web.Response:
+    """Answer 200 when videos can be served."""
+    try:
+        await check_videos(request.app[STORE].database)
+    except psycopg2.ProgrammingError:
+        body = render_error("The database has no videos to serve: run bytereel migrate")
+        return web.Response(status=503, body=body, headers=ERROR_HEADERS)
+    return web.json_response({"status": "ready"}, headers=_HEADERS)

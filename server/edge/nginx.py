@@ -1,0 +1,73 @@
+"""The edge in front of the server: the nginx configuration that we ship."""
+
+from __future__ import annotations
+
+import re
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from typing import TYPE_CHECKING
+
+from server.errors import Fault
+
+if TYPE_CHECKING:
+    import argparse
+
+    from server.library.commands import Commands
+
+_ADDRESS = re.compile(r"[\w.:\[\]-]+", re.ASCII)
+_FOLDER = re.compile(r'/[^"\\$`\x00-\x1f\x7f]*')  # as it is to nginx and a shell
+
+
+class NginxTemplate(Template):
+    """@name stands for a value; $name is nginx's own."""
+
+    delimiter = "@"
+
+
+def render_nginx(listen: str, origin: str, folder: Path, cache_mb: int) -> str:
+    """Return nginx.conf for an edge on listen that keeps what origin answers.
+
+    Both are host:port, or a port or host alone. nginx writes into folder: its cache and
+    temporary files. Raises Fault when one of these would break the file.
+    """
+    for flag, address in (("--listen", listen), ("--origin", origin)):
+        if not _ADDRESS.fullmatch(address):
+            raise Fault(f"{address!r} is no address: write {flag} as host:port.")
+    if not _FOLDER.fullmatch(f"{folder}"):
+        raise Fault(
+            f"{str(folder)!r} can't stand in nginx.conf: choose a --cache-dir that"
+            " begins with / and has no quotes, backslashes, $ or control characters."
+        )
+    text = (files(__package__) / "nginx.conf.template").read_text()
+    return NginxTemplate(text).substitute(
+        listen=listen, origin=origin, folder=folder, cache_mb=cache_mb
+    )
+
+
+def add_nginx_config(commands: Commands) -> None:
+    """Add the command that prints it."""
+    parser = commands.add_parser(
+        "nginx-config",
+        help="print a whole nginx.conf for an edge in front of the server",
+    )
+    parser.set_defaults(run=run_nginx_config)
+    for flag, default, text in (
+        ("--listen", "80", "address:port or port for clients"),
+        ("--origin", "127.0.0.1:8080", "host:port of the server"),
+        ("--cache-dir", "/var/cache/bytereel", "folder for nginx to write in"),
+        ("--cache-mb", "10000", "megabytes of video to keep"),
+    ):
+        kind = {"--cache-dir": Path, "--cache-mb": int}.get(flag, str)
+        parser.add_argument(
+            flag, type=kind, default=default, help=f"{text} [{default}]"
+        )
+
+
+def run_nginx_config(options: argparse.Namespace) -> int:
+    """Print the configuration."""
+    if options.cache_mb < 1:
+        raise Fault(f"--cache-mb is {options.cache_mb}: give at least 1.")
+    place = (options.listen, options.origin, options.cache_dir)
+    print(render_nginx(*place, options.cache_mb), end="")
+    return 0

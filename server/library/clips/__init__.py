@@ -1,0 +1,1 @@
+"""Is a clip good, and can it be repaired?"""

@@ -1,0 +1,97 @@
+"""Mend a clip: by moving boxes, by copying its samples, or by encoding it anew.
+
+What is given is only read; what comes of it is a new file.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+from server.library.clips.check import FAULT, FIX, NOTE, TRANSCODE
+from server.library.ffmpeg.sandbox import OverrunError
+from server.library.mp4.boxes import MalformedError
+from server.library.mp4.reorder import reorder
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from io import BufferedReader
+    from pathlib import Path
+
+    from server.library.clips.check import Flaw, Limits
+    from server.library.ffmpeg.sandbox import Sandbox
+    from server.library.mp4.boxes import Read
+
+FIX_SECONDS = 60
+TRANSCODE_SECONDS = 600
+_REMUXED = {"fragmented", "not-mp4"}  # mended by other boxes, not by other places
+
+
+class RepairError(Exception):
+    """It cannot be mended; the message says why."""
+
+
+class Media(NamedTuple):
+    """Bytes, wherever they are kept."""
+
+    read: Read
+    size: int
+
+
+def open_media(file: BufferedReader) -> Media:
+    """Return the bytes of an open file."""
+    number = file.fileno()
+    return Media(
+        lambda start, length: os.pread(number, length, start),
+        os.fstat(number).st_size,
+    )
+
+
+def plan_repair(flaws: Sequence[Flaw], *, transcode: bool) -> str:
+    """Return FIX or TRANSCODE, nothing if neither is needed or would be enough."""
+    helpful = (FIX, TRANSCODE) if transcode else (FIX,)
+    if any(f.severity == FAULT and f.remedy not in helpful for f in flaws):
+        return ""
+    remedies = [flaw.remedy for flaw in flaws if flaw.severity != NOTE]
+    if transcode and TRANSCODE in remedies:
+        return TRANSCODE
+    return FIX if FIX in remedies else ""
+
+
+def fix(media: Media, flaws: Sequence[Flaw], target: Path, sandbox: Sandbox) -> None:
+    """Write to target what needs no encoding; RepairError if a sample would differ."""
+    try:
+        if _REMUXED & {flaw.code for flaw in flaws}:
+            reason = sandbox.run("remux", *media, FIX_SECONDS, target=str(target))
+            if reason:
+                raise RepairError(reason)
+        else:
+            with target.open("wb") as file:
+                file.writelines(reorder(*media))
+        before = sandbox.run("digest", *media, FIX_SECONDS)
+        with target.open("rb") as file:
+            after = sandbox.run("digest", *open_media(file), FIX_SECONDS)
+    except MalformedError as error:
+        raise RepairError(f"it {error}") from None
+    except OverrunError:
+        raise RepairError(
+            "FFmpeg fails, or needs more time or memory than it gets"
+        ) from None
+    if before != after:
+        raise RepairError("its samples would not stay the same")
+
+
+def transcode(media: Media, target: Path, limits: Limits, sandbox: Sandbox) -> None:
+    """Write to target H.264 and AAC within the limits; RepairError if it can't be."""
+    try:
+        reason = sandbox.run(
+            "transcode",
+            *media,
+            TRANSCODE_SECONDS,
+            target=str(target),
+            limit=(limits.bytes, limits.height, limits.fps),
+        )
+    except OverrunError:
+        reason = "FFmpeg fails, or needs more time or memory than it gets"
+    if reason:
+        raise RepairError(reason)

@@ -1,0 +1,93 @@
+"""Do the installed libraries work together? A clip made on the spot tells."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from server.errors import Fault
+from server.library.clips.repair import open_media
+from server.library.ffmpeg.look import Look
+from server.library.ffmpeg.sandbox import (
+    OverrunError,
+    Sandbox,
+    SandboxFault,
+    start_python,
+)
+
+_SECONDS = 20  # of computing, for each step
+_REMEDY = "install bytereel anew in an environment of its own"
+
+
+def check_ffmpeg(sandbox: Sandbox) -> None:
+    """Raise Fault unless a clip made on the spot can be checked and repaired."""
+    try:
+        with tempfile.TemporaryDirectory(prefix="bytereel-") as folder:
+            reason = _try_all(sandbox, Path(folder))
+    except OSError as error:
+        raise Fault(
+            f"no file can be made in {tempfile.gettempdir()} ({error.strerror}): "
+            "make room there, or set TMPDIR to another folder"
+        ) from error
+    except OverrunError:
+        reason = "FFmpeg crashes, or gets too little time or memory"
+    except SandboxFault as fault:
+        reason = fault.reason
+    if reason:
+        raise Fault(
+            f"{_name_pyav()} cannot do with a clip of our own what this version of "
+            f"bytereel asks of it ({reason}): {_REMEDY}"
+        )
+
+
+def _try_all(sandbox: Sandbox, folder: Path) -> str:
+    """Return what does not work, nothing if all does."""
+    clip, made = str(folder / "clip.mp4"), str(folder / "made.mp4")
+    sandbox.run("make_trial", lambda *_: b"", 0, _SECONDS, target=clip)
+    with open(clip, "rb") as file:
+        media = open_media(file)
+        look = Look(*sandbox.run("look", *media, _SECONDS, whole=True))
+        limit = media.size * 100, 64, 30
+        picture = sandbox.run("thumbnail", *media, _SECONDS, most=media.size * 100)
+        return (
+            look.broken
+            or sandbox.run("remux", *media, _SECONDS, target=made)
+            or sandbox.run("transcode", *media, _SECONDS, target=made, limit=limit)
+            or ("" if picture else "no picture can be made of it")
+        )
+
+
+def _name_pyav() -> str:
+    try:
+        return f"PyAV {version('av')}"
+    except PackageNotFoundError:
+        return "PyAV, which is not installed,"
+
+
+def check_beside() -> None:
+    """Check in a process of its own, which tells what is wrong as a warning.
+
+    It is nobody's child: nobody waits for it, and no worker is taken for it.
+    """
+    with suppress(OSError):  # too little memory, say: serving needs no FFmpeg
+        shell = ["sh", "-c", '"$@" &', "sh"]
+        start_python("server.library.clips.selftest", before=shell).wait()
+
+
+def main() -> None:
+    """Tell what is wrong as a warning; be kind to those who have work to do."""
+    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
+    os.nice(10)
+    with Sandbox() as sandbox:
+        try:
+            check_ffmpeg(sandbox)
+        except Fault as fault:
+            logging.warning("%s", fault)
+
+
+if __name__ == "__main__":
+    main()

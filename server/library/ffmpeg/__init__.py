@@ -1,0 +1,1 @@
+"""FFmpeg, in a process of its own."""

@@ -1,0 +1,154 @@
+"""What runs inside the sandbox: it asks for bytes, never opens what it was not given.
+
+Requests and answers are on standard output and input; the sandbox is their other end.
+An answer is an object with either `answer` or `failure`, as describe_failure makes it.
+"""
+
+from __future__ import annotations
+
+import gc
+import io
+import json
+import os
+import resource
+import sys
+import traceback
+from functools import cache
+from pathlib import Path
+from struct import Struct
+from typing import TYPE_CHECKING, BinaryIO
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Job = Callable[..., object]
+
+MEMORY_BYTES = 2 << 30
+FILE_BYTES = 1 << 30
+REQUEST = Struct(">QI")  # where to read, and how much; or DONE, and how long the answer
+DONE = (1 << 64) - 1
+OUT_OF_MEMORY = 3  # the exit status that says so
+_PACKAGE = str(Path(__file__).parents[2])
+
+
+class Source:
+    """A file for PyAV whose bytes come from the other side."""
+
+    def __init__(self, asked: BinaryIO, answers: BinaryIO, size: int) -> None:
+        self.size = size
+        self._asked, self._answers, self._at = asked, answers, 0
+
+    def read(self, length: int) -> bytes:
+        """Return the next bytes, none at the end."""
+        length = max(min(length, self.size - self._at), 0)
+        if not length:
+            return b""
+        self._asked.write(REQUEST.pack(self._at, length))
+        self._asked.flush()
+        got = int.from_bytes(_read_all(self._answers, 4), "big")
+        self._at += got
+        return _read_all(self._answers, got)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Move as a file does."""
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self.size}
+        self._at = max(base[whence] + offset, 0)
+        return self._at
+
+    def tell(self) -> int:
+        """Return where the next bytes come from."""
+        return self._at
+
+
+def _read_all(file: BinaryIO, length: int) -> bytes:
+    data = file.read(length)
+    if len(data) < length:  # the other side has gone
+        os._exit(1)
+    return data
+
+
+def limit_process() -> None:
+    """Bound what a hostile file can make FFmpeg take."""
+    for kind, most in (
+        (resource.RLIMIT_AS, MEMORY_BYTES),
+        (resource.RLIMIT_FSIZE, FILE_BYTES),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        _, hard = resource.getrlimit(kind)
+        if hard != resource.RLIM_INFINITY:
+            most = min(most, hard)
+        resource.setrlimit(kind, (most, hard))
+
+
+def limit_time(seconds: int) -> None:
+    """Let this process be killed after so many more seconds of computing."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    most = int(used.ru_utime + used.ru_stime) + seconds + 1
+    if hard != resource.RLIM_INFINITY:
+        most = min(most, hard)
+    resource.setrlimit(resource.RLIMIT_CPU, (most, hard))
+
+
+@cache
+def load_jobs() -> dict[str, Job]:
+    """Return what can be asked for; from then on this process is limited."""
+    from server.library.ffmpeg.frames import thumbnail
+    from server.library.ffmpeg.probe import look
+    from server.library.ffmpeg.transcode import digest, remux, transcode
+    from server.library.ffmpeg.trial import make_trial
+
+    limit_process()
+    gc.freeze()  # what stays needs no second look
+    jobs = (look, digest, remux, transcode, thumbnail, make_trial)
+    return {job.__name__: job for job in jobs}
+
+
+def serve_jobs(asked: BinaryIO, answers: BinaryIO) -> None:
+    """Do one job after the other, until there are no more."""
+    while line := answers.readline():
+        job = json.loads(line)
+        limit_time(job["seconds"])
+        source = Source(asked, answers, job["size"])
+        try:
+            answer = {"answer": load_jobs()[job["name"]](source, **job["values"])}
+            text = json.dumps(answer).encode()
+        except MemoryError:
+            os._exit(OUT_OF_MEMORY)
+        except Exception as error:
+            text = json.dumps({"failure": describe_failure(error)}).encode()
+        asked.write(REQUEST.pack(DONE, len(text)) + text)
+        asked.flush()
+        gc.collect()  # filters and their threads are in cycles
+
+
+def describe_failure(error: Exception) -> dict[str, str]:
+    """Return the kind, message and place of an exception, and all of its trace.
+
+    The place is where our own code was last.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if frame.filename.startswith(_PACKAGE)]
+    file, line = (ours or frames)[-1][:2]
+    return {
+        "kind": type(error).__name__,
+        "message": str(error),
+        "place": f"{os.path.basename(file)}, line {line}",
+        "trace": "".join(traceback.format_exception(error)),
+    }
+
+
+def main() -> None:
+    """Keep the streams for ourselves: what libraries print would mix with them."""
+    with (
+        os.fdopen(os.dup(sys.stdin.fileno()), "rb") as answers,
+        os.fdopen(os.dup(sys.stdout.fileno()), "wb") as asked,
+        open(os.devnull, "r+b") as nothing,
+    ):
+        for stream in (sys.stdin, sys.stdout, sys.stderr):
+            os.dup2(nothing.fileno(), stream.fileno())
+        serve_jobs(asked, answers)
+
+
+if __name__ == "__main__":
+    main()

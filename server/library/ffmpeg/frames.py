@@ -1,0 +1,177 @@
+"""Pick the frame that stands for a clip; only ever inside the sandbox."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from fractions import Fraction
+from statistics import fmean, pstdev
+from struct import unpack
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+import av
+
+from server.library.ffmpeg.probe import find_video, open_media, read_rational
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from av.container import InputContainer
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
+
+    from server.library.ffmpeg.child import Source
+
+SIDE_MAX = 640  # pixels of the longer side
+_LOOK_SECONDS = 6.0  # of the clip
+_STEP_SECONDS = 0.2  # of the clip, between the frames that are looked at
+_WORK_SECONDS = 3.0  # then the best so far has to do
+_QUALITIES = (4, 7, 12)  # of JPEG, the best first; 2 to 31
+_SMALL = 32  # pixels a side of what is looked at
+_LIGHT = range(12, 248)  # the mean of a frame that is neither black nor white
+_SWAP = ("transpose", "cclock_flip")  # of x and y
+_SPREAD = 16.0  # with less of it all is one colour
+
+
+def thumbnail(source: Source, most: int) -> tuple[int, int, str] | None:
+    """Return width, height and the JPEG in base 64, of at most so many bytes.
+
+    None if there is no picture.
+    """
+    try:
+        with open_media(source) as container:
+            stream = find_video(container)
+            frame = stream and pick_frame(container, stream)
+            if not stream or not frame:
+                return None
+            return _render(frame, stream, most)
+    except (av.FFmpegError, OSError, ValueError):
+        return None
+
+
+def pick_frame(container: InputContainer, stream: VideoStream) -> VideoFrame | None:
+    """Return the first frame that shows something, or else the one that shows most."""
+    best, most = None, -1.0
+    for frame in _sample(container, stream):
+        light, spread = measure(frame)
+        if int(light) in _LIGHT and spread >= _SPREAD:
+            return frame
+        if spread > most:
+            best, most = frame, spread
+    return best
+
+
+def _sample(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
+    """Yield frames of the first seconds, as far as they can be decoded in time."""
+    stream.codec_context.thread_count = 1  # more would decode ahead, mostly for nothing
+    until = monotonic() + _WORK_SECONDS
+    start = due = None
+    try:
+        for frame in container.decode(stream):
+            moment = frame.time or 0.0
+            start = moment if start is None else start
+            if not frame.is_corrupt and (due is None or moment >= due):
+                due = moment + _STEP_SECONDS
+                yield frame
+            if moment > start + _LOOK_SECONDS or monotonic() > until:
+                return
+    except (av.FFmpegError, OSError):
+        return  # what came before it may do
+
+
+def measure(frame: VideoFrame) -> tuple[float, float]:
+    """Return how light a frame is, from 0 to 255, and how much its parts differ."""
+    small = frame.reformat(_SMALL, _SMALL, "yuvj444p")
+    planes = [
+        bytes(plane)[row * plane.line_size :][:_SMALL]
+        for plane in small.planes
+        for row in range(_SMALL)
+    ]
+    light, *hues = (b"".join(planes[at : at + _SMALL]) for at in range(0, 96, _SMALL))
+    return fmean(light), pstdev(light) + sum(pstdev(hue) for hue in hues)
+
+
+def _render(frame: VideoFrame, stream: VideoStream, most: int) -> tuple[int, int, str]:
+    """Return the frame as it is shown, in as many pixels as fit."""
+    steps = plan_turn(read_matrix(frame))
+    aspect = read_rational(stream.sample_aspect_ratio)
+    width, height = frame.width * aspect, Fraction(frame.height)
+    size = fit_side(*((height, width) if _SWAP in steps else (width, height)), SIDE_MAX)
+    while True:
+        picture = _scale(frame, stream, steps, size)
+        for quality in _QUALITIES:
+            image = _encode(picture, quality)
+            if len(image) <= most:
+                return *size, b64encode(image).decode()
+        size = fit_side(Fraction(size[0]), Fraction(size[1]), max(size) * 3 // 4)
+
+
+def read_matrix(frame: VideoFrame) -> tuple[int, ...]:
+    """Return how a place in the frame becomes one on the screen."""
+    kept: Any = frame.side_data  # to which PyAV 18 gives another type than 19
+    data = kept.get("DISPLAYMATRIX")
+    return unpack("=9i", bytes(data)) if data else (1, 0, 0, 0, 1, 0, 0, 0, 1)
+
+
+def plan_turn(matrix: Sequence[int]) -> list[tuple[str, ...]]:
+    """Return the filters that show a frame upright (ISO/IEC 14496-12, 8.3.2).
+
+    From x and y of the frame come a x + c y and b x + d y of the screen.
+    """
+    a, b, _, c, d, *_ = matrix
+    swapped = abs(b) + abs(c) > abs(a) + abs(d)
+    across, down = (c, b) if swapped else (a, d)
+    return [
+        *([_SWAP] if swapped else []),
+        *([("hflip",)] if across < 0 else []),
+        *([("vflip",)] if down < 0 else []),
+    ]
+
+
+def fit_side(width: Fraction, height: Fraction, most: int) -> tuple[int, int]:
+    """Return dimensions of the same shape, neither longer than most, nor enlarged."""
+    scale = min(Fraction(most) / max(width, height), Fraction(1))
+    return max(round(width * scale), 1), max(round(height * scale), 1)
+
+
+def _scale(
+    frame: VideoFrame,
+    stream: VideoStream,
+    turns: Sequence[tuple[str, ...]],
+    size: tuple[int, int],
+) -> VideoFrame:
+    width, height = size
+    graph = av.filter.Graph()
+    steps = [
+        graph.add_buffer(
+            width=frame.width,
+            height=frame.height,
+            format=frame.format,
+            time_base=stream.time_base,
+        ),
+        *(graph.add(*turn) for turn in turns),
+        # JPEG knows these colours only (JFIF 1.02).
+        graph.add(
+            "scale", f"{width}:{height}:flags=area:out_color_matrix=bt601:out_range=pc"
+        ),
+        graph.add("format", "yuvj420p"),
+        graph.add("buffersink"),
+    ]
+    graph.link_nodes(*steps).configure()
+    graph.push(frame)
+    picture = graph.pull()
+    assert isinstance(picture, av.VideoFrame)
+    return picture
+
+
+def _encode(picture: VideoFrame, quality: int) -> bytes:
+    encoder = av.VideoCodecContext.create("mjpeg", "w")
+    encoder.width, encoder.height = picture.width, picture.height
+    encoder.pix_fmt, encoder.time_base = "yuvj420p", Fraction(1, 25)
+    encoder.options = {
+        "flags": "+qscale+bitexact",  # the same frame becomes the same bytes
+        "global_quality": str(quality * 118),  # FF_QP2LAMBDA of libavutil
+    }
+    picture.pts = 0
+    packets = [*encoder.encode(picture), *encoder.encode(None)]
+    return b"".join(map(bytes, packets))

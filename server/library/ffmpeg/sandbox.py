@@ -1,0 +1,157 @@
+"""A process of its own for FFmpeg: a hostile file can end it, and no more."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+from threading import Timer
+from typing import TYPE_CHECKING, Any
+
+from server.errors import Fault
+from server.library.ffmpeg.child import DONE, OUT_OF_MEMORY, REQUEST
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import TracebackType
+    from typing import Self
+
+    from server.library.mp4.boxes import Read
+
+LOOK_SECONDS = 20
+_EXIT_SECONDS = 2
+_ROOT = Path(__file__).parents[3]
+
+_log = logging.getLogger(__name__)
+
+
+class OverrunError(Exception):
+    """It took more time or memory than it was given, or crashed FFmpeg."""
+
+
+class SandboxFault(Fault):
+    """Bytereel, or what it is installed with, fails; the file has no part in it."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"bytereel itself failed ({reason}): report it")
+        self.reason = reason
+
+
+class Sandbox:
+    """Does jobs one after the other; for several at once have several."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def process_id(self) -> int | None:
+        """Return the number of the process, if there is one now."""
+        return self._process.pid if self._process else None
+
+    def run(
+        self, name: str, read: Read, size: int, seconds: int, **values: object
+    ) -> Any:
+        """Return a job's answer about the bytes of read.
+
+        OverrunError if the file is too much for FFmpeg, SandboxFault if the job fails
+        for any other reason.
+        """
+        process = self._start()
+        timer = Timer(2 * seconds, process.kill)  # others may want the processor too
+        timer.start()
+        try:
+            job = {"name": name, "size": size, "seconds": seconds, "values": values}
+            told = _converse(process, json.dumps(job).encode() + b"\n", read)
+        except (BrokenPipeError, EOFError):
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(_EXIT_SECONDS)  # its own status, not that of a kill
+            status = self._end(process)
+            if status < 0 or status == OUT_OF_MEMORY:
+                raise OverrunError from None
+            reason = f"its process for FFmpeg ended with status {status}"
+            raise SandboxFault(reason) from None
+        except BaseException:
+            self._end(process)
+            raise
+        finally:
+            timer.cancel()
+        if failure := told.get("failure"):
+            _log.error("The job %s failed\n%s", name, failure["trace"].rstrip())
+            raise SandboxFault("{kind}: {message}, in {place}".format_map(failure))
+        return told["answer"]
+
+    def close(self) -> None:
+        """End the process, which has nothing to do."""
+        if self._process and self._process.stdin:
+            self._process.stdin.close()  # it sees that there is no more
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(_EXIT_SECONDS)
+            self._end(self._process)
+
+    def _end(self, process: subprocess.Popen[bytes]) -> int:
+        """Kill the process, whatever it does, and return its exit status."""
+        self._process = None
+        process.kill()
+        status = process.wait()
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                with suppress(BrokenPipeError):
+                    pipe.close()
+        return status
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        if self._process is None:
+            try:
+                self._process = start_python(
+                    "server.library.ffmpeg.child",
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    start_new_session=True,  # Ctrl-C is ours to tell
+                )
+            except OSError as error:
+                reason = f"no process can be started: {error.strerror}"
+                raise SandboxFault(reason) from error
+        return self._process
+
+
+def start_python(
+    module: str, *, before: Sequence[str] = (), **options: Any
+) -> subprocess.Popen[bytes]:
+    """Start a module of ours as a process; before it stands what begins the command."""
+    paths = [str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    command = [*before, sys.executable, "-m", module]
+    return subprocess.Popen(command, env=environment, **options)
+
+
+def _converse(process: subprocess.Popen[bytes], job: bytes, read: Read) -> Any:
+    """Send a job and the bytes it asks for, until it is done."""
+    if process.stdin is None or process.stdout is None:
+        raise EOFError
+    process.stdin.write(job)
+    process.stdin.flush()
+    while True:
+        head = process.stdout.read(REQUEST.size)
+        if len(head) < REQUEST.size:
+            raise EOFError
+        offset, length = REQUEST.unpack(head)
+        if offset == DONE:
+            return json.loads(process.stdout.read(length))
+        data = read(offset, min(length, 1 << 24))
+        process.stdin.write(len(data).to_bytes(4, "big") + data)
+        process.stdin.flush()

@@ -1,0 +1,183 @@
+"""The command that imports: its options, and what it prints."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import time
+from contextlib import closing, contextmanager, suppress
+from json import dumps
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from server.errors import Fault
+from server.library.clips.limits import add_limits, read_limits
+from server.library.commands import text
+from server.library.files import show_path, show_text
+from server.library.imports.files import Care
+from server.library.imports.folder import Wish, import_folder
+from server.library.imports.rows import note_results
+from server.library.imports.summary import Summary
+from server.postgres.plain import connect
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from server.library.commands import Commands
+    from server.library.imports.rows import Imported
+
+_KINDS = {".json": Summary.render_json, ".csv": Summary.render_csv}
+_MOST_JOBS = 64
+
+
+def add_import(commands: Commands) -> argparse.ArgumentParser:
+    """Add the command; its act takes a database URL and the options."""
+    importer = commands.add_parser("import", help="files and folders into the table")
+    importer.set_defaults(act=run_import)
+    importer.add_argument("paths", nargs="+", type=Path, metavar="PATH")
+    importer.add_argument("--json", action="store_true", help="one object a line")
+    importer.add_argument(
+        "--fix", action="store_true", help="repair what can be without encoding anew"
+    )
+    importer.add_argument(
+        "--transcode", action="store_true", help="and encode the rest anew"
+    )
+    importer.add_argument(
+        "--language", type=text, metavar="L", help="of the words that clips are for"
+    )
+    importer.add_argument(
+        "--link", action="store_true", help="clips to the definitions of their words"
+    )
+    importer.add_argument(
+        "--dry-run", action="store_true", help="only tell what would be done"
+    )
+    cores = count_cores()
+    importer.add_argument(
+        "--jobs", type=jobs, default=cores, metavar="N", help=f"at once [{cores}]"
+    )
+    importer.add_argument(
+        "--report", type=report, metavar="FILE", help="all results as .json or .csv"
+    )
+    add_limits(importer)
+    return importer
+
+
+def count_cores() -> int:
+    """Return how many cores this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # Linux has it
+        return os.cpu_count() or 1
+
+
+def jobs(argument: str) -> int:
+    """Return how many are to work at once."""
+    number = int(argument)
+    if not 1 <= number <= _MOST_JOBS:
+        raise argparse.ArgumentTypeError(f"{argument} is not from 1 to {_MOST_JOBS}")
+    return number
+
+
+def report(argument: str) -> Path:
+    """Return where the report goes, whose kind its ending tells."""
+    path = Path(argument)
+    if path.suffix.lower() not in _KINDS:
+        raise argparse.ArgumentTypeError(f"{argument!r} does not end in .json or .csv")
+    return path
+
+
+def run_import(url: str, options: argparse.Namespace) -> int:
+    """Import; 0 only if every file is in the table at the end."""
+    if options.link and options.language is None:
+        raise Fault("--link needs to know whose words these are: add --language L")
+    if options.report:
+        save_report(options.report, "")
+    care = Care(
+        options.fix, options.transcode, read_limits(options), dry_run=options.dry_run
+    )
+    wish = Wish(options.language, options.link, options.jobs)
+    summary = Summary(options.language, dry_run=options.dry_run)
+    begun = time.monotonic()
+    try:
+        rows = import_folder(url, options.paths, care, wish, summary)
+        with _ending(), closing(rows):
+            for done in rows:
+                _print_row(done, options)
+    except BaseException:
+        _tell_end(summary)
+        raise
+    finally:
+        if not options.dry_run:
+            _note_results(url, summary)
+    summary.seconds = time.monotonic() - begun
+    if options.report:
+        render = _KINDS[options.report.suffix.lower()]
+        save_report(options.report, render(summary))
+    if summary.total > 1 or options.language or options.dry_run:
+        for line in summary.render():
+            print(line, file=sys.stderr, flush=True)
+    return int(any(done.error for done, _ in summary.rows))
+
+
+@contextmanager
+def _ending() -> Iterator[None]:
+    """Let SIGTERM end this as Ctrl-C does, with nothing left behind."""
+
+    def end(number: int, frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _note_results(url: str, summary: Summary) -> None:
+    with suppress(Fault), closing(connect(url)) as connection:
+        note_results(connection, (done for done, _ in summary.rows))
+
+
+def _tell_end(summary: Summary) -> None:
+    if summary.rows:
+        print(
+            f"Stopped after {len(summary.rows):,} of {summary.total:,} files; "
+            "the same command goes on from here.",
+            file=sys.stderr,
+        )
+
+
+def _print_row(done: Imported, options: argparse.Namespace) -> None:
+    if options.json:
+        print(dumps(done.told(), ensure_ascii=False), flush=True)
+        return
+    if done.error:
+        print(done.error, file=sys.stderr, flush=True)
+        return
+    for flaw in done.flaws:
+        sentence = flaw.tell(show_text(done.file))
+        print(f"{flaw.severity} {flaw.code}: {sentence}", file=sys.stderr)
+    how = f"  ({done.repaired})" if done.repaired else ""
+    number = "-" if done.video_id is None else done.video_id
+    print(f"{done.status}  {number}  {done.file}{how}", flush=True)
+
+
+def save_report(path: Path, content: str) -> None:
+    """Write a report whole or not at all; without content see whether it can be."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(21, "Is a directory")
+        try:
+            draft.write_text(content, encoding="utf-8", newline="")
+            if content:
+                draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
+    except OSError as error:
+        raise Fault(
+            f"the report {show_path(path)} cannot be written ({error.strerror}): "
+            "give another path"
+        ) from error

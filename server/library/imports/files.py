@@ -1,0 +1,298 @@
+"""Bring video files into the table: one transaction a file, in bounded memory."""
+
+from __future__ import annotations
+
+import os
+from contextlib import closing
+from typing import TYPE_CHECKING, NamedTuple
+
+import psycopg2
+from tqdm import tqdm
+
+from server.errors import Fault
+from server.library.clips.check import FAULT, Limits
+from server.library.clips.checking import Report, examine
+from server.library.clips.repair import open_media
+from server.library.clips.selftest import check_ffmpeg
+from server.library.clips.thumbnail import make_thumbnail
+from server.library.ffmpeg.sandbox import Sandbox
+from server.library.files import (
+    check_name,
+    find_files,
+    name_file,
+    name_repaired,
+    open_file,
+    show_path,
+    unreadable,
+)
+from server.library.imports.jobs import Crew, File, hushed
+from server.library.imports.repairing import mending, plan_care
+from server.library.imports.rows import (
+    Imported,
+    Known,
+    Shelf,
+    build_row,
+    check_free,
+    digest_file,
+    explain_refusal,
+    find_same,
+    keep_file,
+    keep_source,
+    measure_size,
+    read_shelf,
+)
+from server.postgres.plain import connect
+from server.postgres.refusals import explain
+
+if TYPE_CHECKING:
+    import io
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from psycopg2.extensions import connection as Connection
+
+    from server.library.imports.copy_stream import Row
+    from server.library.mp4.movie import Movie
+
+BATCH_GROUPS = 500  # of files whose names are asked for at once
+
+
+class Care(NamedTuple):
+    """What is done about flaws."""
+
+    fix: bool = False  # without encoding anew
+    transcode: bool = False  # also by encoding anew, where that is needed
+    limits: Limits = Limits()
+    dry_run: bool = False  # only tell what would be done
+
+
+AS_IT_IS = Care()
+
+
+class Desk(NamedTuple):
+    """What importing one file after the other needs; for several at once have several.
+
+    The connection is in no transaction and speaks UTF8.
+    """
+
+    connection: Connection
+    sandbox: Sandbox
+    care: Care = AS_IT_IS
+
+
+class Offer(NamedTuple):
+    """A file that is to be kept."""
+
+    source: io.BufferedReader
+    name: str
+    shown: str
+
+
+def import_paths(
+    url: str,
+    paths: Sequence[Path],
+    care: Care = AS_IT_IS,
+    *,
+    jobs: int = 1,
+    progress: bool | None = None,
+) -> Iterator[Imported]:
+    """Yield what became of each file below paths; Fault if none can be imported.
+
+    Files of one name follow the first of them; else the order is that of the paths,
+    however many jobs there are. The progress bar shows on a terminal; True and False
+    decide otherwise.
+    """
+    files = [File(path, _measure(path)) for path in find_files(paths)]
+    groups = group_files(files)
+    jobs = max(min(jobs, len(groups)), 1)
+    sandboxes = [Sandbox() for _ in range(jobs)]
+
+    def hire() -> Desk:
+        return Desk(_connect(url, care), sandboxes.pop(), care)
+
+    with (
+        hushed(),
+        closing(_connect(url, care)) as connection,
+        sandboxes[-1] as tried,
+        Crew(hire, _bring, jobs) as crew,
+        tqdm(
+            total=sum(file.size for file in files),
+            unit="B",
+            unit_scale=True,
+            disable=None if progress is None else not progress,
+        ) as bar,
+    ):
+        check_ffmpeg(tried)
+        orders = _list_orders(connection, groups)
+        for number, done in enumerate(crew.work(orders, bar), 1):
+            bar.set_postfix_str(f"{number:,} of {len(files):,} files", refresh=False)
+            bar.clear()  # the caller may print
+            yield done
+
+
+def _measure(path: Path) -> int:
+    """Return the bytes of a file, 0 if that cannot be said."""
+    try:
+        return os.path.getsize(path)
+    except (OSError, ValueError):
+        return 0
+
+
+def group_files(files: Iterable[File]) -> list[list[File]]:
+    """Return the files that the table may know by one name together, in order."""
+    groups: dict[str, list[File]] = {}
+    for file in files:
+        groups.setdefault(name_repaired(file.path.name), []).append(file)
+    return list(groups.values())
+
+
+def _connect(url: str, care: Care) -> Connection:
+    connection = connect(url)
+    if care.dry_run:
+        connection.set_session(readonly=True)
+    return connection
+
+
+def _list_orders(
+    connection: Connection, groups: list[list[File]]
+) -> Iterator[tuple[list[File], Shelf]]:
+    """Yield the groups, each with what the table has under their names."""
+    for start in range(0, len(groups), BATCH_GROUPS):
+        batch = groups[start : start + BATCH_GROUPS]
+        names = {file.path.name for group in batch for file in group}
+        try:
+            shelf = read_shelf(connection, _list_names(names))
+        except psycopg2.Error as error:
+            raise explain(connection, error) from error
+        for group in batch:
+            yield group, shelf
+
+
+def _list_names(names: Iterable[str]) -> set[str]:
+    """Return the names that the table may know these by; not those it cannot keep."""
+    both = {each for name in names for each in (name, name_repaired(name))}
+    return {name for name in both if "\0" not in name and _is_unicode(name)}
+
+
+def _is_unicode(name: str) -> bool:
+    return not any("\ud800" <= letter <= "\udfff" for letter in name)
+
+
+def _bring(
+    desk: Desk, file: File, shelf: Shelf, progress: Callable[[int], object]
+) -> Imported:
+    return import_file(desk, file.path, progress, shelf)
+
+
+def import_file(
+    desk: Desk,
+    path: Path,
+    progress: Callable[[int], object],
+    shelf: Shelf | None = None,
+) -> Imported:
+    """Bring one file into the table; Fault if the database has a problem.
+
+    Progress hears of bytes sent; shelf is what is known of its name, if that was read.
+    """
+    file, shown = name_file(path), show_path(path)
+    try:
+        check_name(path, shown)
+        with open_file(path) as source:
+            offer = Offer(source, path.name, shown)
+            shelf = shelf or read_shelf(desk.connection, _list_names([path.name]))
+            return _import_offer(desk, offer, shelf, progress)._replace(file=file)
+    except Fault as fault:
+        reason = str(fault)
+    except OSError as error:
+        reason = str(unreadable(shown, error))
+    except psycopg2.Error as error:
+        reason = explain_refusal(desk.connection, error, shown)
+    return Imported(file, "rejected", error=reason)
+
+
+def import_open(
+    desk: Desk,
+    source: io.BufferedReader,
+    name: str,
+    shown: str,
+    progress: Callable[[int], object],
+) -> Imported:
+    """Find the file in the table, or check it, repair it if need be, and keep it."""
+    shelf = read_shelf(desk.connection, _list_names([name]))
+    return _import_offer(desk, Offer(source, name, shown), shelf, progress)
+
+
+def _import_offer(
+    desk: Desk, offer: Offer, shelf: Shelf, progress: Callable[[int], object]
+) -> Imported:
+    source, name, shown = offer
+    _, sandbox, care = desk
+    measure_size(source, shown)
+    digest = digest_file(source)
+    if found := find_same(shelf, name, name_repaired(name), digest):
+        known_name, known = found
+        shelf.videos[known_name] = known._replace(file=shown)
+        return known.tell(shown)
+    report = examine(open_media(source), sandbox, care.limits)
+    if care.dry_run:
+        return _foresee(care, report, offer, digest, shelf)
+    with mending(source, report, care, sandbox) as (file, checked, how):
+        movie = check_movie(checked, shown)
+        row = build_row(name, movie, digest)
+        if how:
+            before = digest if shelf.keeps_source else None
+            row = build_row(name_repaired(name), movie, digest_file(file), before)
+        done = _keep(desk, row, file, shown, shelf, progress)
+        return done._replace(flaws=tuple(checked.flaws), repaired=how)
+
+
+def check_movie(report: Report, shown: str) -> Movie:
+    """Return what a file's boxes say; Fault if it must not be kept."""
+    for flaw in report.flaws:
+        if flaw.severity == FAULT:
+            raise Fault(flaw.tell(shown))
+    if report.movie is None:  # for the types: what has no boxes has a fault
+        raise Fault(f"{shown} is not a video: import an MP4 video")
+    return report.movie
+
+
+def _foresee(
+    care: Care, report: Report, offer: Offer, digest: bytes, shelf: Shelf
+) -> Imported:
+    """Return what an import would come to, a repair presumed to succeed."""
+    how = plan_care(report, care)
+    name = name_repaired(offer.name) if how else offer.name
+    movie = None if how else check_movie(report, offer.shown)
+    check_free(shelf, name, offer.shown)
+    row = movie and build_row(name, movie, digest)
+    size, seconds = (row.size, row.duration_seconds) if row else (None, None)
+    same = None if how else digest
+    shelf.videos[name] = Known(same, digest, None, size, seconds, offer.shown)
+    flaws = () if how else tuple(report.flaws)
+    return Imported(offer.shown, "would-import", None, size, seconds, None, flaws, how)
+
+
+def _keep(
+    desk: Desk,
+    row: Row,
+    file: io.BufferedReader,
+    shown: str,
+    shelf: Shelf,
+    progress: Callable[[int], object],
+) -> Imported:
+    """Insert the row with its thumbnail, unless its bytes are there already."""
+    known = shelf.videos.get(row.filename)
+    if known and known.sha256 == row.sha256:
+        if row.source_sha256:
+            keep_source(desk.connection, row)
+        return known.tell(shown)
+    check_free(shelf, row.filename, shown)
+    thumbnail = None
+    if shelf.keeps_thumbnails:
+        thumbnail = make_thumbnail(open_media(file), desk.sandbox)
+    done = keep_file(desk.connection, row, file, shown, progress, thumbnail)
+    numbers = done.video_id, done.bytes, done.duration_seconds
+    shelf.videos[row.filename] = Known(
+        row.sha256, row.source_sha256, *numbers, file=shown
+    )
+    return done

@@ -1,0 +1,189 @@
+"""Import whole folders: which word each clip is for, and its links."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, NamedTuple
+
+from server.errors import Fault
+from server.library.files import find_files, name_file, show_text
+from server.library.imports.files import import_paths
+from server.library.imports.summary import Summary, Tie
+from server.library.words.link import Shown, add_video
+from server.library.words.naming import word_candidates, word_key
+from server.postgres.queries import queries
+from server.postgres.refusals import opening
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable, Sequence
+    from pathlib import Path
+
+    from psycopg2.extensions import connection as Connection
+    from psycopg2.extensions import cursor as Cursor
+
+    from server.library.imports.files import Care
+    from server.library.imports.rows import Imported
+
+    Words = dict[str, list[str]]
+
+BATCH_WORDS = 100  # linked in one transaction
+
+
+class Wish(NamedTuple):
+    """What is to be done beside importing; a link needs a language."""
+
+    language: str | None = None
+    link: bool = False
+    jobs: int = 1
+
+
+def import_folder(
+    url: str, paths: Sequence[Path], care: Care, wish: Wish, summary: Summary
+) -> Generator[Imported, None, None]:
+    """Yield what became of each file, link those that have a word, fill the summary.
+
+    Close it when it is not read to the end: others are at work behind it.
+    """
+    files = find_files(paths)
+    summary.total = len(files)
+    if wish.language is None:
+        for done in import_paths(url, files, care, jobs=wish.jobs):
+            summary.add(done)
+            yield done
+        return
+    with opening(url) as connection:
+        if care.dry_run:
+            connection.set_session(readonly=True)
+        words = read_words(connection, wish.language)
+        names = map(name_file, files)
+        linker = Linker(connection, wish.language, words, names, care.dry_run)
+        for done in import_paths(url, files, care, jobs=wish.jobs):
+            own = find_words(words, done.file)
+            summary.add(done, own)
+            if wish.link:
+                summary.add_ties(linker.add(own, done))
+            yield done
+        summary.add_ties(linker.flush())
+        summary.bare = sorted(
+            set(_list_bare(connection, wish.language)) - summary.list_shown()
+        )
+
+
+def read_words(connection: Connection, language: str) -> Words:
+    """Return the words of a language by their keys; Fault if it has none."""
+    with connection, connection.cursor() as cursor:
+        cursor.execute(queries()["list_words"], {"language": None})
+        found = cursor.fetchall()
+    words: Words = {}
+    for word, spoken in found:
+        if spoken == language:
+            words.setdefault(word_key(word), []).append(word)
+    if not words:
+        others = ", ".join(sorted({show_text(spoken) for _, spoken in found}))
+        raise Fault(
+            f"there are no words of the language {show_text(language)}: "
+            + (f"there are those of {others}" if others else "add definitions first")
+        )
+    return words
+
+
+def find_words(words: Words, file: str) -> tuple[str, ...]:
+    """Return the word that a clip is for by its name, in each way it is written."""
+    for key in word_candidates(file):
+        if key in words:
+            return tuple(words[key])
+    return ()
+
+
+class Linker:
+    """Links the clips of a word when the last of them is done, by order of names.
+
+    So the order is the same however many desks are at work, and after interruptions.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        language: str,
+        words: Words,
+        files: Iterable[str],
+        dry_run: bool,
+    ) -> None:
+        self._connection, self._language = connection, language
+        self._dry_run = dry_run
+        self._left = Counter(find_words(words, file) for file in files)
+        self._clips: dict[tuple[str, ...], list[Imported]] = {}
+        self._ready: dict[str, list[Imported]] = {}
+
+    def add(self, words: tuple[str, ...], done: Imported) -> list[Tie]:
+        """Take a clip; return what was linked now, perhaps others."""
+        if not words:
+            return []
+        self._left[words] -= 1
+        if not done.error:
+            self._clips.setdefault(words, []).append(done)
+        if not self._left[words] and words in self._clips:
+            clips = sorted(self._clips.pop(words), key=_name_order)
+            self._ready |= dict.fromkeys(words, clips)
+        return self.flush() if len(self._ready) >= BATCH_WORDS else []
+
+    def flush(self) -> list[Tie]:
+        """Link what is ready, in one transaction."""
+        if not self._ready:
+            return []
+        with self._connection as connection, connection.cursor() as cursor:
+            ties = self._link_ready(cursor)
+        self._ready = {}
+        return ties
+
+    def _link_ready(self, cursor: Cursor) -> list[Tie]:
+        self._forget_gone(cursor)
+        asked = {"language": self._language, "words": list(self._ready)}
+        cursor.execute(queries()["list_definitions"], asked)
+        ids = [number for (number,) in cursor.fetchall()]
+        ties = {shown.id: self._tie(shown)[0] for shown in _read(cursor, ids)}
+        lacking = [
+            number for number, each in ties.items() if any(tie.is_new for tie in each)
+        ]
+        if lacking and not self._dry_run:
+            cursor.execute(queries()["limit_patience"])
+            cursor.execute(queries()["lock_by_id"], {"ids": lacking})
+            for shown in _read(cursor, lacking):  # another may have linked meanwhile
+                ties[shown.id], videos = self._tie(shown)
+                values = {"id": shown.id, "first": videos[0], "further": videos[1:]}
+                cursor.execute(queries()["save_definition_videos"], values)
+        return [tie for each in ties.values() for tie in each]
+
+    def _forget_gone(self, cursor: Cursor) -> None:
+        """Leave out clips that somebody has deleted meanwhile."""
+        clips = {done.video_id for clips in self._ready.values() for done in clips}
+        cursor.execute(queries()["list_present"], {"ids": list(clips - {None})})
+        present = {None, *(number for (number,) in cursor.fetchall())}
+        for word, done in self._ready.items():
+            self._ready[word] = [each for each in done if each.video_id in present]
+
+    def _tie(self, shown: Shown) -> tuple[list[Tie], list[int]]:
+        """Return what is to be said of a definition, and the videos it is to show."""
+        word, videos, ties = shown.word or "", shown.videos, []
+        for done in self._ready[word]:
+            before = videos
+            if done.video_id is not None:
+                videos = add_video(videos, done.video_id, replace=False)
+            is_new = videos != before or done.video_id is None
+            ties.append(Tie(done.file, word, shown.id, is_new))
+        return ties, videos
+
+
+def _read(cursor: Cursor, ids: list[int]) -> list[Shown]:
+    cursor.execute(queries()["read_definitions"], {"ids": ids})
+    return [Shown(*row) for row in cursor.fetchall()]
+
+
+def _name_order(done: Imported) -> tuple[str, str]:
+    return done.file.rpartition("/")[2], done.file
+
+
+def _list_bare(connection: Connection, language: str) -> list[str]:
+    with connection, connection.cursor() as cursor:
+        cursor.execute(queries()["list_words_without"], {"language": language})
+        return [word for (word,) in cursor.fetchall()]

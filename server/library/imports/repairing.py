@@ -1,0 +1,80 @@
+"""Repair a file on its way into the table; the original is only read."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from server.library.clips.check import FAULT, FIX, WARNING, Flaw
+from server.library.clips.checking import Report, examine
+from server.library.clips.repair import (
+    RepairError,
+    fix,
+    open_media,
+    plan_repair,
+    transcode,
+)
+
+if TYPE_CHECKING:
+    import io
+    from collections.abc import Iterator
+
+    from server.library.ffmpeg.sandbox import Sandbox
+    from server.library.imports.files import Care
+
+
+class Mended(NamedTuple):
+    """The file to keep, what is wrong with it still, and how it was repaired."""
+
+    file: io.BufferedReader
+    report: Report
+    repaired: str | None  # fixed or transcoded
+
+
+def plan_care(report: Report, care: Care) -> str | None:
+    """Return how a file is to be repaired: fixed, transcoded or not at all."""
+    if not (care.fix or care.transcode):
+        return None
+    plan = plan_repair(report.flaws, transcode=care.transcode)
+    return ("fixed" if plan == FIX else "transcoded") if plan else None
+
+
+@contextmanager
+def mending(
+    source: io.BufferedReader, report: Report, care: Care, sandbox: Sandbox
+) -> Iterator[Mended]:
+    """Yield the file to keep: source itself, or what was made of it until the end."""
+    how = plan_care(report, care)
+    if how is None:
+        yield Mended(source, report, None)
+        return
+    with tempfile.TemporaryDirectory(prefix="bytereel-") as folder:
+        target = Path(folder, "repaired.mp4")
+        media = open_media(source)
+        failure = None
+        try:
+            if how == "fixed":
+                fix(media, report.flaws, target, sandbox)
+            else:
+                transcode(media, target, care.limits, sandbox)
+        except RepairError as error:
+            failure = _note_failure(report, error)
+        if failure:
+            yield Mended(source, failure, None)
+            return
+        with target.open("rb") as file:
+            yield Mended(file, examine(open_media(file), sandbox, care.limits), how)
+
+
+def _note_failure(report: Report, error: RepairError) -> Report:
+    """Return the report with a word on why the file stays as it is."""
+    sentence = f"could not be repaired ({error})"
+    flaw = Flaw("not-repaired", WARNING, sentence, "export it again")
+    worst = [flaw for flaw in report.flaws if flaw.severity == FAULT]
+    if worst:  # these reject it, so they say why
+        flaw = worst[0]._replace(
+            sentence=f"{worst[0].sentence}, and {sentence}", remedy="export it again"
+        )
+    return report._replace(flaws=[flaw, *report.flaws])

@@ -1,0 +1,252 @@
+"""Keep a file in the table: find its row, or insert it and have it verified."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, NamedTuple
+
+import psycopg2
+from psycopg2.errors import UniqueViolation
+
+from server.errors import Fault
+from server.library.clips.thumbnail import save_thumbnail
+from server.library.imports.copy_stream import PIECE_BYTES, Row, Upload, build_copy
+from server.postgres.plain import first_line
+from server.postgres.queries import queries
+
+if TYPE_CHECKING:
+    import io
+    from collections.abc import Callable, Iterable, Iterator
+
+    from psycopg2.extensions import connection as Connection
+    from psycopg2.extensions import cursor as Cursor
+
+    from server.library.clips.check import Flaw
+    from server.library.clips.thumbnail import Thumbnail
+    from server.library.mp4.movie import Movie
+
+# A value and the rest of its row must stay below 1 GiB together.
+MAX_BYTES = 1_073_740_000
+# Errors of PostgreSQL (its Appendix A) that a single file can cause: its values, a
+# constraint, a limit, memory, one allocation too large. All others stop the import.
+_CODES_OF_ONE_FILE = ("22", "23", "54", "53200", "XX000")
+
+
+class NameTaken(Fault):
+    """Another video has the name."""
+
+
+class Imported(NamedTuple):
+    """What became of one file; numbers are those of its row."""
+
+    file: str
+    status: str  # imported, exists or rejected; in a dry run would-import
+    video_id: int | None = None
+    bytes: int | None = None
+    duration_seconds: int | None = None
+    error: str | None = None
+    flaws: tuple[Flaw, ...] = ()  # of what is in the table now
+    repaired: str | None = None  # fixed or transcoded
+
+    def told(self) -> dict[str, object]:
+        """Return what programs are told; the last two only if there is something."""
+        fields = self._asdict()
+        codes = [flaw.code for flaw in fields.pop("flaws")]
+        repaired = fields.pop("repaired")
+        return {
+            **fields,
+            **({"warnings": codes} if codes else {}),
+            **({"repaired": repaired} if repaired else {}),
+        }
+
+
+class Known(NamedTuple):
+    """A video in the table; in a dry run also one that would be there by now."""
+
+    sha256: bytes | None
+    source_sha256: bytes | None  # of the file it was repaired from
+    video_id: int | None
+    size: int | None  # bytes
+    duration_seconds: int | None
+    file: str | None = None  # that this run has found it to be
+
+    def tell(self, shown: str) -> Imported:
+        """Return that a file is this one."""
+        return Imported(
+            shown, "exists", self.video_id, self.size, self.duration_seconds
+        )
+
+
+class Shelf(NamedTuple):
+    """What the table has under some names, and what it can keep besides videos."""
+
+    videos: dict[str, Known]
+    keeps_source: bool
+    keeps_thumbnails: bool
+
+
+def measure_size(source: io.BufferedReader, shown: str) -> int:
+    """Return the bytes of a file; Fault if PostgreSQL cannot keep so many."""
+    size = os.fstat(source.fileno()).st_size
+    if size > MAX_BYTES:
+        raise Fault(
+            f"{shown} has {size} bytes, and PostgreSQL keeps at most {MAX_BYTES} as "
+            "one value: make it shorter or compress it more"
+        )
+    return size
+
+
+def digest_file(source: io.BufferedReader) -> bytes:
+    """Return the SHA-256 of a file."""
+    source.seek(0)
+    return hashlib.file_digest(source, "sha256").digest()
+
+
+def build_row(
+    name: str, movie: Movie, digest: bytes, source: bytes | None = None
+) -> Row:
+    """Return the row to be of a file whose boxes have told the rest."""
+    kind = "video/quicktime" if movie.brand == "qt  " else "video/mp4"
+    # At least one second: 0 would read as no video at all.
+    seconds = max(round(movie.seconds), 1) if movie.seconds else None
+    return Row(name, kind, movie.size, seconds, digest, source)
+
+
+def read_shelf(connection: Connection, names: Iterable[str]) -> Shelf:
+    """Return what the table has under these names."""
+    with transaction(connection) as cursor:
+        cursor.execute(queries()["describe_shelf"])
+        [(keeps_source, keeps_thumbnails)] = cursor.fetchall()
+        cursor.execute(queries()["list_imports"], {"names": list(names)})
+        rows = cursor.fetchall()
+    videos = {
+        name: Known(digest and bytes(digest), source and bytes(source), *numbers)
+        for name, digest, source, *numbers in rows
+    }
+    return Shelf(videos, keeps_source, keeps_thumbnails)
+
+
+def note_results(connection: Connection, results: Iterable[Imported]) -> None:
+    """Count what became of files, where there is a table for it."""
+    counts = Counter(done.repaired or done.status for done in results)
+    values = {"results": list(counts), "files": list(counts.values())}
+    if counts:
+        with suppress(psycopg2.Error), transaction(connection) as cursor:
+            cursor.execute(queries()["note_results"], values)
+
+
+def find_same(
+    shelf: Shelf, name: str, repaired_name: str, digest: bytes
+) -> tuple[str, Known] | None:
+    """Return the video of these bytes, or that they were repaired to, and its name."""
+    known = shelf.videos.get(name)
+    if known and known.sha256 == digest:
+        return name, known
+    known = shelf.videos.get(repaired_name)
+    if known and known.source_sha256 == digest:
+        return repaired_name, known
+    return None
+
+
+def check_free(shelf: Shelf, name: str, shown: str) -> None:
+    """Raise NameTaken, by other bytes as has been seen."""
+    known = shelf.videos.get(name)
+    if known is None:
+        return
+    if known.file is not None:
+        raise NameTaken(
+            f"{shown} has other bytes than {known.file}, which has the same name: "
+            "rename one of them"
+        )
+    raise NameTaken(
+        f"{shown} has other bytes than video {known.video_id}, which has the same "
+        "name: rename the file, or delete that video first"
+    )
+
+
+def keep_file(
+    connection: Connection,
+    row: Row,
+    source: io.BufferedReader,
+    shown: str,
+    progress: Callable[[int], object],
+    thumbnail: Thumbnail | None = None,
+) -> Imported:
+    """Insert the row, or find that it is there meanwhile."""
+    try:
+        with transaction(connection) as cursor:
+            done = _insert(cursor, row, source, shown, progress)
+            if thumbnail and done.video_id is not None:
+                save_thumbnail(cursor, done.video_id, thumbnail)
+            return done
+    except UniqueViolation:  # another import was faster
+        shelf = read_shelf(connection, [row.filename])
+    known = shelf.videos.get(row.filename)
+    if known and known.sha256 == row.sha256:
+        return known.tell(shown)
+    check_free(shelf, row.filename, shown)
+    raise Fault(f"{shown} came and went in the table meanwhile: import it again")
+
+
+def keep_source(connection: Connection, row: Row) -> None:
+    """Note what a video was repaired from, which older versions did not."""
+    with transaction(connection) as cursor:
+        cursor.execute(queries()["save_source"], row._asdict())
+
+
+@contextmanager
+def transaction(connection: Connection) -> Iterator[Cursor]:
+    """Yield a cursor of a transaction whose statements may take their time."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(queries()["allow_long_statements"])
+            yield cursor
+        connection.commit()
+    except BaseException:
+        with suppress(psycopg2.Error):  # a lost connection has rolled back already
+            connection.rollback()
+        raise
+
+
+def _insert(
+    cursor: Cursor,
+    row: Row,
+    source: io.BufferedReader,
+    shown: str,
+    progress: Callable[[int], object],
+) -> Imported:
+    """Copy the file into the table and have PostgreSQL compare the digest."""
+    source.seek(0)
+    upload = Upload(build_copy(row, source, progress))
+    copy = "copy_video" if row.source_sha256 is None else "copy_repaired_video"
+    try:
+        cursor.copy_expert(queries()[copy], upload, PIECE_BYTES)
+    except psycopg2.Error:
+        if upload.failure is not None:
+            raise upload.failure from None
+        raise
+    cursor.execute(queries()["verify_import"], row._asdict())
+    found = cursor.fetchone()
+    if found is None or os.fstat(source.fileno()).st_size != row.size:
+        raise Fault(
+            f"{shown} changed while it was imported: import it when it is complete"
+        )
+    return Imported(shown, "imported", found[0], row.size, row.duration_seconds)
+
+
+def explain_refusal(connection: Connection, error: psycopg2.Error, shown: str) -> str:
+    """Return why PostgreSQL refuses this file; Fault if it would refuse all."""
+    if connection.closed:
+        raise Fault(
+            f"the connection to PostgreSQL was lost at {shown}, which is not in the "
+            "table: import it again when the database is back"
+        ) from error
+    reason = first_line(error)
+    if (error.pgcode or "").startswith(_CODES_OF_ONE_FILE):
+        return f"{shown} was refused by PostgreSQL ({reason}): mend that, or leave it"
+    raise Fault(
+        f"PostgreSQL takes no videos ({reason}): mend that, then import again"
+    ) from error

@@ -1,0 +1,152 @@
+"""What an import came to, for a person and for programs. No I/O."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from io import StringIO
+from json import dumps
+from typing import TYPE_CHECKING, NamedTuple
+
+from server.library.files import show_text
+from server.library.report import MOST_ROWS, show_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from server.library.imports.rows import Imported
+
+_COLUMNS = (
+    *("file", "status", "video_id", "bytes", "duration_seconds", "repaired"),
+    *("warnings", "error", "word", "linked", "linked_before"),
+)
+
+
+class Tie(NamedTuple):
+    """A clip and a definition that shows it."""
+
+    file: str
+    word: str
+    definition: int
+    is_new: bool
+
+
+class Summary:
+    """The results of a run, as they come."""
+
+    def __init__(self, language: str | None = None, *, dry_run: bool = False) -> None:
+        self.language, self.dry_run = language, dry_run
+        self.total = 0  # files there are
+        self.rows: list[tuple[Imported, tuple[str, ...]]] = []
+        self.bare: list[str] = []  # words of which nothing shows a clip
+        self.seconds = 0.0
+        self._ties: dict[str, list[Tie]] = {}
+
+    def add(self, done: Imported, words: tuple[str, ...] = ()) -> None:
+        """Take what became of a file, and the word it is for by its name."""
+        self.rows.append((done, words))
+
+    def add_ties(self, ties: Iterable[Tie]) -> None:
+        """Take what is linked."""
+        for tie in ties:
+            self._ties.setdefault(tie.file, []).append(tie)
+
+    def list_shown(self) -> set[str]:
+        """Return the words that have a clip in this run."""
+        return {word for done, words in self.rows if not done.error for word in words}
+
+    def count(self) -> dict[str, int]:
+        """Return the numbers."""
+        statuses = Counter(done.status for done, _ in self.rows)
+        ties = [tie for each in self._ties.values() for tie in each]
+        return {
+            "files": len(self.rows),
+            "imported": statuses["imported"] + statuses["would-import"],
+            "repaired": sum(bool(done.repaired) for done, _ in self.rows),
+            "exists": statuses["exists"],
+            "rejected": statuses["rejected"],
+            "bytes": sum(done.bytes or 0 for done, _ in self.rows),
+            "linked": sum(tie.is_new for tie in ties),
+            "linked_before": sum(not tie.is_new for tie in ties),
+        }
+
+    def render(self) -> list[str]:
+        """Return lines for a person; of long lists the beginning."""
+        count = self.count()
+        minutes, seconds = divmod(round(self.seconds), 60)
+        would = "would be " if self.dry_run else ""
+        repaired = f" ({count['repaired']:,} repaired)" if count["repaired"] else ""
+        lines = [
+            f"{count['files']:,} files, {show_bytes(count['bytes'])} in "
+            f"{minutes}:{seconds:02}: {count['imported']:,} {would}imported{repaired}, "
+            f"{count['exists']:,} existed, {count['rejected']:,} {would}rejected"
+        ]
+        if self._ties:
+            lines.append(
+                f"{count['linked']:,} links to definitions {would or 'were '}made, "
+                f"{count['linked_before']:,} were there"
+            )
+        lines += _render_list("rejected", self._list_errors())
+        if self.language is not None:
+            lines += _render_list("clips without a word", self._list_wordless())
+            lines += _render_list("words without a clip", self.bare)
+        return lines
+
+    def _list_errors(self) -> list[str]:
+        return [done.error for done, _ in self.rows if done.error]
+
+    def _list_wordless(self) -> list[str]:
+        if self.language is None:
+            return []
+        return [done.file for done, words in self.rows if not (words or done.error)]
+
+    def render_json(self) -> str:
+        """Return all of it as one object."""
+        told = {
+            "dry_run": self.dry_run,
+            "language": self.language,
+            "seconds": round(self.seconds, 1),
+            "counts": self.count(),
+            "files": [
+                {**done.told(), **self._tell_links(done, words)}
+                for done, words in self.rows
+            ],
+            "clips_without_word": self._list_wordless(),
+            "words_without_clip": self.bare,
+        }
+        return dumps(told, ensure_ascii=False, indent=1) + "\n"
+
+    def _tell_links(self, done: Imported, words: tuple[str, ...]) -> dict[str, object]:
+        if self.language is None:
+            return {}
+        ties = self._ties.get(done.file, [])
+        return {
+            "word": words[0] if words else None,
+            "linked": [tie.definition for tie in ties if tie.is_new],
+            "linked_before": [tie.definition for tie in ties if not tie.is_new],
+        }
+
+    def render_csv(self) -> str:
+        """Return a row a file, and one a word without a clip."""
+        text = StringIO()
+        table = csv.DictWriter(text, _COLUMNS, extrasaction="ignore")
+        table.writeheader()
+        for done, words in self.rows:
+            told = {**done.told(), **self._tell_links(done, words)}
+            table.writerow({name: _flatten(value) for name, value in told.items()})
+        table.writerows({"status": "no-clip", "word": word} for word in self.bare)
+        return text.getvalue()
+
+
+def _flatten(value: object) -> object:
+    return " ".join(map(str, value)) if isinstance(value, list) else value
+
+
+def _render_list(title: str, texts: Sequence[str]) -> list[str]:
+    if not texts:
+        return []
+    lines = [f"{len(texts):,} {title}:"]
+    lines += [f"  {show_text(text)}" for text in texts[:MOST_ROWS]]
+    if len(texts) > MOST_ROWS:
+        lines.append(f"  … and {len(texts) - MOST_ROWS:,} more (all with --report)")
+    return lines

@@ -1,0 +1,169 @@
+"""What the doctor looks for, and what to do about each. No I/O."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from server.library.clips.check import FAULT, WARNING
+
+
+class Finding(NamedTuple):
+    """Something wrong, and what to do about it."""
+
+    code: str
+    severity: str
+    sentence: str
+    remedy: str
+
+
+# The query, and the finding for each of its rows: {…} is a column.
+CHECKS = (
+    (
+        "find_damaged",
+        Finding(
+            "damaged",
+            FAULT,
+            "video {id} {filename} was damaged when it was verified ({damage})",
+            "import its file under a new name and link that, or restore a backup",
+        ),
+    ),
+    (
+        "find_dangling_links",
+        Finding(
+            "dangling-link",
+            FAULT,
+            "{uses} definitions or questions show video {video_id}, which is gone",
+            "bytereel unlink {video_id}",
+        ),
+    ),
+    (
+        "find_unsavable",
+        Finding(
+            "too-large-to-back-up",
+            WARNING,
+            "video {id} {filename} has {size}, more than pg_dump can write",
+            "convert it to a smaller one, or back up with pg_basebackup",
+        ),
+    ),
+    (
+        "find_compressed",
+        Finding(
+            "compressed",
+            FAULT,
+            "{clips} videos are compressed ({ids} …), and each seek unpacks them",
+            "in SQL: UPDATE videos SET video_data = video_data || ''::bytea "
+            "WHERE pg_column_compression(video_data) IS NOT NULL",
+        ),
+    ),
+    (
+        "find_storage",
+        Finding(
+            "storage",
+            FAULT,
+            "video_data is stored as {storage}, so new videos may be compressed",
+            "in SQL: ALTER TABLE videos ALTER COLUMN video_data SET STORAGE EXTERNAL",
+        ),
+    ),
+    (
+        "find_missing_triggers",
+        Finding(
+            "missing-trigger",
+            FAULT,
+            "the table videos lacks the trigger {name}",
+            "create it as sql/schema.sql of bytereel does",
+        ),
+    ),
+    (
+        "find_disabled_triggers",
+        Finding(
+            "disabled-trigger",
+            FAULT,
+            "the trigger {name} of the table videos does not act",
+            "in SQL: ALTER TABLE videos ENABLE TRIGGER {name}",
+        ),
+    ),
+    (
+        "find_wrong_sizes",
+        Finding(
+            "wrong-size",
+            FAULT,
+            "video {id} {filename} is noted as {noted} bytes and has {real}",
+            "in SQL: UPDATE videos SET file_size_bytes = octet_length(video_data) "
+            "WHERE id = {id}",
+        ),
+    ),
+    (
+        "find_wrong_types",
+        Finding(
+            "wrong-type",
+            FAULT,
+            "{clips} videos are of the type “{mime_type}”, which no player takes",
+            "set mime_type to video/mp4, video/quicktime or video/webm",
+        ),
+    ),
+    (
+        "find_missing_indexes",
+        Finding(
+            "missing-index",
+            WARNING,
+            "no index of the table {relation} begins with {name}",
+            "in SQL: CREATE INDEX CONCURRENTLY ON {relation} ({name})",
+        ),
+    ),
+    (
+        "find_missing_keys",
+        Finding(
+            "no-foreign-key",
+            WARNING,
+            "the table {name} may show videos that are gone",
+            "in SQL: ALTER TABLE {name} ADD FOREIGN KEY (video_id) "
+            "REFERENCES videos (id) ON DELETE SET NULL",
+        ),
+    ),
+    (
+        "list_filenames",
+        Finding(
+            "odd-name",
+            WARNING,
+            "video {id} has signs in its name that do not show, “{filename}”",
+            "in SQL: UPDATE videos SET filename = '…' WHERE id = {id}",
+        ),
+    ),
+    (
+        "find_bloat",
+        Finding(
+            "bloat",
+            WARNING,
+            "videos of {live_bytes} take {disk_bytes} on disk",
+            "new videos fill it; to have it back, VACUUM FULL videos, which stops "
+            "serving meanwhile and needs room for a copy",
+        ),
+    ),
+    (
+        "find_missing_statistics",
+        Finding(
+            "no-statistics",
+            WARNING,
+            "PostgreSQL knows nothing of what is in the table {name}",
+            "in SQL: ANALYZE {name}",
+        ),
+    ),
+    (
+        "find_settings",
+        Finding(
+            "setting",
+            WARNING,
+            "the server has {name} = {setting}, with which videos get lost or slow",
+            "set it back to PostgreSQL's default",
+        ),
+    ),
+    (
+        "find_lag",
+        Finding(
+            "standby-lag",
+            WARNING,
+            "this standby is {seconds} seconds behind its primary",
+            "see to the connection between them, or ask the primary",
+        ),
+    ),
+)

@@ -1,0 +1,93 @@
+"""The numbers of the library: how much there is, what is used, what might go."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import psycopg2
+
+from server.library.clips.check import Limits
+from server.library.files import show_text
+from server.library.report import render_rows
+from server.postgres.plain import first_line
+from server.postgres.queries import queries
+from server.postgres.refusals import opening
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import cursor as Cursor
+
+    Row = dict[str, object]
+
+
+class Part(NamedTuple):
+    """A table of the report; one that must have a row is a row."""
+
+    title: str
+    query: str
+    single: bool = False
+
+
+PARTS = {
+    "videos": Part("Videos", "count_videos", single=True),
+    "disk": Part("On disk", "measure_table", single=True),
+    "links": Part("Shown by", "count_links", single=True),
+    "verified": Part("Verified", "count_verified", single=True),
+    "views": Part("Watched within so many days", "count_views"),
+    "most_viewed": Part("Most watched within 28 days", "list_most_viewed"),
+    "languages": Part("Languages", "count_languages"),
+    "most_used": Part("Most used", "list_most_used"),
+    "over_limits": Part("Over the limits of a clip", "list_over_limits"),
+    "duplicates": Part("Same bytes", "list_duplicates"),
+    "unlinked": Part("Shown by nothing", "list_unlinked"),
+}
+
+
+class Stats(NamedTuple):
+    """The rows of each part, and why there are none of the others."""
+
+    parts: dict[str, list[Row]]
+    skipped: dict[str, str]
+
+    def as_json(self) -> dict[str, object]:
+        """Return all as one object: a list a part, a single row as itself."""
+        found = {
+            name: next(iter(rows), None) if PARTS[name].single else rows
+            for name, rows in self.parts.items()
+        }
+        return {**found, "skipped": self.skipped}
+
+
+def read_stats(url: str, limits: Limits | None = None) -> Stats:
+    """Return what the database can tell; what it lacks, or denies us, is skipped."""
+    limits = limits or Limits()
+    values: Row = {"bytes": limits.bytes, "seconds": limits.seconds}
+    stats = Stats({}, {})
+    with opening(url) as connection, connection.cursor() as cursor:
+        for name, part in PARTS.items():
+            try:
+                stats.parts[name] = read_rows(cursor, part.query, values)
+            except psycopg2.ProgrammingError as error:
+                if name == "videos":
+                    raise
+                stats.skipped[name] = first_line(error)
+            connection.rollback()
+    return stats
+
+
+def read_rows(cursor: Cursor, query: str, values: Row | None = None) -> list[Row]:
+    """Return the rows of a named query by the names of its columns."""
+    cursor.execute(queries()[query], values or {})
+    names = [column.name for column in cursor.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def render_stats(stats: Stats) -> list[str]:
+    """Return tables, and what was skipped."""
+    lines: list[str] = []
+    for name, rows in stats.parts.items():
+        count = "" if PARTS[name].single or not rows else f" ({len(rows):,})"
+        lines += [PARTS[name].title + count]
+        lines += [f"  {line}" for line in (render_rows(rows) if rows else ["none"])]
+        lines += [""]
+    lines += [f"no {name}: {show_text(why)}" for name, why in stats.skipped.items()]
+    return lines

@@ -1,0 +1,1 @@
+"""Which clip shows which word."""

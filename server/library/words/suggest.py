@@ -1,0 +1,78 @@
+"""Which words the videos that nothing shows may be for."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING, NamedTuple
+
+from server.library.files import show_text
+from server.library.words.naming import word_candidates, word_key
+from server.postgres.queries import queries
+from server.postgres.refusals import opening
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class Suggestion(NamedTuple):
+    """A word that an unlinked video may be for."""
+
+    word: str
+    language: str
+    command: str
+
+
+class Unlinked(NamedTuple):
+    """A video that nothing shows, and the words it may be for."""
+
+    video_id: int
+    filename: str
+    words: list[Suggestion]
+
+
+def suggest(url: str, language: str | None = None) -> list[Unlinked]:
+    """Return the unlinked videos and the words of a language that they may be for."""
+    with opening(url) as connection, connection.cursor() as cursor:
+        cursor.execute(queries()["list_words"], {"language": language})
+        words: dict[str, list[tuple[str, str]]] = {}
+        for word, spoken in cursor.fetchall():
+            words.setdefault(word_key(word), []).append((word, spoken))
+        cursor.execute(queries()["list_unlinked"])
+        return [
+            Unlinked(
+                video_id,
+                filename,
+                [
+                    Suggestion(*pair, build_command(video_id, *pair))
+                    for key in word_candidates(filename)
+                    for pair in words.get(key, [])
+                ],
+            )
+            for video_id, filename in cursor.fetchall()
+        ]
+
+
+def build_command(video_id: int, word: str, language: str) -> str:
+    """Return the command that links a video to a word, for a shell."""
+    return f"bytereel link {video_id} --word={quote(word)} --language={quote(language)}"
+
+
+def quote(text: str) -> str:
+    """Return text as a shell reads it, on one line and without what does not show."""
+    if text.isprintable():
+        return shlex.quote(text)
+    signs = (
+        sign if sign.isprintable() and sign not in "'\\" else f"\\U{ord(sign):08x}"
+        for sign in text
+    )
+    return f"$'{''.join(signs)}'"
+
+
+def render_suggestions(unlinked: Iterable[Unlinked]) -> list[str]:
+    """Return lines for a shell: a remark for each video, a command for each word."""
+    lines = []
+    for video_id, filename, words in unlinked:
+        remark = "" if words else ": no word is like this name"
+        lines.append(f"# {video_id}  {show_text(filename)}{remark}")
+        lines += [word.command for word in words]
+    return lines

@@ -1,0 +1,26 @@
+"""The practice page and its worker; the page itself asks the API for the words."""
+
+from aiohttp import web
+
+from server.pages import read_assets, read_template
+from server.pages.home import PAGE_HEADERS
+
+_WORKER_HEADERS = {
+    "Cache-Control": "no-cache",  # or browsers would go on with an older one
+    "Content-Security-Policy": "default-src 'none'; connect-src 'self'",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+async def get_practice(request: web.Request) -> web.Response:
+    """Answer with the page, the same for every learner."""
+    sparing = request.headers.get("Save-Data", "").lower() == "on"
+    page = read_template("practice.html").substitute(save="yes" if sparing else "no")
+    return web.Response(text=page, content_type="text/html", headers=PAGE_HEADERS)
+
+
+async def get_worker(request: web.Request) -> web.Response:
+    """Answer with the service worker: at the root, as its folder bounds its scope."""
+    content_type, body, _ = read_assets()["worker.js"]
+    headers = {"Content-Type": content_type, **_WORKER_HEADERS}
+    return web.Response(body=body, headers=headers)

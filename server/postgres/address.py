@@ -1,0 +1,95 @@
+"""Where PostgreSQL is, and how a session there is opened: directly or by a pooler."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+
+import psycopg2
+from psycopg2 import extensions
+
+from server.errors import Fault
+from server.postgres.queries import queries
+from server.postgres.session import Session
+
+# What the URL doesn't say: a peer that has gone is noticed, also by an idle session.
+_DEFAULTS = {
+    "client_encoding": "UTF8",
+    "fallback_application_name": "bytereel",
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "5000",  # milliseconds
+}
+# Poolers refuse options in the start-up message; so does a server too old for them.
+_OPTIONS_REFUSED = re.compile("option|parameter")
+
+
+class Address:
+    """A URL, and what every session of it is told."""
+
+    def __init__(self, url: str, statement_seconds: float) -> None:
+        """Raise Fault for a URL that can't be read."""
+        try:
+            self._parameters = _DEFAULTS | extensions.parse_dsn(url)
+        except psycopg2.ProgrammingError:  # its text may hold the password
+            raise Fault(
+                "The database's address can't be read; write it like "
+                "postgresql://user:password@host:5432/name."
+            ) from None
+        self._statement_seconds = statement_seconds
+        self._statement_ms = round(statement_seconds * 1000)
+        self.prefix = ""  # of every statement, where options don't arrive
+
+    async def open(self) -> Session:
+        """Return a session that is ready; the caller bounds the time."""
+        session = await self._connect()
+        # What the backend will profit from; it pays from the second slice on.
+        statement = self.prefix + queries()["retain_memory"]
+        try:
+            await session.read(statement, {}, self._statement_seconds)
+        except BaseException:
+            session.close()
+            raise
+        return session
+
+    async def _connect(self) -> Session:
+        parameters = await resolve_host(self._parameters)
+        if not self.prefix:
+            try:
+                return await Session.connect(parameters | self._options())
+            except psycopg2.OperationalError as error:
+                if not _OPTIONS_REFUSED.search(str(error)):
+                    raise
+        session = await Session.connect(parameters)
+        self.expect_pooler()
+        return session
+
+    def expect_pooler(self) -> None:
+        """Have every statement say what options can't, and nothing kept."""
+        self.prefix = f"SET LOCAL statement_timeout = {self._statement_ms};"
+
+    def _options(self) -> dict[str, str]:
+        # The second ends the query of a client that has gone; the third plans what is
+        # kept once, where PostgreSQL would plan it anew for few reads.
+        ours = (
+            f"-c statement_timeout={self._statement_ms}"
+            " -c client_connection_check_interval=1000"
+            " -c plan_cache_mode=force_generic_plan"
+        )
+        return {"options": f"{ours} {self._parameters.get('options', '')}"}
+
+
+async def resolve_host(parameters: dict[str, str]) -> dict[str, str]:
+    """Look up the host's addresses; libpq would stop the event loop for it."""
+    host = parameters.get("host", "")
+    if not host or host[0] in "/@" or "," in host or "hostaddr" in parameters:
+        return parameters
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    addresses = [str(entry[4][0]) for entry in found]
+    return parameters | {
+        "host": ",".join([host] * len(addresses)),
+        "hostaddr": ",".join(addresses),
+    }

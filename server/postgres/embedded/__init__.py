@@ -1,0 +1,180 @@
+"""A PostgreSQL of our own in a data directory, shared by the commands that use it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pwd
+import re
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psycopg2
+
+from server.errors import Fault
+from server.postgres.embedded import keeper
+from server.postgres.embedded.cluster import find_closed, prepare_server
+from server.postgres.embedded.keeper import open_lock, take_lock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+START_SECONDS = 60
+RECOVERY_SECONDS = 600  # a server that says it is starting up deserves more
+STOP_SECONDS = 10
+POLL_SECONDS = 0.03
+
+
+def default_data_dir() -> Path:
+    """Return where the embedded server's files lie unless told otherwise."""
+    if os.geteuid() == 0:
+        return Path("/var/lib/bytereel")
+    home = Path(os.environ.get("XDG_DATA_HOME", ""))
+    # A relative one is invalid (XDG Base Directory Specification).
+    return (home if home.is_absolute() else Path.home() / ".local/share") / "bytereel"
+
+
+@contextmanager
+def running(data_dir: Path, settings: Mapping[str, str] = {}) -> Iterator[str]:
+    """Yield the URL of the embedded PostgreSQL in data_dir, started if need be.
+
+    The last command to leave waits until it has stopped. Settings count for whoever
+    starts it. Its other databases: replace "/bytereel?" in the URL.
+    """
+    folder = data_dir.expanduser().resolve()
+    with _mendable(folder):
+        _make_folder(folder)
+        users = _register(folder)
+    try:
+        with _mendable(folder):
+            url = _join(folder, settings)
+        yield url
+    finally:
+        os.close(users)  # not unlocked: a worker forked from us may go on using it
+        _leave(folder)
+
+
+@contextmanager
+def _mendable(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise Fault(
+            f"{error.filename or folder} cannot be used ({error.strerror}):"
+            " choose another --data-dir."
+        ) from error
+
+
+def _make_folder(folder: Path) -> None:
+    """Create folder, and change nothing that is there already."""
+    missing = [place for place in (folder, *folder.parents) if not place.exists()]
+    existing = missing[-1].parent if missing else folder
+    os.stat(f"{existing}/.")  # fails if it is no directory
+    account = keeper.pick_account(folder / keeper.CLUSTER)
+    if closed := find_closed(existing, account):
+        raise Fault(
+            f"User {pwd.getpwuid(account['user']).pw_name}, who runs PostgreSQL for"
+            f" root, may not enter {closed}: choose another --data-dir."
+        )
+    for place in reversed(missing):
+        place.mkdir(exist_ok=True)
+        place.chmod(0o755 if account else 0o700)  # whatever the umask
+
+
+def _register(folder: Path) -> int:
+    """Return the descriptor that marks us as a user, once no stop is under way."""
+    users = open_lock(folder / keeper.USERS)
+    until = time.monotonic() + START_SECONDS
+    while not take_lock(users, fcntl.LOCK_SH):
+        if time.monotonic() > until:
+            os.close(users)
+            raise Fault(
+                f"The PostgreSQL in {folder} does not finish stopping:"
+                f" see {folder / keeper.LOG}, or choose another --data-dir."
+            )
+        time.sleep(POLL_SECONDS)
+    return users
+
+
+def _join(folder: Path, settings: Mapping[str, str]) -> str:
+    """Return the URL once the server answers; start a keeper if none lives."""
+    begun, started = time.monotonic(), False
+    while True:
+        lock = open_lock(folder / keeper.KEEPER)
+        try:
+            if take_lock(lock, fcntl.LOCK_EX):
+                if started:
+                    raise _not_started(folder)
+                started = True
+                _start_keeper(folder, lock, prepare_server(folder, settings))
+        finally:
+            os.close(lock)
+        try:
+            url = (folder / keeper.URL).read_text()
+            psycopg2.connect(url, connect_timeout=5).close()
+        except (FileNotFoundError, psycopg2.OperationalError) as error:
+            said = str(error)
+        else:
+            return url
+        if "shutting down" in said:  # until its last client goes, which may be never
+            keeper.Server(folder / keeper.CLUSTER, []).signal(signal.SIGINT)
+        limit = RECOVERY_SECONDS if "starting up" in said else START_SECONDS
+        if time.monotonic() - begun > limit:
+            raise _not_started(folder)
+        time.sleep(POLL_SECONDS)
+
+
+def _not_started(folder: Path) -> Fault:
+    log = folder / keeper.LOG
+    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+    fatal = [line for line in lines if re.search("FATAL|PANIC", line)]
+    reason = (fatal or lines or ["it said nothing"])[-1]
+    return Fault(f"PostgreSQL did not start ({reason}): mend that, or see {log}.")
+
+
+def _start_keeper(folder: Path, lock: int, command: list[str]) -> None:
+    """Start a keeper that inherits the lock, in a session the terminal cannot reach."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_TRUNC
+    log = os.open(folder / keeper.LOG, flags, 0o600)
+    try:
+        subprocess.run(
+            [sys.executable, "-I", keeper.__file__, folder, str(lock), *command],
+            check=True,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd="/",
+            pass_fds=[lock],
+            start_new_session=True,
+        )
+    finally:
+        os.close(log)
+
+
+def _leave(folder: Path) -> None:
+    """Return when the server has stopped, or others use it, or it takes too long."""
+    until = time.monotonic() + STOP_SECONDS
+    while time.monotonic() < until and not _has_left(folder):
+        time.sleep(POLL_SECONDS)
+
+
+def _has_left(folder: Path) -> bool:
+    """Report whether the server has stopped or others use it."""
+    lock, users = (open_lock(folder / name) for name in (keeper.KEEPER, keeper.USERS))
+    try:
+        if take_lock(lock, fcntl.LOCK_EX):
+            if keeper.find_postmaster(folder / keeper.CLUSTER) is None:
+                return True
+            _start_keeper(folder, lock, [])  # to stop what a killed one left
+            return False
+        if take_lock(users, fcntl.LOCK_EX):
+            return False  # the keeper is about to notice that nobody is left
+        return take_lock(users, fcntl.LOCK_SH)  # not while it stops the server
+    finally:
+        os.close(users)
+        os.close(lock)

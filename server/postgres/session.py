@@ -1,0 +1,174 @@
+"""One connection of aiopg, without the faults that hang; and reads in binary."""
+
+from __future__ import annotations
+
+import asyncio
+import select
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import aiopg
+from psycopg2 import extensions
+
+from server.postgres.libpq import Exchange
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from weakref import ref
+
+    from server.postgres.libpq import Row
+
+    Values = Mapping[str, object]
+
+
+class Session(aiopg.Connection):
+    """One connection of aiopg 1.4.0, with the methods replaced that can hang.
+
+    The original hangs after an error on a socket whose number is above 1023, and when
+    libpq goes on to another address; leaves the event loop watching a socket that is
+    closed, or by then another's; and turns a statement timeout into a cancellation.
+    A test pins the version and the private names.
+    """
+
+    _connected = False
+    _exchange: Exchange | None = None  # what is read in binary now
+    _kept: set[str]  # queries that the backend knows
+
+    @classmethod
+    async def connect(cls, parameters: dict[str, Any]) -> Session:
+        """Return a session that is ready; the caller bounds the time."""
+        session = cls(None, 0.0, enable_hstore=False, **parameters)
+        await session
+        session._connected = True
+        session._kept = set()
+        return session
+
+    async def read(self, statement: str, values: Values, seconds: float) -> list[Row]:
+        """Return the rows of the last query; raise TimeoutError after seconds."""
+        waiter = self._create_waiter("read")
+        timer = self._loop.call_later(seconds, self._wake, TimeoutError())
+        try:
+            cursor = self._conn.cursor()
+            cursor.execute(statement, values)
+            await self._poll(waiter, seconds)
+            rows: list[Row] = cursor.fetchall()
+            return rows
+        finally:
+            timer.cancel()
+            self._waiter = None
+
+    async def read_binary(
+        self, query: str, values: Values, seconds: float, first: str = ""
+    ) -> list[Row]:
+        """Return the rows of a query that the backend keeps for the next time.
+
+        With first, that is carried out before and nothing kept. Raises as read does.
+        """
+        exchange = Exchange(self._conn, query, values)
+        waiter = self._create_waiter("read_binary")
+        timer = self._loop.call_later(seconds, self._wake, TimeoutError())
+        self._exchange = exchange
+        try:
+            self._begin(exchange, first)
+            await self._wait(waiter)
+            return exchange.rows()
+        finally:
+            timer.cancel()
+            self._waiter = self._exchange = None
+
+    def _begin(self, exchange: Exchange, first: str) -> None:
+        try:
+            exchange.send(first, self._kept)
+        except Exception:  # half of it may have been sent
+            self.close()
+            raise
+        self._watch_writing(exchange.unsent())
+
+    async def _poll(self, waiter: asyncio.Future[None], timeout: float) -> None:
+        """Go on until libpq has finished."""
+        self._step()
+        await self._wait(waiter)
+
+    async def _wait(self, waiter: asyncio.Future[None]) -> None:
+        """Wait for libpq to finish; close the session if that is given up."""
+        try:
+            await waiter
+        except (asyncio.CancelledError, TimeoutError):
+            self.close()
+            raise
+        finally:
+            self._waiter = None
+
+    def _wake(self, error: Exception | None = None) -> None:
+        if self._waiter is None or self._waiter.done():
+            return
+        if error:
+            self._waiter.set_exception(error)
+        else:
+            self._waiter.set_result(None)
+
+    @staticmethod
+    def _ready(weak_self: ref[Any]) -> None:
+        session: Session | None = weak_self()
+        if session is None:
+            return
+        session._step()
+        if session._hung_up():  # uvloop calls once, then forgets a socket in error
+            session._leave_loop()
+            session._enter_loop()
+
+    def _step(self) -> None:
+        """Let libpq send and receive what it can; wake the reader when it's done."""
+        if not self._connected:
+            self._leave_loop()  # libpq may close the socket and open another
+        try:
+            if self._exchange is not None:
+                done, unsent = self._exchange.advance(), self._exchange.unsent()
+            else:
+                state = self._conn.poll()
+                done = state == extensions.POLL_OK
+                unsent = state == extensions.POLL_WRITE
+            if not self._connected:
+                self._enter_loop()
+        except Exception as error:
+            self._wake(error)
+            if self._conn.closed or not self._connected or self._exchange is not None:
+                self.close()
+            return
+        self._watch_writing(unsent)
+        if done:
+            self._wake()
+
+    def _watch_writing(self, wanted: bool) -> None:
+        if self._fileno is None or wanted == self._writing:
+            return
+        if wanted:
+            self._loop.add_writer(self._fileno, self._ready, self._weakref)
+        else:
+            self._loop.remove_writer(self._fileno)
+        self._writing = wanted
+
+    def _hung_up(self) -> bool:
+        """Report whether the peer is gone, though not all it sent has been read."""
+        if self._fileno is None:
+            return False
+        poll = select.poll()  # select() can't take numbers above 1023
+        poll.register(self._fileno, 0)
+        return bool(poll.poll(0))
+
+    def _enter_loop(self) -> None:
+        self._fileno = self._conn.fileno()
+        self._loop.add_reader(self._fileno, self._ready, self._weakref)
+
+    def _leave_loop(self) -> None:
+        for remove in (self._loop.remove_writer, self._loop.remove_reader):
+            if self._fileno is not None:
+                with suppress(OSError):  # libpq may have closed it
+                    remove(self._fileno)
+        self._fileno = None
+        self._writing = False
+
+    def _close(self) -> None:
+        self._leave_loop()
+        self._exchange = None  # libpq frees what it points to
+        super()._close()

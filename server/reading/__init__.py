@@ -1,0 +1,1 @@
+"""Where a video's bytes come from: memory, or PostgreSQL."""

@@ -1,0 +1,194 @@
+"""Reads of videos that wait travel together, one statement for several of them.
+
+The cost of a query is shared when there is much to do; a lone read never waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING, NamedTuple
+
+import psycopg2
+
+from server.model import Video
+from server.postgres.pool import DatabaseAway, StatementTimeout
+from server.postgres.queries import queries
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from server.postgres.pool import Database
+
+BATCH_BYTES = 1 << 20
+LONG_SECONDS = 0.05  # a statement that takes longer leaves its lane to the next
+SLOW_SECONDS = 0.25  # a statement that takes longer has a read that others avoid
+SLOW_MAX = 1000  # videos remembered as slow
+
+
+class Found(NamedTuple):
+    """A video as it is now, and the bytes asked for."""
+
+    video: Video
+    data: bytes
+
+
+class _Read(NamedTuple):
+    video_id: int
+    start: int
+    length: int
+    answer: asyncio.Future[Found | None]
+
+
+class _Span(NamedTuple):
+    """Reads of a batch whose bytes lie behind each other: one row for all of them."""
+
+    video_id: int
+    start: int
+    length: int
+    place: int  # of the first read in the batch
+    reads: int = 1
+
+
+def join_adjacent(batch: Sequence[_Read]) -> list[_Span]:
+    """Return the rows that answer a batch; a row costs as much as many bytes."""
+    spans: list[_Span] = []
+    for place, (video_id, start, length, _) in enumerate(batch):
+        if spans:
+            last = spans[-1]
+            stop = last.start + last.length
+            if last.start >= 0 and (last.video_id, stop) == (video_id, start):
+                more = {"length": last.length + length, "reads": last.reads + 1}
+                spans[-1] = last._replace(**more)
+                continue
+        spans.append(_Span(video_id, start, length, place))
+    return spans
+
+
+class Reader:
+    """Hands reads to `lanes` statements at a time; those that take long don't count."""
+
+    def __init__(self, database: Database, lanes: int) -> None:
+        self._database = database
+        self._idle_lanes = lanes
+        self._waiting: deque[_Read] = deque()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._slow: dict[int, None] = {}  # videos that travel alone
+        self.bytes_read = 0
+
+    def read(
+        self, video_id: int, start: int, length: int
+    ) -> asyncio.Future[Found | None]:
+        """Return, later, length bytes from start, or from the end if it is negative.
+
+        Fewer where the video ends; None when it is not there; raises DatabaseAway.
+        """
+        answer = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Read(video_id, start, length, answer))
+        self._open_lane()
+        return answer
+
+    def _open_lane(self) -> None:
+        """Have a task answer what waits, if a lane is idle."""
+        if self._idle_lanes and self._waiting:
+            self._idle_lanes -= 1
+            task = asyncio.create_task(self._run_lane())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _run_lane(self) -> None:
+        loop = asyncio.get_running_loop()
+        left = False
+
+        def leave() -> None:
+            nonlocal left
+            left = True
+            self._idle_lanes += 1
+            self._open_lane()
+
+        try:
+            while not left and (batch := self._take_batch()):
+                timer = loop.call_later(LONG_SECONDS, leave)
+                try:
+                    await self._answer(batch)
+                finally:
+                    timer.cancel()
+        finally:
+            if not left:
+                self._idle_lanes += 1
+
+    def _take_batch(self) -> list[_Read]:
+        """Return what fits into one statement and is still wanted."""
+        batch: list[_Read] = []
+        room = BATCH_BYTES
+        while self._waiting:
+            read = self._waiting[0]
+            if batch and (read.length > room or read.video_id in self._slow):
+                break
+            self._waiting.popleft()
+            if read.answer.done():  # nobody waits for it any more
+                continue
+            batch.append(read)
+            room -= read.length
+            if read.video_id in self._slow:
+                break
+        return batch
+
+    async def _answer(self, batch: Sequence[_Read]) -> None:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        try:
+            rows = await self._fetch(batch)
+        except (psycopg2.Error, DatabaseAway) as error:
+            if len(batch) > 1 and not _is_away(error):
+                self._note_speed(batch, slow=isinstance(error, StatementTimeout))
+                for read in batch:  # one of them is at fault: the others go on
+                    await self._answer([read])
+                return
+            for read in batch:
+                if not read.answer.done():
+                    read.answer.set_exception(error)
+        except asyncio.CancelledError:
+            for read in batch:
+                read.answer.cancel()
+            raise
+        else:
+            self._note_speed(batch, slow=loop.time() - began > SLOW_SECONDS)
+            for read, found in zip(batch, rows, strict=True):
+                if not read.answer.done():
+                    read.answer.set_result(found)
+
+    async def _fetch(self, batch: Sequence[_Read]) -> list[Found | None]:
+        spans = join_adjacent(batch)
+        values = {
+            "ids": [span.video_id for span in spans],
+            "starts": [span.start for span in spans],
+            "lengths": [span.length for span in spans],
+        }
+        rows = await self._database.fetch_binary(queries()["read_videos"], values)
+        found: list[Found | None] = [None] * len(batch)
+        for (place, name, kind, size, modified), data in rows:
+            if data is None:
+                continue
+            span, about = spans[place - 1], (name or "", kind or "")
+            video = Video(span.video_id, *about, size, modified or 0)
+            self.bytes_read += len(data)
+            for index in range(span.place, span.place + span.reads):
+                at = batch[index].start - span.start
+                part = data[at : at + batch[index].length]  # no copy if it is all
+                found[index] = Found(video, part)
+        return found
+
+    def _note_speed(self, batch: Sequence[_Read], *, slow: bool) -> None:
+        """Let the videos of a slow statement travel alone until one proves quick."""
+        for read in batch:
+            if slow:
+                self._slow[read.video_id] = None
+            elif self._slow and len(batch) == 1:
+                self._slow.pop(read.video_id, None)
+        while len(self._slow) > SLOW_MAX:
+            del self._slow[next(iter(self._slow))]
+
+
+def _is_away(error: Exception) -> bool:
+    return isinstance(error, DatabaseAway) and not isinstance(error, StatementTimeout)

@@ -1,0 +1,1 @@
+"""Sockets and processes: who listens, and what one connection does."""

@@ -1,0 +1,193 @@
+"""One client's connection: aiohttp's, with a short way for short answers."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from time import monotonic
+from typing import TYPE_CHECKING, cast
+
+from aiohttp import web
+
+from server.errors import ERROR_HEADERS, render_error
+from server.telemetry.access_log import Outcome
+from server.telemetry.metrics import OTHER
+from server.video.short import answer_now, parse_short, read_request
+
+if TYPE_CHECKING:
+    from server.reading.store import Store
+    from server.telemetry.access_log import AccessLog
+    from server.telemetry.metrics import Metrics
+    from server.video.short import Answer
+
+KEEPALIVE_SECONDS = 960  # an edge reuses connections for up to 900 s; it must close
+HEADER_BYTES = 32 * 1024  # of one header, of which an edge passes on 16 KiB and more
+BAD_REQUEST = "Bad request: this is no HTTP/1.1 (RFC 9112), or a header is too long."
+
+
+class Connection(web.RequestHandler):
+    """Answers short requests itself, and errors before any handler in their one shape.
+
+    The short way needs private names of aiohttp: the future that waits for the next
+    request, and the time when an idle connection is closed. tests/video/test_short.py
+    fails when one of them changes.
+    """
+
+    __slots__ = (
+        *("_ahead", "_began", "_between", "_log", "_metrics", "_stalled", "_store"),
+        *("_taken", "lost"),
+    )
+
+    def __init__(
+        self,
+        server: web.Server,
+        store: Store | None,
+        metrics: Metrics,
+        log: AccessLog,
+    ) -> None:
+        """Take a store to answer from, and what is told of each answer."""
+        super().__init__(
+            server,
+            loop=asyncio.get_running_loop(),
+            keepalive_timeout=KEEPALIVE_SECONDS,
+            max_line_size=HEADER_BYTES,
+            max_field_size=HEADER_BYTES,
+            access_log=None,  # type: ignore[arg-type] # as AppRunner passes it on
+        )
+        self.lost: asyncio.Future[None] = self._loop.create_future()
+        self._store = store
+        self._metrics = metrics
+        self._log = log
+        self._stalled = False
+        self._between = True  # what aiohttp's parser has had ended with a head
+        self._taken = b""  # a request that is being read for, unknown to aiohttp
+        self._ahead = b""  # what came after it
+        self._began = 0.0  # what is being answered, by monotonic
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Wait, when something is written, until the kernel has taken all of it."""
+        super().connection_made(transport)
+        cast("asyncio.Transport", transport).set_write_buffer_limits(high=0)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Tell who waits for the end."""
+        super().connection_lost(exc)
+        if self._stalled and not self._taken and self._current_request is None:
+            self._metrics.note_abort(0)  # of a short answer; others tell by themselves
+        self._taken = b""
+        self._set_stalled(False)
+        self.lost.set_result(None)
+
+    def pause_writing(self) -> None:
+        """Note that the client is slower than we are."""
+        super().pause_writing()
+        self._set_stalled(True)
+
+    def resume_writing(self) -> None:
+        """Note that the kernel has taken all."""
+        super().resume_writing()
+        self._set_stalled(False)
+
+    def _set_stalled(self, stalled: bool) -> None:
+        if self._store is not None:
+            self._store.stalled += stalled - self._stalled
+        self._stalled = stalled
+
+    def data_received(self, data: bytes) -> None:
+        """Answer a short request; aiohttp gets any other."""
+        if self._taken:  # one after the other
+            assert self.transport is not None
+            self.transport.pause_reading()
+            self._ahead += data
+        elif not (self._between and self._take(data)):
+            if data:  # aiohttp calls with none, to go on with what it has
+                self._between = data.endswith(b"\r\n\r\n")
+            super().data_received(data)
+
+    def _take(self, data: bytes) -> bool:
+        """Report whether the request is answered without aiohttp, now or soon."""
+        waiter, store = self._waiter, self._store
+        if waiter is None or waiter.done() or store is None:
+            return False  # aiohttp has something to do, or nothing can be recalled
+        asked = parse_short(data)
+        if asked is None or self._stalled or store.crowded:
+            return False
+        began = self._began = monotonic()
+        answer = answer_now(store, asked, began)
+        if answer is None:
+            return False
+        self._next_keepalive_close_time = began + KEEPALIVE_SECONDS
+        if answer.missing:
+            self._taken = data
+            answer.when_complete(self._finish)
+        else:
+            self._write(answer, data)
+        return True
+
+    def _finish(self, answer: Answer) -> None:
+        """Write the answer whose bytes have come; aiohttp tells why they have not."""
+        transport = self.transport
+        if not self._taken or transport is None or transport.is_closing():
+            return
+        try:
+            answer.complete()
+        except (Exception, asyncio.CancelledError):
+            self._hand_over()
+            return
+        data, self._taken = self._taken, b""
+        self._write(answer, data)
+        self._go_on()
+
+    def _write(self, answer: Answer, data: bytes) -> None:
+        assert self.transport is not None
+        self.transport.writelines(answer.buffers)
+        seconds = monotonic() - self._began
+        self._metrics.note_short(*answer[:3], seconds)
+        if self._log.wanted:
+            self._log.note(
+                read_request(data),
+                self.transport.get_extra_info("peername"),
+                Outcome(answer.status, answer.body_bytes, seconds, seconds),
+            )
+
+    def _hand_over(self) -> None:
+        """Let aiohttp answer the request that was taken, as if it came just now."""
+        data, self._taken = self._taken, b""
+        super().data_received(data)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Take what came while a request was being read for."""
+        if self._ahead:
+            data, self._ahead = self._ahead, b""
+            assert self.transport is not None
+            self.transport.resume_reading()
+            self.data_received(data)
+
+    def close(self) -> None:
+        """Answer what was taken, and no more."""
+        if self._taken:
+            self._hand_over()
+        super().close()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer a request that never reached a handler, and close."""
+        if request.writer.output_size > 0:
+            raise ConnectionError("an answer is on its way already")
+        if isinstance(exc, UnicodeError):  # aiohttp stumbled over a header's bytes
+            status = 400
+        self._metrics.note(self._metrics.routes[OTHER], status, 0, (0, 0))
+        sentence = BAD_REQUEST if status == 400 else "Internal server error"
+        level = logging.DEBUG if status == 400 else logging.ERROR
+        self.logger.log(level, "%s: %s", sentence, request.remote, exc_info=exc)
+        response = web.Response(
+            status=status, body=render_error(sentence), headers=ERROR_HEADERS
+        )
+        response.force_close()
+        return response

@@ -1,0 +1,1 @@
+"""What is answered to GET of a video: parse, plan, read, send."""

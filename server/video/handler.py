@@ -1,0 +1,98 @@
+"""GET and HEAD of a video, in four steps: parse, plan, read, send."""
+
+from __future__ import annotations
+
+import secrets
+from contextlib import contextmanager
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from server.reading.store import STORE, VideoChanged
+from server.video.pacing import PACER
+from server.video.plan import PREFLIGHT, Plan, guess_first, plan_video
+from server.video.sending import send
+from server.video.watch import WATCH
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from multidict import CIMultiDictProxy
+
+    from server.model import Video
+
+ID_MAX = 2**31 - 1
+
+ASKED = (
+    "If-Match",
+    "If-Unmodified-Since",
+    "If-None-Match",
+    "If-Modified-Since",
+    "If-Range",
+    "Range",
+)
+BOUNDARY = secrets.token_hex(16)  # nobody can put it into a video beforehand
+
+
+async def get_video(request: web.Request) -> web.StreamResponse:
+    """Answer for one video."""
+    try:
+        return await answer(request)
+    except VideoChanged:  # since its row was remembered: what does the row say now?
+        return await answer(request)
+
+
+async def answer(request: web.Request) -> web.StreamResponse:
+    """Parse, plan, read, send; raise VideoChanged if nothing has been sent yet."""
+    store = request.app[STORE]
+    asked = parse_asked(request.headers)
+    video_id = int(request.match_info["id"])
+    video, first = store.recall(video_id, monotonic()), None
+    if video is None and video_id <= ID_MAX:
+        video, first = await store.find(video_id, *guess_first(request.method, asked))
+    plan = plan_video(request.method, asked, video, BOUNDARY)
+    pace = None
+    if video is not None and plan.body and request.app[PACER].multiple:
+        pace = await request.app[PACER].find(request, video, store.database)
+    with show(request, video, plan) as sent:
+        return await send(request, plan, store, video, first, sent, pace)
+
+
+def parse_asked(headers: CIMultiDictProxy[str]) -> dict[str, str]:
+    """Return the headers that choose the answer; repeated ones become one list.
+
+    RFC 9110, 5.3. What may not be a list then breaks its own grammar and is ignored.
+    """
+    return {name: ", ".join(headers.getall(name)) for name in ASKED if name in headers}
+
+
+@contextmanager
+def show(
+    request: web.Request, video: Video | None, plan: Plan
+) -> Iterator[Callable[[range], None]]:
+    """Yield what to tell of each span that went out, to a page that looks on."""
+    watch, viewer = request.app[WATCH], request.query.get("viewer")
+    answer = None
+    if watch is not None and viewer is not None and video is not None:
+        asked = request.headers.get("Range", "")
+        answer = watch.begin(viewer, video.id, video.size, plan.status, asked)
+    if answer is None:
+        yield lambda span: None
+        return
+    left = sum(len(piece) for piece in plan.body if isinstance(piece, range))
+
+    def tell(span: range) -> None:
+        nonlocal left
+        left -= len(span)
+        answer.sent(span)
+
+    try:
+        yield tell
+    finally:
+        answer.end(complete=left == 0)
+
+
+async def get_preflight(request: web.Request) -> web.Response:
+    """Allow pages of any origin to ask for ranges."""
+    return web.Response(status=204, headers=PREFLIGHT)

@@ -1,0 +1,243 @@
+"""Choose the answer to GET or HEAD of a video: headers + Video → Plan. No I/O."""
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import NamedTuple, Protocol
+from urllib.parse import quote
+
+from server.errors import ERROR_HEADERS, render_error
+from server.model import Video
+from server.video.conditions import (
+    modified_since,
+    range_may_resume,
+    tag_matches,
+    tag_matches_weakly,
+)
+from server.video.ranges import fit_ranges, parse_range
+
+PARTS_MAX = 16
+"""More parts than a player asks for; beyond them the whole video is the answer."""
+
+POSITION_MAX = 2**31 - 2
+"""No video is longer, nor any number of PostgreSQL's substring()."""
+
+_CONDITIONS = {
+    "If-Match",
+    "If-Unmodified-Since",
+    "If-None-Match",
+    "If-Modified-Since",
+    "If-Range",
+}
+
+_MIME_TYPES = {"video/mp4", "video/quicktime", "video/webm"}
+
+FOR_GOOD = "public, max-age=31536000, immutable"
+
+ANY_ORIGIN = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Expose-Headers": (
+        "Content-Length, Content-Range, Accept-Ranges, ETag"
+    ),
+}
+
+PREFLIGHT = {
+    "Allow": "GET, HEAD, OPTIONS",
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Allow-Methods": "GET, HEAD, OPTIONS",
+    "Access-Control-Allow-Headers": (
+        "Range, If-Range, If-Match, If-None-Match, "
+        "If-Modified-Since, If-Unmodified-Since"
+    ),
+    "Access-Control-Max-Age": "86400",
+}
+
+
+class Known(Protocol):
+    """What conditions are about."""
+
+    @property
+    def etag(self) -> str:
+        """Return the entity tag."""
+
+    @property
+    def modified(self) -> int:
+        """Return seconds since the epoch."""
+
+
+def render_fields(headers: Mapping[str, str]) -> str:
+    """Return field lines (RFC 9112, 5)."""
+    return "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+
+
+class Plan(NamedTuple):
+    """An answer: what goes out, in order; a range stands for bytes of the video."""
+
+    status: int
+    own: Mapping[str, str]  # headers of this answer
+    body: Sequence[bytes | range] = ()
+    shared: str = ""  # field lines that other answers have, too
+
+
+def plan_video(
+    method: str, asked: Mapping[str, str], video: Video | None, boundary: str
+) -> Plan:
+    """Choose the answer to a GET or HEAD with these headers.
+
+    boundary divides the parts of a multipart answer and must not occur in a video.
+    """
+    plan = _choose(method, asked, video, boundary)
+    return plan if method == "GET" else plan._replace(body=())
+
+
+def guess_first(method: str, asked: Mapping[str, str]) -> tuple[int, int]:
+    """Return where the answer's bytes will likely start, and how many it will have.
+
+    It is asked before the size is known: a negative start counts from the end, and
+    likely is enough, since plan_video decides.
+    """
+    if method != "GET" or asked.keys() & _CONDITIONS:
+        return 0, 0
+    specs = parse_range(asked.get("Range", ""))
+    if specs is None:
+        return 0, POSITION_MAX
+    first, last = specs[0]
+    if first is None:
+        return -min(last or 0, POSITION_MAX), min(last or 0, POSITION_MAX)
+    first = min(first, POSITION_MAX)
+    return first, POSITION_MAX if last is None else min(last + 1 - first, POSITION_MAX)
+
+
+def _choose(
+    method: str, asked: Mapping[str, str], video: Video | None, boundary: str
+) -> Plan:
+    """Take the steps in the order of RFC 9110, 13.2.2."""
+    if video is None:
+        return plan_error(404, "Video not found")
+    if not precondition_holds(asked, video):
+        return plan_error(412, f"Video {video.id} is not in the state you name.")
+    if copy_is_fresh(asked, video):
+        return Plan(304, {}, (), _shared_fields(video))
+    spans = _pick_spans(asked, video) if method == "GET" else None
+    if spans is None or len(spans) > PARTS_MAX:
+        return _plan_body(200, {}, video, [range(video.size)])
+    if not spans:
+        sentence = f"Video {video.id} has {video.size} bytes, none in the range asked."
+        return plan_error(416, sentence, {"Content-Range": f"bytes */{video.size}"})
+    if len(spans) == 1:
+        part = {"Content-Range": _content_range(spans[0], video.size)}
+        return _plan_body(206, part, video, spans)
+    kind = f"multipart/byteranges; boundary={boundary}"
+    return _plan_body(206, {}, video, _multipart(spans, video, boundary), kind)
+
+
+def precondition_holds(asked: Mapping[str, str], known: Known) -> bool:
+    """Report whether the client may have what it asks for (RFC 9110, 13.2.2)."""
+    if "If-Match" in asked:
+        return tag_matches(asked["If-Match"], known.etag)
+    if "If-Unmodified-Since" in asked:
+        return not modified_since(asked["If-Unmodified-Since"], known.modified)
+    return True
+
+
+def copy_is_fresh(asked: Mapping[str, str], known: Known) -> bool:
+    """Report whether the client has it already."""
+    if "If-None-Match" in asked:
+        return tag_matches_weakly(asked["If-None-Match"], known.etag)
+    if "If-Modified-Since" in asked:
+        return modified_since(asked["If-Modified-Since"], known.modified) is False
+    return False
+
+
+def _pick_spans(asked: Mapping[str, str], video: Video) -> list[range] | None:
+    """Return the spans to send; None for the whole video, empty when there are none."""
+    if "Range" not in asked or video.size == 0:  # no range of nothing can be written
+        return None
+    resume = asked.get("If-Range")
+    if resume is not None and not range_may_resume(resume, video.etag, video.modified):
+        return None
+    specs = parse_range(asked["Range"])
+    return None if specs is None else fit_ranges(specs, video.size)
+
+
+def _plan_body(
+    status: int,
+    own: dict[str, str],
+    video: Video,
+    body: Sequence[bytes | range],
+    kind: str = "",
+) -> Plan:
+    own["Content-Length"] = str(sum(map(len, body)))
+    return Plan(status, own, body, _video_fields(video, kind or _content_type(video)))
+
+
+_ERROR_FIELDS = render_fields({**ERROR_HEADERS, **ANY_ORIGIN})
+
+
+def plan_error(status: int, sentence: str, more: Mapping[str, str] = {}) -> Plan:
+    """Return an error that pages of any origin may read."""
+    body = render_error(sentence)
+    own = {**more, "Content-Length": str(len(body))}
+    return Plan(status, own, [body], _ERROR_FIELDS)
+
+
+@lru_cache(maxsize=4096)
+def _video_fields(video: Video, kind: str) -> str:
+    own = {
+        "Content-Type": kind,
+        "Content-Disposition": render_disposition(video.filename),
+        "X-Content-Type-Options": "nosniff",
+    }
+    return _shared_fields(video) + render_fields(own)
+
+
+def _shared_fields(video: Video) -> str:
+    """Return what a 304 must say again (RFC 9110, 15.4.5) and every answer says."""
+    return render_fields(
+        {
+            "Cache-Control": FOR_GOOD,
+            "Accept-Ranges": "bytes",
+            "ETag": video.etag,
+            "Last-Modified": video.date,
+            "Cache-Tag": f"video-{video.id}",
+            **ANY_ORIGIN,
+        }
+    )
+
+
+def _content_type(video: Video) -> str:
+    # A foreign table may hold any text here, and some types run as code.
+    known = video.mime_type in _MIME_TYPES
+    return video.mime_type if known else "application/octet-stream"
+
+
+def render_disposition(filename: str) -> str:
+    """Return Content-Disposition for a file name of any characters (RFC 6266).
+
+    What is not plain ASCII, or is read differently by browsers (appendix D), turns
+    into _ in filename= and is kept whole in filename*= (RFC 8187).
+    """
+    plain = "".join(c if " " <= c <= "~" and c not in '"\\%' else "_" for c in filename)
+    if plain == filename:
+        return f'inline; filename="{plain}"'
+    whole = quote(filename, safe="", errors="replace")
+    return f"inline; filename=\"{plain}\"; filename*=UTF-8''{whole}"
+
+
+def _content_range(span: range, size: int) -> str:
+    return f"bytes {span.start}-{span.stop - 1}/{size}"
+
+
+def _multipart(
+    spans: Sequence[range], video: Video, boundary: str
+) -> list[bytes | range]:
+    """Return the parts with their headers between them (RFC 9110, 14.6)."""
+    body: list[bytes | range] = []
+    for span in spans:
+        body.append(
+            f"\r\n--{boundary}\r\n"
+            f"Content-Type: {_content_type(video)}\r\n"
+            f"Content-Range: {_content_range(span, video.size)}\r\n\r\n".encode()
+        )
+        body.append(span)
+    body.append(f"\r\n--{boundary}--\r\n".encode())
+    return body

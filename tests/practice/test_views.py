@@ -1,0 +1,226 @@
+"""Views: counted a video and day, each once, and nobody waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from contextlib import asynccontextmanager
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from aiohttp import ClientSession
+
+from server.errors import Fault
+from server.postgres.pool import Database
+from server.practice.view_counts import ROWS_MAX, Tally, save_views
+from server.practice.views import BODY_MAX, VIEWS_MAX, parse_views
+from tests.breakable import breakable
+from tests.conftest import execute, insert_video, serve_database
+from tests.postgres.test_pool import until
+from tests.postgres.test_schema import run
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from tests.conftest import Served
+
+DAY, NEXT = date(2026, 1, 31), date(2026, 2, 1)
+COUNTED = (
+    "SELECT video_id, day, started, quarter, half, completed FROM video_views"
+    " ORDER BY video_id, day"
+)
+ONE = {"video_id": 1, "reached": "started"}
+
+
+@pytest.fixture(scope="module")
+def database_url(cluster: str, template: str) -> str:
+    """Return the URL of a database for all tests here."""
+    admin = cluster.format(database="postgres")
+    execute(admin, f"CREATE DATABASE views TEMPLATE {template}")
+    return cluster.format(database="views")
+
+
+@pytest.fixture
+def url(database_url: str) -> str:
+    """Return its URL when nothing is in it."""
+    run(database_url, "TRUNCATE videos, view_senders RESTART IDENTITY CASCADE")
+    return database_url
+
+
+def body(*views: object) -> bytes:
+    return json.dumps({"views": views}).encode()
+
+
+@pytest.mark.parametrize(
+    ("given", "complaint"),
+    [
+        (b"[]", r"^\$: must be an object"),
+        (b'{"views": [}', r"^\$: is not JSON at line 1, column 12"),
+        (b"\xff", r"^\$: byte 0 of the body is not UTF-8"),
+        (b"{}", r"^\$\.views: is missing"),
+        (b'{"views": [], "views": []}', r"^\$\.views: is given twice"),
+        (b'{"views": {}}', r"^\$\.views: must be a list of at most 50"),
+        (b'{"views": 5}', r"^\$\.views: must be a list"),
+        (body(*[ONE] * (VIEWS_MAX + 1)), r"^\$\.views: must be a list of at most 50"),
+        (body(ONE, []), r"^\$\.views\[1\]: must be an object"),
+        (body({"reached": "half"}), r"^\$\.views\[0\]\.video_id: is missing"),
+        (body(ONE | {"video_id": 0}), r"^\$\.views\[0\]\.video_id: must be a whole"),
+        (body(ONE | {"video_id": "1"}), r"^\$\.views\[0\]\.video_id: must be a whole"),
+        (body(ONE | {"reached": "all"}), r"^\$\.views\[0\]\.reached: must be one of"),
+        (body(ONE | {"reached": ["half"]}), r"^\$\.views\[0\]\.reached: must be one"),
+    ],
+)
+def test_fault_names_what_is_wrong(given: bytes, complaint: str) -> None:
+    with pytest.raises(Fault, match=complaint):
+        parse_views(given)
+
+
+def test_views_are_read() -> None:
+    given = body(ONE, {"video_id": 7.0, "reached": "completed", "more": [{}]})
+    assert parse_views(given) == [(1, "started"), (7, "completed")]
+    assert parse_views(b'{"views": []}') == []
+
+
+async def post(served: Served, data: bytes, kind: str) -> tuple[int, Any]:
+    async with (
+        ClientSession(f"http://127.0.0.1:{served.port}") as client,
+        client.post("/v3/views", data=data, headers={"Content-Type": kind}) as answer,
+    ):
+        assert answer.headers["Cache-Control"] == "no-store"
+        return answer.status, await answer.json() if answer.status != 204 else None
+
+
+async def test_views_are_counted_before_the_server_stops(url: str) -> None:
+    insert_video(url, "a.mp4", b"abc")
+    views = body(ONE, ONE, ONE | {"reached": "half"}, ONE | {"video_id": 2})
+    largest = body(*[{"video_id": 2**31 - 1, "reached": "completed"}] * VIEWS_MAX)
+    async with serve_database(url, cache_bytes=0) as served:
+        for kind in ("application/json", "text/plain;charset=UTF-8"):
+            assert await post(served, views, kind) == (204, None)
+        assert await post(served, largest, "text/plain") == (204, None)
+        for status, data, kind in (
+            (400, b"{", "application/json"),
+            (413, b"x" * (BODY_MAX + 1), "text/plain"),
+            (415, views, "application/x-www-form-urlencoded"),
+            (415, views, "text/plain; charset=utf-16"),
+        ):
+            found, answer = await post(served, data, kind)
+            assert (found, list(answer)) == (status, ["error"])
+    today = "now() AT TIME ZONE 'UTC'"
+    counted = f"SELECT video_id, day = ({today})::date, started, half FROM video_views"
+    assert run(url, counted) == [(1, True, 4, 2)]
+    run(url, "DELETE FROM videos")
+    assert run(url, COUNTED) == []
+
+
+async def test_views_come_into_the_table_by_themselves(url: str) -> None:
+    insert_video(url, "a.mp4", b"abc")
+    async with serve_database(url, cache_bytes=0) as served:
+        await post(served, body(ONE), "text/plain")
+        await until(lambda: run(url, COUNTED))
+
+
+@asynccontextmanager
+async def opened(url: str) -> AsyncIterator[Database]:
+    database = Database(url, wait_seconds=0.3)
+    await database.open()
+    yield database
+    await database.close()
+
+
+async def test_views_add_up_by_video_and_day(url: str) -> None:
+    for name in ("a.mp4", "b.mp4"):
+        insert_video(url, name, b"abc")
+    tally = Tally()
+    async with opened(url) as database:
+        assert await save_views(database, tally)  # nothing
+        tally.add([(2, "started"), (1, "started"), (2, "completed")], DAY)
+        tally.add([(1, "quarter")], NEXT)
+        assert await save_views(database, tally)
+        tally.add([(1, "started"), (3, "started"), (2**40, "half")], DAY)
+        assert await save_views(database, tally)
+        assert not tally.some.is_set()
+    assert run(url, COUNTED) == [
+        (1, DAY, 2, 0, 0, 0),
+        (1, NEXT, 0, 1, 0, 0),
+        (2, DAY, 1, 0, 0, 1),
+    ]
+
+
+async def test_batch_whose_answer_is_lost_counts_once(url: str) -> None:
+    insert_video(url, "a.mp4", b"abc")
+    tally = Tally()
+    async with breakable(url) as proxy, opened(proxy.url) as database:
+        await database.fetch("SELECT 1", {})
+        tally.add([(1, "started")], DAY)
+        proxy.limit = 0  # of the answer nothing arrives
+        assert not await save_views(database, tally)
+        await until(lambda: run(url, COUNTED))
+        tally.add([(1, "started")], DAY)  # meanwhile
+        assert await save_views(database, tally)
+        assert run(url, COUNTED) == [(1, DAY, 1, 0, 0, 0)]
+        assert await save_views(database, tally)
+        assert run(url, COUNTED) == [(1, DAY, 2, 0, 0, 0)]
+        tally.add([(1, "started")], DAY)
+        await proxy.refuse()
+        assert not await save_views(database, tally)  # and kept
+    async with opened(url) as database:
+        assert await save_views(database, tally)
+    assert run(url, COUNTED) == [(1, DAY, 3, 0, 0, 0)]
+
+
+async def test_processes_do_not_stop_each_other(url: str) -> None:
+    videos = [insert_video(url, f"{n}.mp4", b"abc") for n in range(40)]
+    tallies = [Tally() for _ in range(6)]
+    async with opened(url) as database:
+        for _ in range(5):
+            for place, tally in enumerate(tallies):
+                order = videos if place % 2 else videos[::-1]
+                tally.add([(video, "half") for video in order], DAY)
+            saved = await asyncio.gather(
+                *(save_views(database, tally) for tally in tallies)
+            )
+            assert all(saved)
+    assert run(url, COUNTED) == [(video, DAY, 0, 0, 30, 0) for video in videos]
+
+
+async def test_without_the_table_nothing_piles_up(
+    url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    run(url, "ALTER TABLE video_views RENAME TO others")
+    tally = Tally()
+    async with opened(url) as database:
+        tally.add([(1, "started")], DAY)
+        with caplog.at_level(logging.WARNING):
+            assert not await save_views(database, tally)
+    run(url, "ALTER TABLE others RENAME TO video_views")
+    assert 'views are not counted: relation "video_views"' in caplog.text
+    assert not tally.some.is_set()
+
+
+def test_flood_of_videos_is_bounded() -> None:
+    tally = Tally()
+    tally.add([(video, "started") for video in range(1, 2 * ROWS_MAX)], DAY)
+    tally.add([(1, "started")], DAY)
+    batch = tally.take()
+    assert batch is not None
+    assert len(batch.counts) == ROWS_MAX
+    assert batch.counts[1, DAY] == [2, 0, 0, 0]
+    assert tally.take() is batch
+
+
+async def test_senders_long_gone_are_forgotten(url: str) -> None:
+    run(
+        url,
+        "INSERT INTO view_senders VALUES"
+        " (gen_random_uuid(), 9, now() - interval '29 days'),"
+        " (gen_random_uuid(), 9, now() - interval '27 days')",
+    )
+    tally = Tally()
+    tally.add([(1, "started")], DAY)
+    async with opened(url) as database:
+        assert await save_views(database, tally)
+    senders = run(url, "SELECT batch FROM view_senders ORDER BY batch")
+    assert senders == [(1,), (9,)]

@@ -1,0 +1,227 @@
+"""`serve --workers`: real processes, told apart by what /proc says of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.command import ROOT, run, serving
+from tests.conftest import insert_video
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+BYTES = 6_000_000
+ESTABLISHED = "01"  # proc_pid_net(5)
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    until = time.monotonic() + 15  # only a hang takes so long
+    while not true():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"
+
+
+def kill(pid: int) -> None:
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not is_alive(pid))
+
+
+def count_connections(pid: int, port: int) -> int:
+    """Return how many connections to the port the process has accepted."""
+    inodes = set()
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        _, local, _, state, *_ = fields = line.split()
+        if state == ESTABLISHED and int(local.partition(":")[2], 16) == port:
+            inodes.add(f"socket:[{fields[9]}]")
+    folder = Path(f"/proc/{pid}/fd")
+    return sum(os.readlink(entry) in inodes for entry in folder.iterdir())
+
+
+def connect(port: int) -> HTTPConnection:
+    """Return a connection of its own that has had an answer."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=15)
+    connection.request("GET", "/readyz")
+    with connection.getresponse() as answer:
+        assert json.load(answer) == {"status": "ready"}
+    return connection
+
+
+def is_refused(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port)).close()
+    except ConnectionRefusedError:
+        return True
+    except ConnectionResetError:
+        pass
+    return False
+
+
+@contextmanager
+def downloading(port: int, video: int) -> Iterator[Callable[[], int]]:
+    """Yield what reads the rest of a download, of which little was taken so far."""
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32 * 1024)
+        client.settimeout(15)
+        client.connect(("127.0.0.1", port))
+        client.sendall(b"GET /v3/videos/%d HTTP/1.0\r\n\r\n" % video)
+        with client.makefile("rb") as stream:
+            while stream.readline().strip():
+                pass
+
+            def read_rest() -> int:
+                most = len(stream.read(BYTES - 150_000))
+                time.sleep(0.3)  # all is in buffers by now, which are easily forgotten
+                return most + len(stream.read())
+
+            yield read_rest
+
+
+def test_connections_are_spread_over_the_workers(database_url: str) -> None:
+    with serving(database_url, "--workers", "3", "--connections", "3") as server:
+        workers = server.workers
+        assert len(workers) == 3
+        connections = [connect(server.port) for _ in range(60)]
+        counts = [count_connections(pid, server.port) for pid in workers]
+        for connection in connections:
+            connection.close()
+    assert sum(counts) == 60
+    assert min(counts) > 0
+
+
+def test_killed_worker_is_replaced_and_nobody_refused(database_url: str) -> None:
+    with serving(database_url, "--workers", "2") as server:
+        killed, stays = server.workers
+        for _ in range(2):  # the second has just started, so its successor is delayed
+            kill(killed)
+            for _ in range(30):
+                connect(server.port).close()
+            assert stays in server.workers
+            (killed,) = server.workers - {stays}
+
+
+@pytest.mark.parametrize(
+    ("number", "count"), [(signal.SIGTERM, 1), (signal.SIGTERM, 2), (signal.SIGINT, 2)]
+)
+def test_stop_lets_a_download_finish(
+    database_url: str, number: signal.Signals, count: int
+) -> None:
+    video = insert_video(database_url, "run_person.mp4", bytes(BYTES))
+    with serving(database_url, "--workers", str(count)) as server:
+        workers = server.workers
+        with downloading(server.port, video) as read_rest:
+            server.process.send_signal(number)
+            wait_until(lambda: is_refused(server.port))
+            assert read_rest() == BYTES
+        assert server.process.wait(15) == 0
+        assert not any(map(is_alive, workers))
+
+
+def test_reload_replaces_all_and_lets_a_download_finish(database_url: str) -> None:
+    video = insert_video(database_url, "run_person.mp4", bytes(BYTES))
+    with serving(database_url, "--workers", "2") as server:
+        old = server.workers
+        with downloading(server.port, video) as read_rest:
+            server.process.send_signal(signal.SIGHUP)
+            wait_until(lambda: len(server.workers - old) == 2)
+            wait_until(lambda: sum(map(is_alive, old)) == 1)
+            for _ in range(20):
+                connect(server.port).close()
+            assert read_rest() == BYTES
+        wait_until(lambda: not server.workers & old)
+        connect(server.port).close()
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(15) == 0
+
+
+def test_workers_keep_their_port_and_go_with_their_parent(database_url: str) -> None:
+    with serving(database_url, "--workers", "2") as server:
+        arguments = ("--workers", "2", "--port", str(server.port))
+        text = run("serve", *arguments, url=database_url, status=1)
+        assert text.startswith(f"bytereel: Port {server.port}")
+        assert text.count("\n") == 1
+        workers = server.workers
+        server.process.kill()
+        wait_until(lambda: not any(map(is_alive, workers)))
+        assert is_refused(server.port)
+
+
+def test_workers_share_the_embedded_database(data_dir: Path) -> None:
+    with serving("", "--workers", "2", "--data-dir", str(data_dir)) as server:
+        os.kill(min(server.workers), signal.SIGKILL)
+        connect(server.port).close()
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(30) == 0
+    assert not any(data_dir.rglob("postmaster.pid"))
+
+
+SCRIPT = """
+import signal, sys, time
+from server.serving import workers
+from server.errors import Fault
+from server.serving.listen import bind, share
+
+def work(listening, ready):
+    {work}
+
+workers.STOP_SECONDS = 0.3
+sockets = share(bind("127.0.0.1", 0), 2)
+try:
+    workers.Workers(work, sockets).supervise(lambda: print("ready", flush=True))
+except Fault as fault:
+    sys.exit(str(fault))
+"""
+
+
+def start(work: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", SCRIPT.format(work=work)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("work", "words"),
+    [
+        ("raise Fault('the reason')", "bytereel: the reason\n"),
+        ("raise ValueError('the reason')", "ValueError: the reason\n"),
+    ],
+)
+def test_failure_at_the_start_ends_all(work: str, words: str) -> None:
+    with start(work) as process:
+        text, _ = process.communicate(timeout=15)
+    assert process.returncode == 1
+    assert words in text
+    assert "ready" not in text.splitlines()
+    assert text.endswith("A worker ended before it could answer: see above.\n")
+
+
+def test_hanging_worker_is_killed() -> None:
+    work = "signal.signal(signal.SIGTERM, signal.SIG_IGN); ready(); time.sleep(99)"
+    with start(work) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(15) == 0

@@ -1,0 +1,164 @@
+"""The scrape against the load that was sent, to the request."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import socket
+from typing import TYPE_CHECKING
+from urllib.request import Request, urlopen
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from server.serving.connection import Connection
+from server.telemetry.metrics import KINDS, Metrics
+from tests.command import serving
+from tests.conftest import insert_video
+from tests.wire import connect
+
+if TYPE_CHECKING:
+    from tests.conftest import Served
+
+SIZE = 2 << 20
+DATA = random.Random(41).randbytes(SIZE)
+VIDEO = "/v3/videos/{id}"
+
+Samples = dict[tuple[str, ...], float]
+
+
+def read_samples(text: str) -> Samples:
+    """Return {(name, label values in the order of their names…): value}."""
+    return {
+        (sample.name, *(value for _, value in sorted(sample.labels.items()))): (
+            sample.value
+        )
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+async def scrape(port: int) -> Samples:
+    async with connect(port) as wire:
+        head, body = await wire.get("/metrics")
+    assert head.status == 200
+    return read_samples(body.decode())
+
+
+ASKED = [
+    ({"Range": "bytes=0-99"}, "closed", 100),
+    ({"Range": f"bytes={SIZE - 1000}-"}, "open", 1000),
+    ({"Range": "bytes=-500"}, "suffix", 500),
+    ({"Range": "bytes=0-9,100-199,5000-5999"}, "several", None),
+    ({"Range": f"bytes={SIZE}-"}, "unsatisfiable", None),
+    ({"Range": "pages=1-2"}, "ignored", SIZE),
+    ({}, "whole", SIZE),
+    ({"If-None-Match": "*"}, "none", 0),
+]
+
+
+async def test_scrape_is_the_load_that_was_sent(
+    served: Served, uncached: Served
+) -> None:
+    number = insert_video(served.database_url, "a.mp4", DATA)
+    times = 3
+    for server in (served, uncached):
+        sent = 0
+        async with connect(server.port) as wire:
+            for headers, _, length in ASKED * times:
+                _, body = await wire.get(f"/v3/videos/{number}", headers)
+                assert length is None or len(body) == length
+                sent += len(body)
+            await wire.get("/v3/videos/999")
+            await wire.ask("HEAD", f"/v3/videos/{number}.mp4")
+            await wire.get("/healthz")
+            await wire.get("/nowhere")
+        seen = await scrape(server.port)
+        for _, kind, _ in ASKED:
+            expected = times + (kind == "none")  # the 404
+            assert seen["bytereel_ranges_total", kind] == expected, kind
+        assert seen["bytereel_requests_total", VIDEO, "2xx"] == 6 * times + 1
+        assert seen["bytereel_requests_total", VIDEO, "3xx"] == times
+        assert seen["bytereel_requests_total", VIDEO, "4xx"] == times + 1
+        assert seen["bytereel_requests_total", "/healthz", "2xx"] == 1
+        assert seen["bytereel_requests_total", "other", "4xx"] == 1
+        not_found = len(b'{"error": "Video not found"}')
+        assert seen["bytereel_sent_bytes_total", VIDEO] == sent + not_found
+        assert seen["bytereel_request_seconds_count", VIDEO] == 8 * times + 2
+        assert (
+            seen["bytereel_first_byte_seconds_bucket", "+Inf", VIDEO] == 8 * times + 2
+        )
+        assert seen["bytereel_request_seconds_sum", VIDEO] > 0
+        assert seen[("bytereel_videos",)] == 1
+        assert seen[("bytereel_video_bytes",)] == SIZE
+        assert seen[("bytereel_table_bytes",)] > SIZE
+        assert seen["bytereel_query_seconds_count", "read_videos"] >= 1
+        assert seen[("bytereel_workers",)] == 1
+        held = server.store.cache.held_bytes
+        assert seen[("bytereel_cache_bytes",)] == held
+
+
+async def test_answers_that_are_left_are_counted(
+    uncached: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def make(self: Connection, transport: asyncio.BaseTransport) -> None:
+        # Otherwise the kernel takes a short answer whole, whoever leaves it.
+        wire = transport.get_extra_info("socket")
+        wire.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        original(self, transport)
+
+    original = Connection.connection_made
+    monkeypatch.setattr(Connection, "connection_made", make)
+    number = insert_video(uncached.database_url, "a.mp4", DATA * 8)
+    for span in ("", "Range: bytes=0-300000\r\n"):
+        for _ in range(3):
+            client = socket.create_connection(("127.0.0.1", uncached.port))
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            asked = f"GET /v3/videos/{number} HTTP/1.1\r\nHost: a\r\n{span}\r\n"
+            await asyncio.to_thread(client.sendall, asked.encode())
+            await asyncio.to_thread(client.recv, 1000)
+            await asyncio.sleep(0.05)
+            client.close()
+    await asyncio.sleep(0.2)
+    seen = await scrape(uncached.port)
+    assert seen["bytereel_aborted_total", VIDEO] == 6
+
+
+def test_scrape_of_any_worker_tells_of_all(database_url: str) -> None:
+    number = insert_video(database_url, "a.mp4", DATA)
+    with serving(database_url, "--workers", "2") as server:
+        for _ in range(40):  # a connection each, which the kernel spreads
+            request = Request(
+                f"{server.address}v3/videos/{number}",
+                headers={"Range": "bytes=0-9"},
+            )
+            with urlopen(request) as answer:
+                assert answer.read() == DATA[:10]
+        for _ in range(4):
+            with urlopen(f"{server.address}metrics") as answer:
+                seen = read_samples(answer.read().decode())
+            assert seen["bytereel_requests_total", VIDEO, "2xx"] == 40
+            assert seen["bytereel_ranges_total", "closed"] == 40
+            assert seen[("bytereel_workers",)] == 2
+
+
+def test_numbers_outlive_their_process() -> None:
+    metrics = Metrics(["/a"], ["one"], processes=2)
+    metrics.claim()
+    metrics.note_short(206, 10, "bytes=0-9", 0.001)
+    metrics.publish({"cache_hits": 5}, {"cache_bytes": 7}, {"one": (2, 30)})
+    metrics.publish({"cache_hits": 6}, {"cache_bytes": 8}, {"one": (3, 40)})
+    totals = metrics.read()
+    assert totals[metrics.place["sent_bytes"]] == 10
+    assert totals[metrics.place["ranges"] + KINDS.index("closed")] == 1
+    assert totals[metrics.place["counters"] + 1] == 6
+    assert totals[metrics.place["gauges"]] == 8
+    assert totals[metrics.place["queries"] :][:2] == [3, 40]
+
+
+@pytest.mark.parametrize("accept", ["application/openmetrics-text", "text/plain"])
+async def test_format_is_the_one_asked_for(served: Served, accept: str) -> None:
+    async with connect(served.port) as wire:
+        head, body = await wire.get("/metrics", {"Accept": accept})
+    assert head.headers["content-type"].startswith(accept)
+    assert body.endswith(b"# EOF\n") == (accept != "text/plain")
