@@ -207,8 +207,8 @@ def _serve(
             runner.run(serve(app, listening, ready))
 
     def announce() -> None:
-        print(banner, flush=True)
         check_beside()
+        print(banner, flush=True)
 
     if workers == 1:
         run(listening, announce)

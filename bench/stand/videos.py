@@ -13,7 +13,12 @@ import psycopg2
 
 from bench.load.generator import Asset
 from server.errors import Fault
-from server.library.imports.copy_stream import PIECE_BYTES, Row, Upload, build_copy
+from server.library.imports.copy_stream import (
+    PIECE_BYTES,
+    CopyStream,
+    VideoRow,
+    build_copy,
+)
 from server.postgres import migrations
 from server.postgres.plain import connect, first_line
 from server.postgres.queries import queries
@@ -119,9 +124,9 @@ def load_one(database: connection, files: Path, size: int, seed: str) -> Loaded:
     """Put one video there; its name and bytes follow from size and seed."""
     name = f"{seed}.mp4"
     path = files / name
-    row = Row(name, "video/mp4", size, None, save_bytes(path, size, seed))
+    row = VideoRow(name, "video/mp4", size, None, save_bytes(path, size, seed))
     with database.cursor() as cursor, path.open("rb") as source:
-        upload = Upload(build_copy(row, source, lambda count: None))
+        upload = CopyStream(build_copy(row, source, lambda count: None))
         cursor.copy_expert(queries()["copy_video"], upload, PIECE_BYTES)
         cursor.execute(queries()["verify_import"], row._asdict())
         ((video_id,),) = cursor.fetchall()

@@ -19,7 +19,7 @@ from aiohttp import web
 from server.api.bodies import Refused
 from server.errors import Fault
 from server.library.ffmpeg.sandbox import Sandbox
-from server.library.imports.files import Care, Desk
+from server.library.imports.files import Importer, RepairPolicy
 from server.postgres.plain import Unreachable, connect
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ Given = ParamSpec("Given")
 Made = TypeVar("Made")
 
 
-class Workshop:
+class Jobs:
     """Does jobs in threads; what still runs at the end is broken off."""
 
     def __init__(self, database_url: str) -> None:
@@ -74,14 +74,14 @@ class Workshop:
             yield sandbox
 
     @contextmanager
-    def open_desk(self, care: Care) -> Iterator[Desk]:
+    def open_importer(self, policy: RepairPolicy) -> Iterator[Importer]:
         """Yield what importing a file needs."""
         with (
             closing(connect(self.database_url)) as connection,
             self._broken_at_close(partial(_hang_up, connection)),
             self.open_sandbox() as sandbox,
         ):
-            yield Desk(connection, sandbox, care)
+            yield Importer(connection, sandbox, policy)
 
     @contextmanager
     def _broken_at_close(self, stop: Callable[[], object]) -> Iterator[None]:
@@ -105,11 +105,11 @@ class Workshop:
         self._threads.shutdown(cancel_futures=True)
 
 
-WORKSHOP: web.AppKey[Workshop] = web.AppKey("workshop")
+JOBS: web.AppKey[Jobs] = web.AppKey("jobs")
 
 
 @contextmanager
-def hushed() -> Iterator[None]:
+def silence_psycopg2() -> Iterator[None]:
     """Keep psycopg2 from printing tracebacks in threads when PostgreSQL goes away.
 
     Python itself calls this hook for the main thread alone.

@@ -8,7 +8,7 @@ from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
 from server.admin.history import keep_history
-from server.admin.jobs import WORKSHOP, Workshop, hushed
+from server.admin.jobs import JOBS, Jobs, silence_psycopg2
 from server.admin.spool import SPOOL, Spool, opening_spool
 from server.admin.token import ACCESS, Access
 
@@ -32,15 +32,15 @@ def add_admin(
     app[ACCESS] = Access(token)
 
     async def open_admin(app: web.Application) -> AsyncIterator[None]:
-        with hushed(), ExitStack() as stack:
+        with silence_psycopg2(), ExitStack() as stack:
             app[SPOOL] = Spool(spool or stack.enter_context(opening_spool()))
-            app[WORKSHOP] = Workshop(database_url)
+            app[JOBS] = Jobs(database_url)
             sweeping = asyncio.create_task(sweep(app[SPOOL]))
             yield
             sweeping.cancel()
             with suppress(asyncio.CancelledError):
                 await sweeping
-            await asyncio.to_thread(app[WORKSHOP].close)
+            await asyncio.to_thread(app[JOBS].close)
 
     if token:
         app.cleanup_ctx.append(open_admin)
@@ -51,7 +51,7 @@ def add_admin(
 async def break_off_soon(app: web.Application) -> None:
     """Let jobs go on for a while, but not longer than the server may take to stop."""
     loop = asyncio.get_running_loop()
-    loop.call_later(BREAK_SECONDS, app[WORKSHOP].break_off)
+    loop.call_later(BREAK_SECONDS, app[JOBS].break_off)
 
 
 async def sweep(spool: Spool, sleep: float = SWEEP_SECONDS) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from server.admin.jobs import WORKSHOP
+from server.admin.jobs import JOBS
 from server.admin.listing import (
     WORD_LETTERS,
     Showing,
     answer,
     explain_absence,
-    find_entry,
+    find_listed_video,
     read_id,
 )
 from server.admin.token import guarded
@@ -26,7 +26,7 @@ from server.api.fields import (
     whole,
 )
 from server.errors import Fault
-from server.library.words.link import Link, Target, link, unlink
+from server.library.words.link import Link, LinkTarget, link, unlink
 from server.postgres.queries import queries
 from server.postgres.refusals import opening
 from server.reading.store import STORE
@@ -49,19 +49,19 @@ async def post_links(request: web.Request) -> web.Response:
     replace = asked.pop("replace", False)
     target = build_target(asked)
     video_id = read_id(request)
-    await find_entry(request.app[STORE].database, video_id)
+    await find_listed_video(request.app[STORE].database, video_id)
     links = await save_links(request.app, video_id, target, replace=replace)
     return answer({"links": links})
 
 
 async def save_links(
-    app: web.Application, video_id: int, target: Target, *, replace: bool = False
+    app: web.Application, video_id: int, target: LinkTarget, *, replace: bool = False
 ) -> list[dict[str, Any]]:
     """Return what became of what the target names; raise Refused if that is nothing."""
-    workshop = app[WORKSHOP]
+    jobs = app[JOBS]
     try:
-        links = await workshop.run(
-            link, workshop.database_url, str(video_id), target, replace=replace
+        links = await jobs.run(
+            link, jobs.database_url, str(video_id), target, replace=replace
         )
     except Fault as fault:
         raise Refused(404, str(fault)) from fault
@@ -73,15 +73,15 @@ async def delete_links(request: web.Request) -> web.Response:
     """Take the video away from what shows it."""
     target = build_target(parse_query(request, **FIELDS))
     video_id = read_id(request)
-    await find_entry(request.app[STORE].database, video_id)
-    workshop = request.app[WORKSHOP]
-    links = await workshop.run(unlink, workshop.database_url, str(video_id), target)
+    await find_listed_video(request.app[STORE].database, video_id)
+    jobs = request.app[JOBS]
+    links = await jobs.run(unlink, jobs.database_url, str(video_id), target)
     return answer({"links": [show_change(each) for each in links]})
 
 
-def build_target(asked: dict[str, Any]) -> Target:
+def build_target(asked: dict[str, Any]) -> LinkTarget:
     """Return what is to be linked; raise Fault unless it is exactly one thing."""
-    target = Target(**asked)
+    target = LinkTarget(**asked)
     named = [target.word, target.definition, target.question]
     if sum(each is not None for each in named) != 1:
         raise Fault("Give one of: word with language, definition, question.")
@@ -92,7 +92,7 @@ def build_target(asked: dict[str, Any]) -> Target:
     return target
 
 
-def parse_word(value: object) -> Target:
+def parse_word(value: object) -> LinkTarget:
     """Return the definitions of a word, from an object in JSON; raise Fault."""
     return build_target(parse_fields(check_members(value), WORD_FIELDS))
 
@@ -107,8 +107,8 @@ def show_change(change: Link) -> dict[str, Any]:
 async def delete_video(request: web.Request) -> web.Response:
     """Delete a video; what showed it shows its others."""
     parse_query(request)
-    video_id, workshop = read_id(request), request.app[WORKSHOP]
-    unlinked = await workshop.run(remove_video, workshop.database_url, video_id)
+    video_id, jobs = read_id(request), request.app[JOBS]
+    unlinked = await jobs.run(remove_video, jobs.database_url, video_id)
     if unlinked is None:
         raise explain_absence(video_id)
     shown = [each._asdict() for each in unlinked]
@@ -133,7 +133,7 @@ def remove_video(url: str, video_id: int) -> list[Showing] | None:
 
 def _take_away(cursor: Cursor, kind: str, video_id: int) -> Iterable[Showing]:
     """Yield what shows a video, and have it show the next of its videos first."""
-    anything = Target()._asdict() | {"id": None, "video": video_id}
+    anything = LinkTarget()._asdict() | {"id": None, "video": video_id}
     cursor.execute(queries()[f"lock_{kind}s"], anything)
     ids = [number for (number,) in cursor.fetchall()]
     cursor.execute(queries()[f"read_{kind}s"], {"ids": ids})

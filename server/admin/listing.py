@@ -36,7 +36,7 @@ _OF_CACHE = ("held_bytes", "limit_bytes", "hits", "misses")
 _STARTED = monotonic()
 
 
-class Entry(NamedTuple):
+class ListedVideo(NamedTuple):
     """A video as lists show it."""
 
     id: int
@@ -61,7 +61,7 @@ class Showing(NamedTuple):
     videos: list[int]
 
 
-class Word(NamedTuple):
+class LinkableDefinition(NamedTuple):
     """A definition that a video can be linked to."""
 
     word: str
@@ -128,7 +128,9 @@ async def get_videos(request: web.Request) -> web.Response:
     )
 
 
-async def list_page(database: Database, **asked: object) -> tuple[int, list[Entry]]:
+async def list_page(
+    database: Database, **asked: object
+) -> tuple[int, list[ListedVideo]]:
     """Return how many videos there are of what is asked for, and one page of them."""
     everything = {
         "id": None,
@@ -139,7 +141,7 @@ async def list_page(database: Database, **asked: object) -> tuple[int, list[Entr
         "count": PAGE_VIDEOS,
     }
     rows = await database.fetch(queries()["list_page"], everything | asked)
-    return rows[0][0], [Entry(*row[1:]) for row in rows if row[1] is not None]
+    return rows[0][0], [ListedVideo(*row[1:]) for row in rows if row[1] is not None]
 
 
 @guarded
@@ -147,7 +149,7 @@ async def get_details(request: web.Request) -> web.Response:
     """Answer with all about one video."""
     parse_query(request)
     database, video_id = request.app[STORE].database, read_id(request)
-    entry = await find_entry(database, video_id)
+    entry = await find_listed_video(database, video_id)
     asked = {"id": video_id}
     rows = await database.fetch(queries()["read_details"], asked)
     if not rows:
@@ -169,7 +171,7 @@ def read_id(request: web.Request) -> int:
     return int(request.match_info["id"])
 
 
-async def find_entry(database: Database, video_id: int) -> Entry:
+async def find_listed_video(database: Database, video_id: int) -> ListedVideo:
     """Return a video; raise Refused if there is none."""
     _, entries = await list_page(database, id=video_id)
     if not entries:
@@ -193,4 +195,4 @@ async def get_words(request: web.Request) -> web.Response:
     asked = parse_query(request, prefix=text(WORD_LETTERS), language=text(WORD_LETTERS))
     values = {"prefix": "", "language": None, "limit": WORDS_MAX} | asked
     rows = await request.app[STORE].database.fetch(queries()["complete_words"], values)
-    return answer({"words": [Word(*row)._asdict() for row in rows]})
+    return answer({"words": [LinkableDefinition(*row)._asdict() for row in rows]})

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg2
 
-from server.admin.jobs import WORKSHOP, Workshop
+from server.admin.jobs import JOBS, Jobs
 from server.admin.links import parse_word, save_links
 from server.admin.listing import answer
 from server.admin.spool import SPOOL, Spool, Upload
@@ -17,7 +17,7 @@ from server.api.bodies import Refused
 from server.api.fields import choice, optional, parse_query, read_json
 from server.errors import Fault
 from server.library.files import show_text
-from server.library.imports.files import Care, import_open
+from server.library.imports.files import RepairPolicy, import_open
 from server.library.imports.rows import (
     Imported,
     NameTaken,
@@ -30,13 +30,13 @@ from server.reading.store import STORE
 if TYPE_CHECKING:
     from aiohttp import web
 
-    from server.library.words.link import Target
+    from server.library.words.link import LinkTarget
     from server.postgres.pool import Database
 
 _REPAIRS = {
-    "none": Care(),
-    "fix": Care(fix=True),
-    "transcode": Care(fix=True, transcode=True),
+    "none": RepairPolicy(),
+    "fix": RepairPolicy(fix=True),
+    "transcode": RepairPolicy(fix=True, transcode=True),
 }
 
 
@@ -55,11 +55,11 @@ async def save_upload(request: web.Request) -> web.Response:
     target, database = asked.get("link"), request.app[STORE].database
     if target:
         await check_word(database, target)
-    care = _REPAIRS[asked.get("repair", "none")]
-    if care == Care():  # or it may get another name
+    policy = _REPAIRS[asked.get("repair", "none")]
+    if policy == RepairPolicy():  # or it may get another name
         await check_free(database, upload._replace(filename=name))
-    workshop, spool = request.app[WORKSHOP], request.app[SPOOL]
-    done = await workshop.run_heavy(save, workshop, spool, upload, name, care)
+    jobs, spool = request.app[JOBS], request.app[SPOOL]
+    done = await jobs.run_heavy(save, jobs, spool, upload, name, policy)
     await asyncio.to_thread(spool.drop, upload.id)
     links, link_error = await link_saved(request.app, done.video_id, target)
     return answer(
@@ -83,7 +83,7 @@ async def check_free(database: Database, upload: Upload) -> None:
         raise Refused(409, f"Video {copies.name_taken} has this name: take another.")
 
 
-async def check_word(database: Database, target: Target) -> None:
+async def check_word(database: Database, target: LinkTarget) -> None:
     """Raise Refused if there is nothing to link to, before anything is saved."""
     [(found,)] = await database.fetch(queries()["find_word"], target._asdict())
     if not found:
@@ -91,7 +91,7 @@ async def check_word(database: Database, target: Target) -> None:
 
 
 def save(
-    workshop: Workshop, spool: Spool, upload: Upload, name: str, care: Care
+    jobs: Jobs, spool: Spool, upload: Upload, name: str, policy: RepairPolicy
 ) -> Imported:
     """Bring an upload into the table in one transaction; raise Refused or Fault."""
     shown = show_text(name)
@@ -99,13 +99,13 @@ def save(
         source = spool.open(upload)
     except FileNotFoundError:
         raise Refused(404, GONE) from None
-    with source, workshop.open_desk(care) as desk:
+    with source, jobs.open_importer(policy) as importer:
         done = Imported(shown, "rejected")
         try:
-            done = import_open(desk, source, name, shown, lambda _: None)
+            done = import_open(importer, source, name, shown, lambda _: None)
             return done
         except psycopg2.Error as error:
-            reason = explain_refusal(desk.connection, error, shown)
+            reason = explain_refusal(importer.connection, error, shown)
             raise Refused(422, reason) from error
         except OSError as error:
             raise Refused(
@@ -115,11 +115,11 @@ def save(
             status = 409 if isinstance(fault, NameTaken) else 422
             raise Refused(status, str(fault)) from fault
         finally:
-            note_results(desk.connection, [done])
+            note_results(importer.connection, [done])
 
 
 async def link_saved(
-    app: web.Application, video_id: int | None, target: Target | None
+    app: web.Application, video_id: int | None, target: LinkTarget | None
 ) -> tuple[list[dict[str, Any]], str | None]:
     """Return what shows the video now, or why nothing does: it is saved already."""
     if target is None or video_id is None:

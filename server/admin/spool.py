@@ -42,7 +42,7 @@ class Upload(NamedTuple):
     sha256: str  # hexadecimal
 
 
-class Part:
+class PartialUpload:
     """What is being uploaded: written, counted and digested piece by piece."""
 
     def __init__(self, folder: Path) -> None:
@@ -77,11 +77,11 @@ class Spool:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def begin(self) -> Part:
+    def begin(self) -> PartialUpload:
         """Return a new upload."""
-        return Part(self._folder)
+        return PartialUpload(self._folder)
 
-    def keep(self, part: Part, filename: str) -> Upload:
+    def keep(self, part: PartialUpload, filename: str) -> Upload:
         """Return an upload that came to its end; the oldest make room for it."""
         upload = part.finish(filename)
         part.path.rename(self._file(upload.id))

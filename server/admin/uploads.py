@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from aiohttp import web
 
-from server.admin.jobs import WORKSHOP, Workshop
-from server.admin.listing import NAME_LETTERS, answer, find_entry, read_id
-from server.admin.spool import SPOOL, Part, Spool, Upload
+from server.admin.jobs import JOBS, Jobs
+from server.admin.listing import NAME_LETTERS, answer, find_listed_video, read_id
+from server.admin.spool import SPOOL, PartialUpload, Spool, Upload
 from server.admin.token import guarded
 from server.api.bodies import Refused
 from server.api.fields import parse_query, text
 from server.errors import Fault
 from server.library.clips.check import FAULT, FIX, Flaw, Limits, find_worst
-from server.library.clips.checking import check_videos, examine
+from server.library.clips.checking import check_media, check_videos
 from server.library.clips.repair import open_media, plan_repair
 from server.library.files import check_name, name_repaired
 from server.library.imports.rows import MAX_BYTES
@@ -49,10 +49,10 @@ async def post_upload(request: web.Request) -> web.Response:
     if "filename" not in asked:
         raise Fault("filename is missing; add ?filename= with the name of the file.")
     check_head(request)
-    spool, workshop = request.app[SPOOL], request.app[WORKSHOP]
+    spool, jobs = request.app[SPOOL], request.app[JOBS]
     upload = await receive(request, spool, asked["filename"])
     try:
-        flaws = await workshop.run_heavy(examine_upload, workshop, spool, upload)
+        flaws = await jobs.run_heavy(examine_upload, jobs, spool, upload)
         copies = await find_copies(request.app[STORE].database, upload)
     except BaseException:
         await asyncio.to_thread(spool.drop, upload.id)
@@ -97,7 +97,7 @@ async def receive(request: web.Request, spool: Spool, filename: str) -> Upload:
     part = None
     try:
         part = spool.begin()
-        await read_body(request, part)
+        await receive_body(request, part)
         return await asyncio.to_thread(spool.keep, part, filename)
     except TimeoutError:
         raise Refused(408, f"Nothing came for {IDLE_SECONDS:.0f} seconds.") from None
@@ -112,7 +112,7 @@ async def receive(request: web.Request, spool: Spool, filename: str) -> Upload:
             await asyncio.to_thread(part.discard)  # a gigabyte may take its time
 
 
-async def read_body(request: web.Request, part: Part) -> None:
+async def receive_body(request: web.Request, part: PartialUpload) -> None:
     """Write the body piece by piece; more is not read until that is done."""
     while True:
         async with asyncio.timeout(IDLE_SECONDS):
@@ -126,10 +126,10 @@ async def read_body(request: web.Request, part: Part) -> None:
         raise Refused(400, "The file is empty: upload an MP4 video.")
 
 
-def examine_upload(workshop: Workshop, spool: Spool, upload: Upload) -> list[Flaw]:
+def examine_upload(jobs: Jobs, spool: Spool, upload: Upload) -> list[Flaw]:
     """Return what is wrong with an upload, all its samples read."""
-    with spool.open(upload) as file, workshop.open_sandbox() as sandbox:
-        return examine(open_media(file), sandbox, Limits()).flaws
+    with spool.open(upload) as file, jobs.open_sandbox() as sandbox:
+        return check_media(open_media(file), sandbox, Limits()).flaws
 
 
 async def find_copies(database: Database, upload: Upload) -> Copies:
@@ -179,16 +179,14 @@ async def delete_upload(request: web.Request) -> web.Response:
 async def get_flaws(request: web.Request) -> web.Response:
     """Answer with what is wrong with a video, of which only the boxes are read."""
     parse_query(request)
-    video_id, workshop = read_id(request), request.app[WORKSHOP]
-    await find_entry(request.app[STORE].database, video_id)
-    flaws = await workshop.run_heavy(check_video, workshop, video_id)
+    video_id, jobs = read_id(request), request.app[JOBS]
+    await find_listed_video(request.app[STORE].database, video_id)
+    flaws = await jobs.run_heavy(check_video, jobs, video_id)
     return answer({"flaws": show_flaws(flaws)})
 
 
-def check_video(workshop: Workshop, video_id: int) -> list[Flaw]:
+def check_video(jobs: Jobs, video_id: int) -> list[Flaw]:
     """Return what is wrong with a video in the table."""
-    with workshop.open_sandbox() as sandbox:
-        checked = check_videos(
-            workshop.database_url, [str(video_id)], sandbox, Limits()
-        )
+    with jobs.open_sandbox() as sandbox:
+        checked = check_videos(jobs.database_url, [str(video_id)], sandbox, Limits())
         return [flaw for _, flaws in checked for flaw in flaws]

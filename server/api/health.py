@@ -4,7 +4,7 @@ import psycopg2
 from aiohttp import web
 
 from server.errors import ERROR_HEADERS, render_error
-from server.reading.store import STORE, check_videos
+from server.reading.store import STORE, check_columns
 
 _HEADERS = {"Cache-Control": "no-store"}
 
@@ -17,7 +17,7 @@ async def get_health(request: web.Request) -> web.Response:
 async def get_readiness(request: web.Request) -> web.Response:
     """Answer 200 when videos can be served."""
     try:
-        await check_videos(request.app[STORE].database)
+        await check_columns(request.app[STORE].database)
     except psycopg2.ProgrammingError:
         body = render_error("The database has no videos to serve: run bytereel migrate")
         return web.Response(status=503, body=body, headers=ERROR_HEADERS)

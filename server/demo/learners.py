@@ -13,7 +13,7 @@ from server.postgres.queries import queries
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
 
-    from server.demo.vocabulary import Question, Word
+    from server.demo.vocabulary import SampleQuestion, SampleWord
 
 LEARNING = "en"
 DAY = 86_400  # seconds
@@ -75,7 +75,7 @@ def add_learners(url: str) -> None:
                 cursor.execute(queries()["add_saved_word"], values)
 
 
-def _add_word(cursor: Cursor, word: Word, native: str) -> None:
+def _add_word(cursor: Cursor, word: SampleWord, native: str) -> None:
     first, *further = word.clips or (None,)
     definition = {
         "word": word.word,
@@ -102,7 +102,7 @@ def _add_word(cursor: Cursor, word: Word, native: str) -> None:
         cursor.execute(queries()["add_question"], values)
 
 
-def list_choices(question: Question) -> list[dict[str, str]]:
+def list_choices(question: SampleQuestion) -> list[dict[str, str]]:
     """Return the choices by their letters, the right one at its place."""
     right, *wrong = question.choices
     wrong.insert("ABCD".index(question.letter), right)

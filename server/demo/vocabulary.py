@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 
-class Question(NamedTuple):
+class SampleQuestion(NamedTuple):
     """What is asked; the first of the choices is right, and moves to its letter."""
 
     text: str
@@ -14,39 +14,39 @@ class Question(NamedTuple):
     clip: str | None = None
 
 
-class Word(NamedTuple):
+class SampleWord(NamedTuple):
     """A word, what it means, and the clips that show it."""
 
     word: str
     text: str
     clips: tuple[str, ...]
-    questions: tuple[Question, ...]
+    questions: tuple[SampleQuestion, ...]
 
 
 CHINESE = (
-    Word(
+    SampleWord(
         "rise",
         "上升，升起",
         ("rise_sun.mp4",),
         (
-            Question(
+            SampleQuestion(
                 "What does the sun do?",
                 ("它升起来了。", "它落下去了。", "它变小了。", "它一闪一闪。"),
                 "C",
             ),
-            Question(
+            SampleQuestion(
                 "Which word is the opposite of “rise”?",
                 ("sink 下沉", "grow 变大", "follow 跟随", "shine 发光"),
                 "B",
             ),
         ),
     ),
-    Word(
+    SampleWord(
         "bounce",
         "弹起，反弹",
         ("bounce_ball.mp4",),
         (
-            Question(
+            SampleQuestion(
                 "What does the ball do?",
                 (
                     "它落地后又弹起来。",
@@ -59,12 +59,12 @@ CHINESE = (
             ),
         ),
     ),
-    Word(
+    SampleWord(
         "sink",
         "下沉，沉没",
         ("sink_ball.mp4",),
         (
-            Question(
+            SampleQuestion(
                 "Where is the ball at the end?",
                 ("在水下", "在空中", "在岸上", "在船里"),
                 "D",
@@ -72,22 +72,22 @@ CHINESE = (
             ),
         ),
     ),
-    Word(
+    SampleWord(
         "beautiful",
         "漂亮的，美丽的",
         ("beautiful_sunset.mp4", "beautiful_flower.mp4"),
         (
-            Question(
+            SampleQuestion(
                 "What does this mean?", ("漂亮的", "丑陋的", "普通的", "特殊的"), "A"
             ),
         ),
     ),
-    Word(
+    SampleWord(
         "overtake",
         "超过，追上并越过",
         ("overtake_cars.mp4",),
         (
-            Question(
+            SampleQuestion(
                 "Which car overtakes the other?",
                 (
                     "红车超过蓝车。",
@@ -100,12 +100,12 @@ CHINESE = (
             ),
         ),
     ),
-    Word(
+    SampleWord(
         "patience",
         "耐心；在等待、遇到困难或受到打扰的时候，仍然能够保持平静、不急躁、不抱怨的能力",
         (),
         (
-            Question(
+            SampleQuestion(
                 "Which sentence is right?",
                 (
                     "She waited with patience.",
@@ -117,12 +117,12 @@ CHINESE = (
             ),
         ),
     ),
-    Word(
+    SampleWord(
         "collide",
         "相撞，碰撞",
         ("collide_balls.mp4",),
         (
-            Question(
+            SampleQuestion(
                 "What do the two balls do?",
                 (
                     "它们撞在一起。",
@@ -134,24 +134,24 @@ CHINESE = (
             ),
         ),
     ),
-    Word(
+    SampleWord(
         "shrink",
         "缩小，收缩",
         ("shrink_disc.mp4",),
         (
-            Question(
+            SampleQuestion(
                 "What happens to the disc?",
                 ("它变小了。", "它变大了。", "它变红了。", "它升高了。"),
                 "B",
             ),
         ),
     ),
-    Word(
+    SampleWord(
         "follow",
         "跟随，跟着",
         ("follow_ball.mp4",),
         (
-            Question(
+            SampleQuestion(
                 "Which ball follows the other?",
                 (
                     "小红球跟着大蓝球。",
@@ -164,12 +164,12 @@ CHINESE = (
             ),
         ),
     ),
-    Word(
+    SampleWord(
         "blink",
         "闪烁；眨眼",
         ("blink_lamp.mp4",),
         (
-            Question(
+            SampleQuestion(
                 "What does the lamp do?",
                 ("它一亮一灭。", "它一直亮着。", "它掉下来了。", "它越来越小。"),
                 "C",
@@ -178,24 +178,24 @@ CHINESE = (
     ),
 )
 ARABIC = (
-    Word(
+    SampleWord(
         "rise",
         "يرتفع، يصعد",
         ("rise_sun.mp4",),
         (
-            Question(
+            SampleQuestion(
                 "What does the sun do?",
                 ("تشرق", "تغرب", "تصغر", "تومض"),
                 "B",
             ),
         ),
     ),
-    Word(
+    SampleWord(
         "bounce",
         "يرتدّ، يقفز",
         ("bounce_ball.mp4",),
         (
-            Question(
+            SampleQuestion(
                 "What does the ball do?",
                 ("ترتدّ عن الأرض", "تغرق في الماء", "تقف ساكنة", "تصغر"),
                 "A",
@@ -203,11 +203,11 @@ ARABIC = (
             ),
         ),
     ),
-    Word(
+    SampleWord(
         "patience",
         "صبر",
         (),
-        (Question("What does this mean?", ("صبر", "غضب", "سرعة", "خوف"), "D"),),
+        (SampleQuestion("What does this mean?", ("صبر", "غضب", "سرعة", "خوف"), "D"),),
     ),
 )
 VOCABULARY = {"zh": CHINESE, "ar": ARABIC}

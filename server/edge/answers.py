@@ -15,7 +15,7 @@ _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)")
 _UNSATISFIED = re.compile(r"bytes \*/(\d{1,18})")
 
 
-class Question(NamedTuple):
+class EdgeProbe(NamedTuple):
     """A request that a player or an edge would send."""
 
     name: str
@@ -23,10 +23,10 @@ class Question(NamedTuple):
     method: str = "GET"
 
 
-class Answer(NamedTuple):
+class EdgeAnswer(NamedTuple):
     """What came; headers by their names in small letters."""
 
-    question: Question
+    question: EdgeProbe
     status: int = 0  # 0: no answer
     headers: Mapping[str, str] = {}
     received: int = 0  # bytes of the body
@@ -79,7 +79,7 @@ def join_headers(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     return joined
 
 
-def find_size(full: Answer, probe: Answer, head: Answer) -> int | None:
+def find_size(full: EdgeAnswer, probe: EdgeAnswer, head: EdgeAnswer) -> int | None:
     """Return the size of the video: what was counted goes before what was said once."""
     said_twice = probe.total if probe.total == head.length else None
     if full.status == 200 and not full.encoded and not full.error:

@@ -13,7 +13,7 @@ from urllib.request import getproxies, proxy_bypass
 import aiohttp
 from yarl import URL
 
-from server.edge.answers import PART_BYTES, Answer, Question, join_headers
+from server.edge.answers import PART_BYTES, EdgeAnswer, EdgeProbe, join_headers
 from server.errors import Fault
 from server.library.files import show_text
 
@@ -74,14 +74,14 @@ async def open_session(
 async def ask(
     session: aiohttp.ClientSession,
     url: URL,
-    question: Question,
+    question: EdgeProbe,
     most: int = PART_BYTES,
     keep: Sequence[range] = (),
     proxy: str | None = None,
-) -> Answer:
+) -> EdgeAnswer:
     """Return what came; of the body most bytes are read, and the pieces kept."""
     body = Body(most, keep)
-    answer = Answer(question)
+    answer = EdgeAnswer(question)
     patience = (session.timeout.sock_read or 0) + most / SLOWEST
     try:
         async with (

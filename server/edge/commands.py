@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from server.edge.client import parse_url
-from server.edge.examine import Asked, examine
+from server.edge.examine import Asked, examine_edge
 from server.edge.report import render_report, report_as_json
 from server.edge.totals import Totals
 from server.edge.warm import Clip, Order, list_clips, warm
@@ -126,7 +126,7 @@ def run_check_edge(options: argparse.Namespace) -> int:
         int(options.full_mb * 1e6),
         options.timeout,
     )
-    report = asyncio.run(examine(asked))
+    report = asyncio.run(examine_edge(asked))
     if options.json:
         print(dumps(report_as_json(str(url), report), ensure_ascii=False))
     else:

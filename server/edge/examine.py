@@ -8,10 +8,10 @@ import random
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from server.edge.answers import PART_BYTES, Answer, Question
+from server.edge.answers import PART_BYTES, EdgeAnswer, EdgeProbe
 from server.edge.caches import read_cache
 from server.edge.client import ask, open_session
-from server.edge.faults import Finding, build_finding, merge_findings
+from server.edge.faults import EdgeFinding, build_finding, merge_findings
 from server.edge.policies import judge_kept_error
 from server.edge.refusals import find_refusal
 from server.edge.verdicts import judge
@@ -33,11 +33,11 @@ ERROR_SECONDS = 3.0
 _OURS = re.compile(r"(.*)(/v3/videos/)([1-9]\d*)(\.mp4)?")
 
 
-class Report(NamedTuple):
+class EdgeReport(NamedTuple):
     """All that was asked, and what is wrong."""
 
-    answers: dict[str, Answer]
-    findings: list[Finding]
+    answers: dict[str, EdgeAnswer]
+    findings: list[EdgeFinding]
 
 
 class Asked(NamedTuple):
@@ -51,26 +51,26 @@ class Asked(NamedTuple):
     error_pause: float = ERROR_SECONDS
 
 
-async def examine(asked: Asked) -> Report:
+async def examine_edge(asked: Asked) -> EdgeReport:
     """Ask all there is to ask; Fault if the edge or the origin cannot be reached."""
     async with open_session(asked.timeout) as session:
         probe = await ask(session, asked.url, _range("probe", "0-1"))
         if not probe.status:
             raise Fault(_tell_unreachable(asked.url, probe))
         if refusal := find_refusal(probe):
-            return Report({"probe": probe}, [refusal])
+            return EdgeReport({"probe": probe}, [refusal])
         answers = await _ask_all(session, asked, probe)
         answers |= await _ask_again(session, asked)
         origin = await _ask_origin(session, asked, answers)
     found = judge(answers, asked.url.path, origin)
-    return Report(answers, merge_findings([*found, *judge_scheme(asked.url)]))
+    return EdgeReport(answers, merge_findings([*found, *judge_scheme(asked.url)]))
 
 
-def _range(name: str, span: str) -> Question:
-    return Question(name, {"Range": f"bytes={span}"})
+def _range(name: str, span: str) -> EdgeProbe:
+    return EdgeProbe(name, {"Range": f"bytes={span}"})
 
 
-def _tell_unreachable(url: URL, answer: Answer) -> str:
+def _tell_unreachable(url: URL, answer: EdgeAnswer) -> str:
     where = url.origin() if url.is_absolute() else url
     return f"{where} did not answer ({answer.error}): check the address and the server"
 
@@ -83,8 +83,8 @@ def find_middle(size: int) -> range:
 
 
 async def _ask_all(
-    session: ClientSession, asked: Asked, probe: Answer
-) -> dict[str, Answer]:
+    session: ClientSession, asked: Asked, probe: EdgeAnswer
+) -> dict[str, EdgeAnswer]:
     size = (probe.total if probe.status == 206 else probe.length) or 2
     middle = find_middle(size)
     answers = {"probe": probe}
@@ -100,28 +100,28 @@ async def _ask_all(
     spans = [answer.span for answer in answers.values() if answer.status == 206]
     keep = [span for span in spans if span and len(span) <= PART_BYTES]
     # What pages fetch may come compressed.
-    full = Question("full", {"Accept-Encoding": "gzip, deflate, br"})
+    full = EdgeProbe("full", {"Accept-Encoding": "gzip, deflate, br"})
     answers["full"] = await ask(session, asked.url, full, asked.full_bytes, keep)
-    head = Question("HEAD", method="HEAD")
+    head = EdgeProbe("HEAD", method="HEAD")
     answers["HEAD"] = await ask(session, asked.url, head)
     for question in list_conditional(answers["full"], probe):
         answers[question.name] = await ask(session, asked.url, question)
     return answers
 
 
-def list_conditional(*answers: Answer) -> Iterator[Question]:
+def list_conditional(*answers: EdgeAnswer) -> Iterator[EdgeProbe]:
     """Yield the question of who has the video already, if it can be asked."""
     for answer in answers:
         if tag := answer.headers.get("etag"):
-            yield Question("conditional", {"If-None-Match": tag})
+            yield EdgeProbe("conditional", {"If-None-Match": tag})
             return
     for answer in answers:
         if date := answer.headers.get("last-modified"):
-            yield Question("conditional", {"If-Modified-Since": date})
+            yield EdgeProbe("conditional", {"If-Modified-Since": date})
             return
 
 
-async def _ask_again(session: ClientSession, asked: Asked) -> dict[str, Answer]:
+async def _ask_again(session: ClientSession, asked: Asked) -> dict[str, EdgeAnswer]:
     """Ask for what a cache has by now, and for what no cache should keep."""
     answers = {}
     for pause in asked.pauses:
@@ -133,16 +133,16 @@ async def _ask_again(session: ClientSession, asked: Asked) -> dict[str, Answer]:
         number = random.randrange(2_000_000_000, 2**31)
         path = f"{ours[1]}{ours[2]}{number}{ours[4] or ''}"
         absent = asked.url.with_path(path, keep_query=True)
-        await ask(session, absent, Question("missing"))
+        await ask(session, absent, EdgeProbe("missing"))
         answers["missing"] = await _ask_for_error(
-            session, asked, absent, Question("missing")
+            session, asked, absent, EdgeProbe("missing")
         )
     return answers
 
 
 async def _ask_for_error(
-    session: ClientSession, asked: Asked, url: URL, question: Question
-) -> Answer:
+    session: ClientSession, asked: Asked, url: URL, question: EdgeProbe
+) -> EdgeAnswer:
     """Ask a second time, and again when an edge may have dropped it.
 
     To keep an error for a second is wise: all who wait for it need not ask.
@@ -155,8 +155,8 @@ async def _ask_for_error(
 
 
 async def _ask_origin(
-    session: ClientSession, asked: Asked, answers: dict[str, Answer]
-) -> Answer | None:
+    session: ClientSession, asked: Asked, answers: dict[str, EdgeAnswer]
+) -> EdgeAnswer | None:
     if asked.origin is None:
         return None
     url = asked.origin
@@ -165,14 +165,14 @@ async def _ask_origin(
         path = asked.url.path.removeprefix(ours[1]) if ours else asked.url.path
         url = url.with_path(path, keep_query=True)
     keep = list(answers["full"].parts)
-    origin = await ask(session, url, Question("origin"), asked.full_bytes, keep)
+    origin = await ask(session, url, EdgeProbe("origin"), asked.full_bytes, keep)
     if origin.status != 200 or origin.error:
         why = origin.error or f"a {origin.status}"
         raise Fault(f"the origin did not send {url} ({why}): check --origin")
     return origin
 
 
-def judge_scheme(url: URL) -> list[Finding]:
+def judge_scheme(url: URL) -> list[EdgeFinding]:
     """Judge whether apps on iOS may play from there."""
     if url.scheme == "https":
         return []

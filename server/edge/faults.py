@@ -14,7 +14,7 @@ class Kind(NamedTuple):
     remedy: str
 
 
-class Finding(NamedTuple):
+class EdgeFinding(NamedTuple):
     """Something about an edge; the questions are those whose answers show it."""
 
     code: str
@@ -119,15 +119,15 @@ KINDS = {
 
 def build_finding(
     code: str, sentence: str, *questions: str, remedy: str = ""
-) -> Finding:
+) -> EdgeFinding:
     """Return a finding of a kind; remedy only where its own knows more."""
     kind = KINDS[code]
-    return Finding(code, kind.severity, sentence, remedy or kind.remedy, questions)
+    return EdgeFinding(code, kind.severity, sentence, remedy or kind.remedy, questions)
 
 
-def merge_findings(found: list[Finding]) -> list[Finding]:
+def merge_findings(found: list[EdgeFinding]) -> list[EdgeFinding]:
     """Return one finding a code with all its questions, the worst first."""
-    merged: dict[str, Finding] = {}
+    merged: dict[str, EdgeFinding] = {}
     for each in found:
         first = merged.setdefault(each.code, each)
         names = dict.fromkeys((*first.questions, *each.questions))

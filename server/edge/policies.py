@@ -12,8 +12,8 @@ from server.edge.refusals import is_video
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from server.edge.answers import Answer
-    from server.edge.faults import Finding
+    from server.edge.answers import EdgeAnswer
+    from server.edge.faults import EdgeFinding
 
 DAY_SECONDS = 86_400
 _CLOUDFLARE_MAX_BYTES = 512 * 2**20
@@ -23,7 +23,7 @@ _HARMLESS_VARY = {"accept-encoding", "origin"}
 _FORBIDDING = ("no-store", "private", "no-cache")
 
 
-def judge_headers(answers: Sequence[Answer]) -> Iterator[Finding]:
+def judge_headers(answers: Sequence[EdgeAnswer]) -> Iterator[EdgeFinding]:
     """Judge every answer that brought the video or a part."""
     tags: dict[str, str] = {}
     for answer in answers:
@@ -40,7 +40,7 @@ def judge_headers(answers: Sequence[Answer]) -> Iterator[Finding]:
         yield build_finding("changing-etag", f"the ETag changes: {told}", *tags)
 
 
-def judge_identity(answer: Answer) -> Iterator[Finding]:
+def judge_identity(answer: EdgeAnswer) -> Iterator[EdgeFinding]:
     """Judge what a player goes by: the kind of thing, and which one."""
     name, said = answer.question.name, answer.headers
     if not is_video(answer):
@@ -58,7 +58,7 @@ def judge_identity(answer: Answer) -> Iterator[Finding]:
         yield build_finding("no-accept-ranges", sentence, name)
 
 
-def judge_policy(answer: Answer) -> Iterator[Finding]:
+def judge_policy(answer: EdgeAnswer) -> Iterator[EdgeFinding]:
     """Judge what caches on the way are told."""
     name, said = answer.question.name, answer.headers
     vary = {each.strip().lower() for each in said.get("vary", "").split(",")} - {""}
@@ -79,7 +79,7 @@ def judge_policy(answer: Answer) -> Iterator[Finding]:
         yield build_finding("no-cache-control", sentence, name)
 
 
-def find_cookies(answer: Answer) -> list[str]:
+def find_cookies(answer: EdgeAnswer) -> list[str]:
     """Return the names of cookies, without Cloudflare's own, which it adds to hits."""
     lines = answer.headers.get("set-cookie", "").splitlines()
     names = [line.partition("=")[0].strip() for line in lines]
@@ -105,7 +105,9 @@ def forbids(control: str) -> bool:
     return any(name in said for name in _FORBIDDING) or find_max_age(control) == 0
 
 
-def judge_cache(answer: Answer, path: str, size: int | None) -> Iterator[Finding]:
+def judge_cache(
+    answer: EdgeAnswer, path: str, size: int | None
+) -> Iterator[EdgeFinding]:
     """Judge where the answer to a repeated request came from."""
     name, cached = answer.question.name, read_cache(answer.headers)
     if not answer.status or cached.kept:
@@ -121,7 +123,7 @@ def judge_cache(answer: Answer, path: str, size: int | None) -> Iterator[Finding
         yield build_finding("no-edge", "no header tells of an edge or cache", name)
 
 
-def explain_miss(answer: Answer, path: str, size: int | None) -> tuple[str, str]:
+def explain_miss(answer: EdgeAnswer, path: str, size: int | None) -> tuple[str, str]:
     """Return why an edge does not keep a video, and what to do; "" for the usual."""
     said, cached = answer.headers, read_cache(answer.headers)
     control = said.get("cache-control", "")
@@ -157,7 +159,7 @@ def _explain_dynamic(path: str) -> tuple[str, str]:
     )
 
 
-def judge_kept_error(answer: Answer) -> Iterator[Finding]:
+def judge_kept_error(answer: EdgeAnswer) -> Iterator[EdgeFinding]:
     """Judge where an error, asked for before, came from.
 
     A 416 may be made from a kept video, and has its headers; the origin's says no more

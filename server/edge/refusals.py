@@ -8,8 +8,8 @@ from server.edge.caches import read_cache
 from server.edge.faults import build_finding
 
 if TYPE_CHECKING:
-    from server.edge.answers import Answer
-    from server.edge.faults import Finding
+    from server.edge.answers import EdgeAnswer
+    from server.edge.faults import EdgeFinding
 
 _MEDIA = ("video/", "audio/", "application/octet-stream", "application/mp4", "binary/")
 _STATUSES = {
@@ -34,7 +34,7 @@ _CLOUDFLARE = {
 }
 
 
-def find_refusal(answer: Answer) -> Finding | None:
+def find_refusal(answer: EdgeAnswer) -> EdgeFinding | None:
     """Return why there is nothing more to ask, if so."""
     name, status = answer.question.name, answer.status
     if not status:
@@ -59,7 +59,7 @@ def find_refusal(answer: Answer) -> Finding | None:
     return _find_page(answer)
 
 
-def _is_challenge(answer: Answer) -> bool:
+def _is_challenge(answer: EdgeAnswer) -> bool:
     """Report whether Cloudflare wants proof of a browser.
 
     cf:cloudflare-challenges/challenge-types/challenge-pages/detect-response
@@ -72,7 +72,7 @@ def _is_challenge(answer: Answer) -> bool:
     return cloudflare and page and answer.status in (403, 429, 503)
 
 
-def _find_page(answer: Answer) -> Finding | None:
+def _find_page(answer: EdgeAnswer) -> EdgeFinding | None:
     if answer.status == 200 and answer.length == 0:
         return build_finding("no-video", "it is empty", answer.question.name)
     kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -82,6 +82,6 @@ def _find_page(answer: Answer) -> Finding | None:
     return build_finding("no-video", f"it is {kind}, not a video", answer.question.name)
 
 
-def is_video(answer: Answer) -> bool:
+def is_video(answer: EdgeAnswer) -> bool:
     """Report whether Content-Type says so; AVPlayer goes by it."""
     return answer.headers.get("content-type", "").lower().startswith("video/")

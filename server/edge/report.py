@@ -11,9 +11,9 @@ from server.library.report import render_rows, show_bytes
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from server.edge.answers import Answer
-    from server.edge.examine import Report
-    from server.edge.faults import Finding
+    from server.edge.answers import EdgeAnswer
+    from server.edge.examine import EdgeReport
+    from server.edge.faults import EdgeFinding
 
 ORDER = (
     "probe",
@@ -29,7 +29,7 @@ ORDER = (
 )
 
 
-def render_report(report: Report) -> list[str]:
+def render_report(report: EdgeReport) -> list[str]:
     """Return the table, then a line for each finding."""
     rows = [
         dict(_row(report.answers[name], report.findings)) for name in _names(report)
@@ -45,7 +45,7 @@ def render_report(report: Report) -> list[str]:
     return lines
 
 
-def report_as_json(url: str, report: Report) -> dict[str, object]:
+def report_as_json(url: str, report: EdgeReport) -> dict[str, object]:
     """Return all as one object."""
     rows = [
         {
@@ -60,16 +60,18 @@ def report_as_json(url: str, report: Report) -> dict[str, object]:
     return {"url": url, "edge": _find_edge(report), "rows": rows, "findings": findings}
 
 
-def _names(report: Report) -> list[str]:
+def _names(report: EdgeReport) -> list[str]:
     return [name for name in ORDER if name in report.answers]
 
 
-def _find_edge(report: Report) -> str | None:
+def _find_edge(report: EdgeReport) -> str | None:
     edges = (read_cache(each.headers).edge for each in report.answers.values())
     return next(filter(None, edges), None)
 
 
-def _row(answer: Answer, findings: list[Finding]) -> Iterator[tuple[str, object]]:
+def _row(
+    answer: EdgeAnswer, findings: list[EdgeFinding]
+) -> Iterator[tuple[str, object]]:
     name, cached = answer.question.name, read_cache(answer.headers)
     codes = [each.code for each in findings if name in each.questions]
     yield "question", name
@@ -80,14 +82,14 @@ def _row(answer: Answer, findings: list[Finding]) -> Iterator[tuple[str, object]
     yield "verdict", ", ".join(codes) or "fine"
 
 
-def _show_question(answer: Answer) -> str:
+def _show_question(answer: EdgeAnswer) -> str:
     """Return the header that makes the question, or its method."""
     headers = answer.question.headers
     told = [f"{name}: {value}" for name, value in headers.items()]
     return told[0] if told else answer.question.method
 
 
-def _show_answer(answer: Answer) -> str | None:
+def _show_answer(answer: EdgeAnswer) -> str | None:
     if answer.error:
         return answer.error
     said = answer.headers

@@ -15,8 +15,8 @@ from server.video.ranges import fit_ranges, parse_range
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from server.edge.answers import Answer
-    from server.edge.faults import Finding
+    from server.edge.answers import EdgeAnswer
+    from server.edge.faults import EdgeFinding
 
 RANGES = ("probe", "all of it", "range", "suffix", "again")
 CONSEQUENCES = {
@@ -35,8 +35,8 @@ CONSEQUENCES = {
 
 
 def judge(
-    answers: Mapping[str, Answer], path: str, origin: Answer | None = None
-) -> list[Finding]:
+    answers: Mapping[str, EdgeAnswer], path: str, origin: EdgeAnswer | None = None
+) -> list[EdgeFinding]:
     """Return what is wrong, the worst first.
 
     answers are by the names of their questions; path is that of the URL; origin is
@@ -68,12 +68,12 @@ def judge(
     return merge_findings([each for each in found if each.code in codes])
 
 
-def is_body(answer: Answer) -> bool:
+def is_body(answer: EdgeAnswer) -> bool:
     """Report whether the video, or a part of it, came to who asked for that."""
     return answer.question.name in (*RANGES, "full") and answer.status in (200, 206)
 
 
-def judge_end(answer: Answer) -> Iterator[Finding]:
+def judge_end(answer: EdgeAnswer) -> Iterator[EdgeFinding]:
     """Judge whether all came that was to come."""
     name = answer.question.name
     if not answer.status:
@@ -84,7 +84,9 @@ def judge_end(answer: Answer) -> Iterator[Finding]:
         yield build_finding("short-body", sentence, name)
 
 
-def judge_range(answer: Answer, size: int | None, truth: Answer) -> Iterator[Finding]:
+def judge_range(
+    answer: EdgeAnswer, size: int | None, truth: EdgeAnswer
+) -> Iterator[EdgeFinding]:
     """Judge a part; truth is what came of the whole."""
     name, asked = answer.question.name, answer.question.headers["Range"]
     if answer.status == 200 and answer.encoded:
@@ -103,8 +105,8 @@ def judge_range(answer: Answer, size: int | None, truth: Answer) -> Iterator[Fin
 
 
 def judge_part(
-    answer: Answer, asked: str, size: int | None, truth: Answer
-) -> Iterator[Finding]:
+    answer: EdgeAnswer, asked: str, size: int | None, truth: EdgeAnswer
+) -> Iterator[EdgeFinding]:
     """Judge a 206: which part it is, of how much, and its bytes."""
     name, span, said = answer.question.name, answer.span, answer.headers
     text = said.get("content-range", "absent")
@@ -126,7 +128,7 @@ def judge_part(
         yield build_finding("wrong-bytes", sentence, name)
 
 
-def judge_length(answer: Answer, expected: int | None) -> Iterator[Finding]:
+def judge_length(answer: EdgeAnswer, expected: int | None) -> Iterator[EdgeFinding]:
     """Judge how the end of a body is told."""
     name = answer.question.name
     if answer.chunked:
@@ -147,8 +149,8 @@ def fit(asked: str, size: int | None) -> range | None:
 
 
 def judge_full(
-    full: Answer, size: int | None, origin: Answer | None
-) -> Iterator[Finding]:
+    full: EdgeAnswer, size: int | None, origin: EdgeAnswer | None
+) -> Iterator[EdgeFinding]:
     """Judge the whole video, and whether it is the origin's."""
     name = full.question.name
     if not full.status:
@@ -179,7 +181,9 @@ def judge_full(
         yield build_finding("other-bytes", sentence, name)
 
 
-def judge_past_end(answer: Answer, size: int | None, _: Answer) -> Iterator[Finding]:
+def judge_past_end(
+    answer: EdgeAnswer, size: int | None, _: EdgeAnswer
+) -> Iterator[EdgeFinding]:
     """Judge the answer to a range behind the last byte."""
     name, asked = answer.question.name, answer.question.headers["Range"]
     if size is None or fit(asked, size):  # what we took for the size was not it
@@ -195,7 +199,9 @@ def judge_past_end(answer: Answer, size: int | None, _: Answer) -> Iterator[Find
         yield build_finding("wrong-total", sentence, name)
 
 
-def judge_head(head: Answer, size: int | None, full: Answer) -> Iterator[Finding]:
+def judge_head(
+    head: EdgeAnswer, size: int | None, full: EdgeAnswer
+) -> Iterator[EdgeFinding]:
     """Judge whether HEAD is as GET."""
     wrong = []
     if head.status != 200:
@@ -214,7 +220,7 @@ def judge_head(head: Answer, size: int | None, full: Answer) -> Iterator[Finding
         yield build_finding("head-differs", sentence, head.question.name)
 
 
-def judge_conditional(answer: Answer, *_: object) -> Iterator[Finding]:
+def judge_conditional(answer: EdgeAnswer, *_: object) -> Iterator[EdgeFinding]:
     """Judge the answer to who has the video already."""
     tag = answer.question.headers.get("If-None-Match", '"')
     if answer.status != 304 and '"' in tag:  # without quotes it is no condition
@@ -222,7 +228,7 @@ def judge_conditional(answer: Answer, *_: object) -> Iterator[Finding]:
         yield build_finding("condition-ignored", sentence, answer.question.name)
 
 
-def judge_missing(answer: Answer, *_: object) -> Iterator[Finding]:
+def judge_missing(answer: EdgeAnswer, *_: object) -> Iterator[EdgeFinding]:
     """Judge the answer, the second time, for a video that does not exist."""
     name = answer.question.name
     if answer.status in (200, 206):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from yarl import URL
 
-from server.edge.answers import Question
+from server.edge.answers import EdgeProbe
 from server.edge.caches import KEPT, read_cache
 from server.edge.client import (
     FAILURES,
@@ -83,7 +83,7 @@ def list_clips(url: str, days: float | None, most: int | None) -> list[Clip]:
         return [Clip(*row) for row in cursor.fetchall()]
 
 
-class Pace:
+class RateLimit:
     """Makes all who fetch wait, so that together they keep to a rate."""
 
     def __init__(self, mbps: float | None) -> None:
@@ -107,7 +107,7 @@ async def warm(
 
     Raises Fault when nothing answers any more.
     """
-    pace, left, unreached = Pace(order.mbps), iter(clips), 0
+    pace, left, unreached = RateLimit(order.mbps), iter(clips), 0
     running: set[asyncio.Task[Warmed]] = set()
     async with open_session(order.timeout, order.concurrency) as session:
 
@@ -145,7 +145,7 @@ async def warm_clip(
     session: ClientSession,
     order: Order,
     clip: Clip,
-    pace: Pace,
+    pace: RateLimit,
     moved: Callable[[int], object],
 ) -> Warmed:
     """Fetch a video through the edge, unless it is kept there."""
@@ -164,13 +164,13 @@ async def warm_clip(
             await fetch(session, order, url, clip.size, pace, tell)
             after = await _find_after(session, order, url, clip.size)
             warmed = warmed._replace(after=after, fetched=clip.size)
-    except Refused as refused:
+    except WarmingFailed as refused:
         warmed = warmed._replace(error=str(refused), reached=refused.reached)
     moved(clip.size - told)
     return warmed
 
 
-class Refused(Exception):
+class WarmingFailed(Exception):
     """A video did not come, or not as it should."""
 
     def __init__(self, reason: str, *, reached: bool) -> None:
@@ -184,14 +184,14 @@ async def find_state(
     """Return HIT if the edge has all the bytes, else what it says of the first not."""
     state = ""
     for start in starts:
-        one = Question("probe", {"Range": f"bytes={start}-{start}"})
+        one = EdgeProbe("probe", {"Range": f"bytes={start}-{start}"})
         answer = await ask(session, url, one, 1, proxy=order.proxy)
         if not answer.status or answer.error:
-            raise Refused(answer.error, reached=bool(answer.status))
+            raise WarmingFailed(answer.error, reached=bool(answer.status))
         if answer.status not in (200, 206):
             target = answer.headers.get("location", "")
             more = f" to {target}" if target else ""
-            raise Refused(f"it is a {answer.status}{more}", reached=True)
+            raise WarmingFailed(f"it is a {answer.status}{more}", reached=True)
         cached = read_cache(answer.headers)
         state = cached.state
         if not cached.kept:
@@ -215,10 +215,10 @@ async def fetch(
     order: Order,
     url: URL,
     size: int,
-    pace: Pace,
+    pace: RateLimit,
     tell: Callable[[int], None],
 ) -> None:
-    """Read all of a video at the pace; Refused if it is not as the table has it."""
+    """Read all of a video at the pace; WarmingFailed if it is not as in the table."""
     received, status = 0, 0
     try:
         async with session.get(
@@ -234,9 +234,9 @@ async def fetch(
                     await pace.spend(len(data))
     except FAILURES as error:
         why = f"{received:,} of {size:,} bytes came, then {explain(error)}"
-        raise Refused(why, reached=status > 0) from None
+        raise WarmingFailed(why, reached=status > 0) from None
     if status != 200:
-        raise Refused(f"it is a {status}", reached=True)
+        raise WarmingFailed(f"it is a {status}", reached=True)
     if received != size:
         many = f"{received:,}" if received < size else f"more than {size:,}"
-        raise Refused(f"{many} bytes came, the table has {size:,}", reached=True)
+        raise WarmingFailed(f"{many} bytes came, the table has {size:,}", reached=True)

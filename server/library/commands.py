@@ -1,4 +1,4 @@
-"""The commands that link, count and examine what is in the table."""
+"""The commands that link, count and diagnose what is in the table."""
 
 from __future__ import annotations
 
@@ -157,8 +157,10 @@ def run_unlink(url: str, options: argparse.Namespace) -> int:
     return 0
 
 
-def _read_target(options: argparse.Namespace) -> link.Target:
-    return link.Target(*(getattr(options, name) for name in link.Target._fields))
+def _read_target(options: argparse.Namespace) -> link.LinkTarget:
+    return link.LinkTarget(
+        *(getattr(options, name) for name in link.LinkTarget._fields)
+    )
 
 
 def _print_links(links: list[link.Link], options: argparse.Namespace) -> None:
@@ -180,7 +182,7 @@ def run_stats(url: str, options: argparse.Namespace) -> int:
 
 def run_doctor(url: str, options: argparse.Namespace) -> int:
     """Print what is wrong; 1 if there is more than warnings."""
-    found = list(doctor.examine(url))
+    found = list(doctor.diagnose(url))
     if options.json:
         _print_json(finding._asdict() for finding in found)
     else:
@@ -209,12 +211,12 @@ def run_verify(url: str, options: argparse.Namespace) -> int:
 def run_thumbnail(url: str, options: argparse.Namespace) -> int:
     """Make pictures; 0 only if all could be made."""
     counts: Counter[str] = Counter()
-    for row in thumbnail.picture_videos(url, options.videos, again=options.again):
+    for row in thumbnail.make_thumbnails(url, options.videos, again=options.again):
         counts[row.status] += 1
         if options.json:
             _print_json([row._asdict()])
         else:
-            _print([thumbnail.render_pictured(row)])
+            _print([thumbnail.render_thumbnail_result(row)])
     if not counts and not options.json:
         _print(["# every video has a thumbnail"])
     return int(counts["failed"] > 0)

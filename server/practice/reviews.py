@@ -50,7 +50,7 @@ class Review(NamedTuple):
         return self.answer == self.correct_answer
 
 
-class Found(NamedTuple):
+class AnswerContext(NamedTuple):
     """What the database knows about an answer before it is kept."""
 
     now: datetime
@@ -114,14 +114,14 @@ def recognise(submission: Submission, known: Review) -> Review:
 
 async def find_review(
     database: Database, submission: Submission, review_id: str
-) -> Found:
+) -> AnswerContext:
     """Return what is known of an answer, its question and its word."""
     values = submission._asdict() | {"review_id": review_id}
     [row] = await database.fetch(queries()["find_review"], values)
     now, known, correct_answer, reviews, card = (
         row[0], row[1:7], row[7], row[8], row[9:]
     )  # fmt: skip
-    return Found(
+    return AnswerContext(
         now,
         None if known[0] is None else Review(*known),
         correct_answer,

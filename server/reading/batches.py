@@ -26,7 +26,7 @@ SLOW_SECONDS = 0.25  # a statement that takes longer has a read that others avoi
 SLOW_MAX = 1000  # videos remembered as slow
 
 
-class Found(NamedTuple):
+class VideoSlice(NamedTuple):
     """A video as it is now, and the bytes asked for."""
 
     video: Video
@@ -37,7 +37,7 @@ class _Read(NamedTuple):
     video_id: int
     start: int
     length: int
-    answer: asyncio.Future[Found | None]
+    answer: asyncio.Future[VideoSlice | None]
 
 
 class _Span(NamedTuple):
@@ -78,7 +78,7 @@ class Reader:
 
     def read(
         self, video_id: int, start: int, length: int
-    ) -> asyncio.Future[Found | None]:
+    ) -> asyncio.Future[VideoSlice | None]:
         """Return, later, length bytes from start, or from the end if it is negative.
 
         Fewer where the video ends; None when it is not there; raises DatabaseAway.
@@ -158,7 +158,7 @@ class Reader:
                 if not read.answer.done():
                     read.answer.set_result(found)
 
-    async def _fetch(self, batch: Sequence[_Read]) -> list[Found | None]:
+    async def _fetch(self, batch: Sequence[_Read]) -> list[VideoSlice | None]:
         spans = join_adjacent(batch)
         values = {
             "ids": [span.video_id for span in spans],
@@ -166,7 +166,7 @@ class Reader:
             "lengths": [span.length for span in spans],
         }
         rows = await self._database.fetch_binary(queries()["read_videos"], values)
-        found: list[Found | None] = [None] * len(batch)
+        found: list[VideoSlice | None] = [None] * len(batch)
         for (place, name, kind, size, modified), data in rows:
             if data is None:
                 continue
@@ -176,7 +176,7 @@ class Reader:
             for index in range(span.place, span.place + span.reads):
                 at = batch[index].start - span.start
                 part = data[at : at + batch[index].length]  # no copy if it is all
-                found[index] = Found(video, part)
+                found[index] = VideoSlice(video, part)
         return found
 
     def _note_speed(self, batch: Sequence[_Read], *, slow: bool) -> None:

@@ -11,13 +11,13 @@ from aiohttp import web
 
 from server.model import Video
 from server.postgres.queries import queries
-from server.reading.batches import Found, Reader
+from server.reading.batches import Reader, VideoSlice
 from server.reading.cache import ChunkCache
 
 if TYPE_CHECKING:
     from server.postgres.pool import Database
 
-    Answer = asyncio.Future[Found | None]
+    Answer = asyncio.Future[VideoSlice | None]
     Chunk = bytes | asyncio.Future[bytes]
 
 CHUNK_BYTES = 64 * 1024
@@ -183,6 +183,6 @@ async def list_videos(database: Database, limit: int) -> list[tuple[Video, int |
     return [(Video(*row), seconds) for *row, seconds in rows]
 
 
-async def check_videos(database: Database) -> None:
+async def check_columns(database: Database) -> None:
     """Raise what PostgreSQL says when serving can't read its columns."""
     await database.fetch(queries()["check_videos"], {})

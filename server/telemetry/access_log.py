@@ -37,7 +37,7 @@ class Outcome(NamedTuple):
     complete: bool = True  # as far as the kernel has taken it
 
 
-class Entry(NamedTuple):
+class LogEntry(NamedTuple):
     """A line: a request and what became of it."""
 
     time: float  # seconds since the epoch
@@ -76,7 +76,7 @@ class AccessLog:
         if self._render is None:
             return
         method, target, headers = request
-        entry = Entry(
+        entry = LogEntry(
             time(),
             request_id or pick_request_id(headers),
             self.find_client(peer, headers),
@@ -105,7 +105,7 @@ def pick_request_id(headers: Headers) -> str:
     return given if _ID.fullmatch(given) else secrets.token_hex(8)
 
 
-def render_json(entry: Entry) -> str:
+def render_json(entry: LogEntry) -> str:
     """Return an object a line."""
     at = datetime.fromtimestamp(entry.time, UTC).isoformat(timespec="milliseconds")
     fields = entry._asdict() | entry.outcome._asdict() | {"time": at}
@@ -115,7 +115,7 @@ def render_json(entry: Entry) -> str:
     return json.dumps(fields)
 
 
-def render_combined(entry: Entry) -> str:
+def render_combined(entry: LogEntry) -> str:
     """Return a line as Apache and nginx write it; what could break it as \\xNN."""
     at = datetime.fromtimestamp(entry.time, UTC).strftime("%d/%b/%Y:%H:%M:%S +0000")
     client, target, referer, agent = (

@@ -52,7 +52,7 @@ PREFLIGHT = {
 }
 
 
-class Known(Protocol):
+class Validators(Protocol):
     """What conditions are about."""
 
     @property
@@ -130,7 +130,7 @@ def _choose(
     return _plan_body(206, {}, video, _multipart(spans, video, boundary), kind)
 
 
-def precondition_holds(asked: Mapping[str, str], known: Known) -> bool:
+def precondition_holds(asked: Mapping[str, str], known: Validators) -> bool:
     """Report whether the client may have what it asks for (RFC 9110, 13.2.2)."""
     if "If-Match" in asked:
         return tag_matches(asked["If-Match"], known.etag)
@@ -139,7 +139,7 @@ def precondition_holds(asked: Mapping[str, str], known: Known) -> bool:
     return True
 
 
-def copy_is_fresh(asked: Mapping[str, str], known: Known) -> bool:
+def copy_is_fresh(asked: Mapping[str, str], known: Validators) -> bool:
     """Report whether the client has it already."""
     if "If-None-Match" in asked:
         return tag_matches_weakly(asked["If-None-Match"], known.etag)

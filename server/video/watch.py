@@ -89,12 +89,12 @@ class Watch:
 
     def begin(
         self, viewer: str, video_id: int, size: int, status: int, asked: str
-    ) -> Answer | None:
+    ) -> WatchedAnswer | None:
         """Announce an HTTP answer; None when nobody watches that viewer."""
         if viewer not in self._news:
             return None
         number = next(self._numbers)
-        return Answer(
+        return WatchedAnswer(
             self, viewer, Piece(number, video_id, size, status, asked[:ASKED_MAX])
         )
 
@@ -105,7 +105,7 @@ class Watch:
             news.put(piece)
 
 
-class Answer:
+class WatchedAnswer:
     """One HTTP answer under watch."""
 
     def __init__(self, watch: Watch, viewer: str, piece: Piece) -> None:

@@ -4,7 +4,7 @@
 -- Lets a large file arrive where statements have a time limit; until the commit.
 SET LOCAL statement_timeout = 0;
 
--- name: describe_shelf
+-- name: describe_inventory
 -- Whether our videos have source digests, and we may keep thumbnails of them; those of
 -- another table than this one would be refused.
 SELECT EXISTS (SELECT

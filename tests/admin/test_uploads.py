@@ -20,7 +20,7 @@ import psycopg2
 import pytest
 
 from server.admin import uploads
-from server.admin.jobs import Workshop, hushed
+from server.admin.jobs import Jobs, silence_psycopg2
 from server.admin.spool import (
     KEPT_SECONDS,
     SILENT_SECONDS,
@@ -32,7 +32,7 @@ from server.admin.uploads import parse_name
 from server.api.bodies import Refused
 from server.errors import Fault
 from server.library.ffmpeg.sandbox import OverrunError
-from server.library.imports.files import Care
+from server.library.imports.files import RepairPolicy
 from server.library.imports.rows import MAX_BYTES
 from tests.admin.client import TOKEN, Admin, Answer, serving_admin
 from tests.clips import GOOD, make
@@ -384,12 +384,15 @@ def test_upload_that_lost_its_bytes_is_gone(empty: Admin) -> None:
 
 
 async def test_what_runs_is_broken_off_when_the_server_stops(database_url: str) -> None:
-    workshop = Workshop(database_url)
+    jobs = Jobs(database_url)
     begun = threading.Barrier(3)
     stopped = threading.Event()
 
     def ask_database() -> None:
-        with workshop.open_desk(Care()) as desk, desk.connection.cursor() as cursor:
+        with (
+            jobs.open_importer(RepairPolicy()) as importer,
+            importer.connection.cursor() as cursor,
+        ):
             begun.wait(20)
             cursor.execute("SELECT pg_sleep(60)")
 
@@ -400,28 +403,26 @@ async def test_what_runs_is_broken_off_when_the_server_stops(database_url: str) 
                 stopped.wait(20)
             return bytes(length)
 
-        with workshop.open_sandbox() as sandbox:
-            sandbox.run("look", read, 1_000_000, 60, whole=True)
+        with jobs.open_sandbox() as sandbox:
+            sandbox.run("probe", read, 1_000_000, 60, whole=True)
 
-    jobs = [
-        asyncio.create_task(workshop.run_heavy(job)) for job in (ask_database, look)
-    ]
+    tasks = [asyncio.create_task(jobs.run_heavy(job)) for job in (ask_database, look)]
     await asyncio.to_thread(begun.wait, 20)
-    workshop.break_off()
+    jobs.break_off()
     stopped.set()
-    asked, looked = await asyncio.gather(*jobs, return_exceptions=True)
+    asked, looked = await asyncio.gather(*tasks, return_exceptions=True)
     assert isinstance(asked, psycopg2.OperationalError)
     assert isinstance(looked, OverrunError)
     with pytest.raises(Refused, match="stopping"):
-        await workshop.run(look)
-    await asyncio.to_thread(workshop.close)
+        await jobs.run(look)
+    await asyncio.to_thread(jobs.close)
 
 
 def test_only_threads_are_hushed(capsys: pytest.CaptureFixture[str]) -> None:
     def print_error(name: str) -> None:
         sys.excepthook(KeyError, KeyError(name), None)
 
-    with hushed():
+    with silence_psycopg2():
         thread = threading.Thread(target=print_error, args=["in a thread"])
         thread.start()
         thread.join()

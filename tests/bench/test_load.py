@@ -246,9 +246,9 @@ def test_the_process_takes_one_job_after_the_other(served: Served, job: Job) -> 
     with generating() as generator:
         assert isinstance(generator, Generator)
         seen = generator.run(
-            job, lambda: looked.append("begun"), lambda: looked.append("look"), 0.01
+            job, lambda: looked.append("begun"), lambda: looked.append("probe"), 0.01
         )
-        assert looked[:2] == ["begun", "look"]
+        assert looked[:2] == ["begun", "probe"]
         assert sum(seen.histogram.values()) == seen.requests > 0
         served.change = flip_last
         with pytest.raises(Fault, match="not the video's"):

@@ -317,7 +317,7 @@ def test_the_postmaster_is_found(database_url: str) -> None:
     used = cpu_seconds(postmaster := find_postmaster(database_url))
     execute(
         database_url,
-        "DO 'DECLARE until timestamptz := clock_timestamp() + ''0.3 s'';"
+        "DO 'DECLARE until timestamptz := clock_timestamp() + ''0.5 s'';"
         " BEGIN WHILE clock_timestamp() < until LOOP END LOOP; END'",
     )
     until = time.monotonic() + 10

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from yarl import URL
 
-from server.edge.answers import Answer, Question, join_headers
+from server.edge.answers import EdgeAnswer, EdgeProbe, join_headers
 from server.edge.caches import read_cache
 from server.edge.client import find_proxy
 from server.edge.examine import (
@@ -94,18 +94,20 @@ WHY = [
 
 @pytest.mark.parametrize(("headers", "path", "why"), WHY)
 def test_why_nothing_is_kept(headers: str, path: str, why: str) -> None:
-    answer = Answer(Question("again"), 206, parse_headers(headers))
+    answer = EdgeAnswer(EdgeProbe("again"), 206, parse_headers(headers))
     assert why in explain_miss(answer, path, 2)[0]
 
 
 def test_cloudflare_keeps_no_large_video() -> None:
-    answer = Answer(Question("again"), 206, {"cf-cache-status": "MISS"})
+    answer = EdgeAnswer(EdgeProbe("again"), 206, {"cf-cache-status": "MISS"})
     assert "512" in explain_miss(answer, "/1.mp4", 600_000_000)[0]
 
 
 def test_only_cookies_of_cloudflare_itself_are_let_pass() -> None:
     pairs = [("Set-Cookie", "__cf_bm=1"), ("set-cookie", "a=b"), ("Vary", "b")]
-    assert find_cookies(Answer(Question("full"), 200, join_headers(pairs))) == ["a"]
+    assert find_cookies(EdgeAnswer(EdgeProbe("full"), 200, join_headers(pairs))) == [
+        "a"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -180,16 +182,16 @@ def test_proxy_is_the_one_given_or_that_of_the_environment(
 def test_condition_is_on_what_there_is(
     headers: dict[str, str], asked: dict[str, str] | None
 ) -> None:
-    answer = Answer(Question("full"), 200, headers)
+    answer = EdgeAnswer(EdgeProbe("full"), 200, headers)
     questions = list(list_conditional(answer, answer))
     assert [each.headers for each in questions] == ([] if asked is None else [asked])
 
 
 def test_first_answer_may_be_of_any_kind_that_plays() -> None:
     for headers in ({}, {"content-type": "video/mp4"}, {"content-type": "text/plain"}):
-        answer = Answer(Question("probe"), 206, headers, 2, b"\0\0")
+        answer = EdgeAnswer(EdgeProbe("probe"), 206, headers, 2, b"\0\0")
         assert find_refusal(answer) is None
-    empty = Answer(Question("probe"), 416, {"content-range": "bytes */0"})
+    empty = EdgeAnswer(EdgeProbe("probe"), 416, {"content-range": "bytes */0"})
     refusal = find_refusal(empty)
     assert refusal is not None
     assert refusal.sentence == "it is a 416, for the video is empty"

@@ -17,7 +17,7 @@ from bench.stand.edge import running_edge
 from bench.stand.process import find_port, stop, wait_for
 from server.edge.caches import read_cache
 from server.edge.commands import add_edge_commands
-from server.edge.examine import Asked, examine
+from server.edge.examine import Asked, examine_edge
 from server.edge.faults import KINDS
 from server.errors import Fault
 from tests import broken_edges as broken
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
-    from server.edge.examine import Report
+    from server.edge.examine import EdgeReport
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -113,14 +113,14 @@ async def place(cluster: str, template: str) -> AsyncIterator[Place]:
             yield Place(served.port, f"/v3/videos/{video}.mp4", edges)
 
 
-async def look(url: str, origin: str | None = None) -> Report:
+async def look(url: str, origin: str | None = None) -> EdgeReport:
     there = URL(origin) if origin else None
     pause = 2.1 if origin is None else 0.05  # our nginx keeps errors for a second
     asked = Asked(URL(url), there, 10**7, 5, pauses=(0, 0.05), error_pause=pause)
-    return await examine(asked)
+    return await examine_edge(asked)
 
 
-def list_codes(report: Report) -> set[str]:
+def list_codes(report: EdgeReport) -> set[str]:
     """Return the codes, without the notes that every local one has."""
     return {each.code for each in report.findings} - {"http-local", "no-edge"}
 
@@ -260,7 +260,7 @@ async def test_odd_servers_are_one_sentence(said: bytes, sentence: str) -> None:
     async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         with pytest.raises(Fault, match=sentence):
-            await examine(Asked(URL(f"http://127.0.0.1:{port}/"), None, 9, 0.2))
+            await examine_edge(Asked(URL(f"http://127.0.0.1:{port}/"), None, 9, 0.2))
 
 
 async def test_later_silence_is_a_finding() -> None:
@@ -277,7 +277,7 @@ async def test_later_silence_is_a_finding() -> None:
     async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         url = URL(f"http://127.0.0.1:{port}/1.mp4")
-        report = await examine(Asked(url, None, 99, 5, pauses=(0,)))
+        report = await examine_edge(Asked(url, None, 99, 5, pauses=(0,)))
     found = {each.code: each for each in report.findings}
     assert found["no-answer"].questions == ("HEAD",)
     assert "no-length" in found
@@ -304,4 +304,4 @@ async def test_certificate_that_nobody_signed_is_named() -> None:
     ) as server:
         port = server.sockets[0].getsockname()[1]
         with pytest.raises(Fault, match="certificate is not valid"):
-            await examine(Asked(URL(f"https://localhost:{port}/"), None, 9, 5))
+            await examine_edge(Asked(URL(f"https://localhost:{port}/"), None, 9, 5))

@@ -14,7 +14,7 @@ from bench.stand.edge import running_edge
 from bench.stand.process import find_port
 from server.edge.commands import add_edge_commands
 from server.edge.totals import Totals
-from server.edge.warm import Clip, Pace, Warmed, list_clips
+from server.edge.warm import Clip, RateLimit, Warmed, list_clips
 from server.errors import Fault
 from server.serving.listen import bind
 from tests.conftest import (
@@ -256,11 +256,11 @@ def test_wrong_flag_is_refused(arguments: list[str]) -> None:
 
 
 def test_pace_is_that_of_all_together() -> None:
-    pace = Pace(8)  # a million bytes a second
+    pace = RateLimit(8)  # a million bytes a second
     assert pace.plan(5.0, 500_000) == pytest.approx(0.5)
     assert pace.plan(5.25, 250_000) == pytest.approx(0.5)
     assert pace.plan(9.0, 1_000_000) == pytest.approx(1.0)
-    assert Pace(None).plan(1.0, 10**9) == 0
+    assert RateLimit(None).plan(1.0, 10**9) == 0
 
 
 def test_totals_know_what_was_lost() -> None:

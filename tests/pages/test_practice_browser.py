@@ -13,7 +13,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 from server.demo.samples import make_clip
-from server.library.clips.thumbnail import picture_videos
+from server.library.clips.thumbnail import make_thumbnails
 from tests.browser import (
     DESKTOP,
     PHONE,
@@ -83,7 +83,7 @@ def site(
     make_clip(path, seconds=1.5, width=160, height=90)
     data = path.read_bytes()
     clips = [insert_video(url, f"clip_{number}.mp4", data) for number in range(8)]
-    [pictured] = picture_videos(url, [str(clips[0])])  # and the others are not
+    [pictured] = make_thumbnails(url, [str(clips[0])])  # and the others are not
     assert pictured.status == "made"
     with serving(url) as server:
         yield Site(server.address, url, clips)

@@ -12,7 +12,7 @@ import pytest
 
 from server.postgres.pool import Database, DatabaseAway
 from server.reading import batches as reads
-from server.reading.batches import BATCH_BYTES, Found, Reader
+from server.reading.batches import BATCH_BYTES, Reader, VideoSlice
 from tests.breakable import breakable
 from tests.conftest import execute, insert_video
 
@@ -48,7 +48,7 @@ async def watched(url: str) -> AsyncIterator[Watched]:
         await database.close()
 
 
-def bytes_of(found: Found | None) -> bytes:
+def bytes_of(found: VideoSlice | None) -> bytes:
     assert found is not None
     return found.data
 
@@ -184,7 +184,7 @@ async def test_failing_read_does_not_harm_its_batch(odd_url: str) -> None:
         )
     assert isinstance(found[1], psycopg2.Error)
     for number, one in ((1, found[0]), (4, found[2])):
-        assert isinstance(one, Found)
+        assert isinstance(one, VideoSlice)
         assert one.data == f"video {number}".encode()
 
 

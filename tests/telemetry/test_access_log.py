@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from server.telemetry.access_log import Entry, Outcome, render_combined, render_json
+from server.telemetry.access_log import LogEntry, Outcome, render_combined, render_json
 from tests.command import serving
 from tests.conftest import insert_video
 
@@ -63,7 +63,7 @@ def test_every_answer_is_one_line(database_url: str, form: str) -> None:
 
 def test_no_text_breaks_a_line() -> None:
     nasty = 'a"b\\c\n\x1b[31m\u202eä\udcff'
-    entry = Entry(
+    entry = LogEntry(
         0, "id", "::1", "GET", nasty, nasty, nasty, nasty, Outcome(200, 1, 0.1, 0.2)
     )
     escaped = "a\\x22b\\x5cc\\x0a\\x1b[31m\\xe2\\x80\\xae\\xc3\\xa4\\xff"

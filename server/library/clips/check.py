@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from server.library.ffmpeg.look import Look
+    from server.library.ffmpeg.probe_result import ProbeResult
     from server.library.mp4.movie import Movie, Track
 
 FAULT, WARNING, NOTE = SEVERITIES = ("fault", "warning", "note")
@@ -64,14 +64,14 @@ class Limits(NamedTuple):
         return int(self.megabytes * 1_000_000)
 
 
-def find_flaws(movie: Movie | None, look: Look, limits: Limits) -> list[Flaw]:
+def find_flaws(movie: Movie | None, probed: ProbeResult, limits: Limits) -> list[Flaw]:
     """Return what is wrong, the worst first."""
     if movie is None or movie.brand in _PICTURE_BRANDS:
-        return [_name_format(look, is_picture=movie is not None or look.is_picture)]
-    flaws = list(_list_all(movie, look, limits))
-    if look.broken and not any(flaw.severity == FAULT for flaw in flaws):
+        return [_name_format(probed, is_picture=movie is not None or probed.is_picture)]
+    flaws = list(_list_all(movie, probed, limits))
+    if probed.broken and not any(flaw.severity == FAULT for flaw in flaws):
         flaws.append(
-            Flaw("undecodable", FAULT, f"cannot be decoded ({look.broken})", _EXPORT)
+            Flaw("undecodable", FAULT, f"cannot be decoded ({probed.broken})", _EXPORT)
         )
     return sorted(flaws, key=lambda flaw: SEVERITIES.index(flaw.severity))
 
@@ -81,18 +81,18 @@ def find_worst(flaws: Sequence[Flaw]) -> str | None:
     return min((flaw.severity for flaw in flaws), key=SEVERITIES.index, default=None)
 
 
-def _name_format(look: Look, *, is_picture: bool) -> Flaw:
+def _name_format(probed: ProbeResult, *, is_picture: bool) -> Flaw:
     if is_picture:
         return Flaw("not-mp4", FAULT, "is a picture, not a video", _IMPORT_MP4)
-    if not look.format:
+    if not probed.format:
         sentence = "is not a video, or is damaged or cut short"
         return Flaw("not-mp4", FAULT, sentence, _IMPORT_MP4)
-    sentence = f"is of the format {look.format}, which iOS does not play"
-    remedy = _IMPORT_MP4 if look.broken else TRANSCODE
+    sentence = f"is of the format {probed.format}, which iOS does not play"
+    remedy = _IMPORT_MP4 if probed.broken else TRANSCODE
     return Flaw("not-mp4", FAULT, sentence, remedy)
 
 
-def _list_all(movie: Movie, look: Look, limits: Limits) -> Iterator[Flaw]:
+def _list_all(movie: Movie, probed: ProbeResult, limits: Limits) -> Iterator[Flaw]:
     if movie.missing:
         sentence = f"is cut short: at least {movie.missing} bytes are missing"
         severity = WARNING if movie.cut in _SPARE else FAULT
@@ -123,7 +123,7 @@ def _list_all(movie: Movie, look: Look, limits: Limits) -> Iterator[Flaw]:
     for track in movie.list_tracks("soun"):
         yield from _list_sound(track)
     yield from _list_shifts(movie)
-    yield from _list_weight(movie, look, limits)
+    yield from _list_weight(movie, probed, limits)
 
 
 def _is_empty(track: Track) -> bool:
@@ -255,8 +255,8 @@ def _list_shifts(movie: Movie) -> Iterator[Flaw]:
     yield Flaw("edit-list-shift", WARNING, sentence, TRANSCODE)
 
 
-def _list_weight(movie: Movie, look: Look, limits: Limits) -> Iterator[Flaw]:
-    seconds = movie.seconds or look.seconds or 0
+def _list_weight(movie: Movie, probed: ProbeResult, limits: Limits) -> Iterator[Flaw]:
+    seconds = movie.seconds or probed.seconds or 0
     if seconds > limits.seconds + _SLACK:
         sentence = f"is {seconds:.1f} s long, above {limits.seconds:g} s"
         yield Flaw("over-duration", WARNING, sentence, "cut it, or raise --max-seconds")

@@ -11,8 +11,8 @@ import psycopg2
 from server.errors import Fault
 from server.library.clips.check import FAULT, Flaw, find_flaws
 from server.library.clips.repair import Media, open_media
-from server.library.ffmpeg.look import Look
-from server.library.ffmpeg.sandbox import LOOK_SECONDS, OverrunError, SandboxFault
+from server.library.ffmpeg.probe_result import ProbeResult
+from server.library.ffmpeg.sandbox import PROBE_SECONDS, OverrunError, SandboxFault
 from server.library.files import open_file, show_path, show_text
 from server.library.mp4.movie import read_movie
 from server.library.words.link import find_video
@@ -32,29 +32,31 @@ if TYPE_CHECKING:
 _WINDOW_BYTES = 1 << 18
 
 
-class Report(NamedTuple):
+class CheckReport(NamedTuple):
     """What is known of a clip, and what is wrong with it."""
 
     flaws: list[Flaw]
     movie: Movie | None = None
 
 
-def examine(
+def check_media(
     media: Media, sandbox: Sandbox, limits: Limits, *, whole: bool = True
-) -> Report:
+) -> CheckReport:
     """Return what is wrong with a clip; whole has all its samples read."""
     movie = read_movie(media.read, media.size)
     if movie and (movie.malformed or not movie.has_index):
-        return Report(find_flaws(movie, Look(), limits), movie)
+        return CheckReport(find_flaws(movie, ProbeResult(), limits), movie)
     try:
-        look = Look(*sandbox.run("look", *media, LOOK_SECONDS, whole=whole))
+        probed = ProbeResult(*sandbox.run("probe", *media, PROBE_SECONDS, whole=whole))
     except OverrunError:
-        look = Look(broken="FFmpeg fails, or needs more time or memory than it gets")
+        probed = ProbeResult(
+            broken="FFmpeg fails, or needs more time or memory than it gets"
+        )
     except SandboxFault as fault:
         sentence = f"could not be checked, for bytereel itself failed ({fault.reason})"
         remedy = "report it; the file may be fine"
-        return Report([Flaw("not-checked", FAULT, sentence, remedy)], movie)
-    return Report(find_flaws(movie, look, limits), movie)
+        return CheckReport([Flaw("not-checked", FAULT, sentence, remedy)], movie)
+    return CheckReport(find_flaws(movie, probed, limits), movie)
 
 
 def check_files(
@@ -64,7 +66,7 @@ def check_files(
     for path in paths:
         try:
             with open_file(path) as file:
-                flaws = examine(open_media(file), sandbox, limits).flaws
+                flaws = check_media(open_media(file), sandbox, limits).flaws
         except Fault as fault:
             flaws = [_split(show_path(path), fault)]
         except OSError as error:
@@ -91,7 +93,7 @@ def check_videos(
         for name in names:
             try:
                 video_id, filename, media = _find_media(connection, name)
-                report = examine(media, sandbox, limits, whole=False)
+                report = check_media(media, sandbox, limits, whole=False)
                 yield f"video {video_id} ({show_text(filename)})", report.flaws
             except Fault:
                 sentence, remedy = "is no file and no video", "check the name"

@@ -58,7 +58,9 @@ def plan_repair(flaws: Sequence[Flaw], *, transcode: bool) -> str:
     return FIX if FIX in remedies else ""
 
 
-def fix(media: Media, flaws: Sequence[Flaw], target: Path, sandbox: Sandbox) -> None:
+def fix_clip(
+    media: Media, flaws: Sequence[Flaw], target: Path, sandbox: Sandbox
+) -> None:
     """Write to target what needs no encoding; RepairError if a sample would differ."""
     try:
         if _REMUXED & {flaw.code for flaw in flaws}:
@@ -81,7 +83,9 @@ def fix(media: Media, flaws: Sequence[Flaw], target: Path, sandbox: Sandbox) -> 
         raise RepairError("its samples would not stay the same")
 
 
-def transcode(media: Media, target: Path, limits: Limits, sandbox: Sandbox) -> None:
+def transcode_clip(
+    media: Media, target: Path, limits: Limits, sandbox: Sandbox
+) -> None:
     """Write to target H.264 and AAC within the limits; RepairError if it can't be."""
     try:
         reason = sandbox.run(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from server.errors import Fault
 from server.library.clips.repair import open_media
-from server.library.ffmpeg.look import Look
+from server.library.ffmpeg.probe_result import ProbeResult
 from server.library.ffmpeg.sandbox import (
     OverrunError,
     Sandbox,
@@ -50,11 +50,11 @@ def _try_all(sandbox: Sandbox, folder: Path) -> str:
     sandbox.run("make_trial", lambda *_: b"", 0, _SECONDS, target=clip)
     with open(clip, "rb") as file:
         media = open_media(file)
-        look = Look(*sandbox.run("look", *media, _SECONDS, whole=True))
+        probed = ProbeResult(*sandbox.run("probe", *media, _SECONDS, whole=True))
         limit = media.size * 100, 64, 30
         picture = sandbox.run("thumbnail", *media, _SECONDS, most=media.size * 100)
         return (
-            look.broken
+            probed.broken
             or sandbox.run("remux", *media, _SECONDS, target=made)
             or sandbox.run("transcode", *media, _SECONDS, target=made, limit=limit)
             or ("" if picture else "no picture can be made of it")

@@ -32,7 +32,7 @@ MIME_TYPE = "image/jpeg"
 _JPEG = b"\xff\xd8\xff"  # how each begins
 
 
-class Thumbnail(NamedTuple):
+class MadeThumbnail(NamedTuple):
     """A picture as it is kept."""
 
     mime_type: str
@@ -41,7 +41,7 @@ class Thumbnail(NamedTuple):
     image: bytes
 
 
-class Pictured(NamedTuple):
+class ThumbnailResult(NamedTuple):
     """What became of the picture of a video."""
 
     status: str  # made, exists, failed, or gone with its video
@@ -53,7 +53,7 @@ class Pictured(NamedTuple):
     error: str | None = None
 
 
-def make_thumbnail(media: Media, sandbox: Sandbox) -> Thumbnail | None:
+def make_thumbnail(media: Media, sandbox: Sandbox) -> MadeThumbnail | None:
     """Return the first frame that shows something; None if there is none."""
     try:
         answer = sandbox.run("thumbnail", *media, THUMBNAIL_SECONDS, most=IMAGE_MAX)
@@ -62,28 +62,28 @@ def make_thumbnail(media: Media, sandbox: Sandbox) -> Thumbnail | None:
         return None
 
 
-def parse_answer(answer: object) -> Thumbnail | None:
+def parse_answer(answer: object) -> MadeThumbnail | None:
     """Return the picture that came from the sandbox, of which anything might come."""
     match answer:
         case [int(width), int(height), str(text)] if width > 0 and height > 0:
             with suppress(ValueError):
                 image = b64decode(text, validate=True)
                 if image.startswith(_JPEG) and len(image) <= IMAGE_MAX:
-                    return Thumbnail(MIME_TYPE, width, height, image)
+                    return MadeThumbnail(MIME_TYPE, width, height, image)
     return None
 
 
 def save_thumbnail(
-    cursor: Cursor, video_id: int, thumbnail: Thumbnail, *, again: bool = False
+    cursor: Cursor, video_id: int, thumbnail: MadeThumbnail, *, again: bool = False
 ) -> None:
     """Keep a picture; one that is there stays, unless this is made again."""
     values = {"video_id": video_id, "again": again, **thumbnail._asdict()}
     cursor.execute(queries()["save_thumbnail"], values)
 
 
-def picture_videos(
+def make_thumbnails(
     url: str, videos: Sequence[str] = (), *, again: bool = False
-) -> Iterator[Pictured]:
+) -> Iterator[ThumbnailResult]:
     """Yield what becomes of these videos' pictures, or of all that lack one.
 
     again also makes those anew that are there.
@@ -97,7 +97,7 @@ def picture_videos(
             rows = cursor.fetchall()
         for video_id, filename, size, there in rows:
             if there and not again:
-                yield Pictured("exists", video_id, filename)
+                yield ThumbnailResult("exists", video_id, filename)
                 continue
             media = open_video(connection, video_id, size or 0)
             done = _picture(connection, sandbox, media, video_id)
@@ -107,30 +107,30 @@ def picture_videos(
 
 def _picture(
     connection: Connection, sandbox: Sandbox, media: Media, video_id: int
-) -> Pictured:
+) -> ThumbnailResult:
     """Make and keep one picture, in place of the one that may be there."""
     try:
         thumbnail = make_thumbnail(media, sandbox)
         if thumbnail is None and not media.read(0, 1):
-            return Pictured("gone", video_id, None)
+            return ThumbnailResult("gone", video_id, None)
         if thumbnail is None:
             why = "FFmpeg finds no picture in it: see bytereel check"
-            return Pictured("failed", video_id, None, error=why)
+            return ThumbnailResult("failed", video_id, None, error=why)
         with connection.cursor() as cursor:
             save_thumbnail(cursor, video_id, thumbnail, again=True)
     except SandboxFault as fault:
-        return Pictured("failed", video_id, None, error=str(fault))
+        return ThumbnailResult("failed", video_id, None, error=str(fault))
     except ForeignKeyViolation:
-        return Pictured("gone", video_id, None)
+        return ThumbnailResult("gone", video_id, None)
     except psycopg2.Error as error:
         if not is_damage(error) or connection.closed:
             raise
-        return Pictured("failed", video_id, None, error=first_line(error))
+        return ThumbnailResult("failed", video_id, None, error=first_line(error))
     _, width, height, image = thumbnail
-    return Pictured("made", video_id, None, width, height, len(image))
+    return ThumbnailResult("made", video_id, None, width, height, len(image))
 
 
-def render_pictured(row: Pictured) -> str:
+def render_thumbnail_result(row: ThumbnailResult) -> str:
     """Return a line about the picture of a video."""
     line = f"{row.status}  {row.video_id} {show_text(row.filename or '')}"
     if row.bytes is not None:

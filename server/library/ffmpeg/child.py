@@ -94,13 +94,13 @@ def limit_time(seconds: int) -> None:
 def load_jobs() -> dict[str, Job]:
     """Return what can be asked for; from then on this process is limited."""
     from server.library.ffmpeg.frames import thumbnail
-    from server.library.ffmpeg.probe import look
+    from server.library.ffmpeg.probe import probe
     from server.library.ffmpeg.transcode import digest, remux, transcode
     from server.library.ffmpeg.trial import make_trial
 
     limit_process()
     gc.freeze()  # what stays needs no second look
-    jobs = (look, digest, remux, transcode, thumbnail, make_trial)
+    jobs = (probe, digest, remux, transcode, thumbnail, make_trial)
     return {job.__name__: job for job in jobs}
 
 

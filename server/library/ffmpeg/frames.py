@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import av
 
-from server.library.ffmpeg.probe import find_video, open_media, read_rational
+from server.library.ffmpeg.probe import (
+    find_video_stream,
+    has_decoder,
+    open_container,
+    read_rational,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -39,10 +44,12 @@ def thumbnail(source: Source, most: int) -> tuple[int, int, str] | None:
     None if there is no picture.
     """
     try:
-        with open_media(source) as container:
-            stream = find_video(container)
-            frame = stream and pick_frame(container, stream)
-            if not stream or not frame:
+        with open_container(source) as container:
+            stream = find_video_stream(container)
+            if stream is None or not has_decoder(stream):
+                return None
+            frame = pick_frame(container, stream)
+            if frame is None:
                 return None
             return _render(frame, stream, most)
     except (av.FFmpegError, OSError, ValueError):

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import av
 from av.stream import Disposition
 
-from server.library.ffmpeg.look import Look
+from server.library.ffmpeg.probe_result import ProbeResult
 
 if TYPE_CHECKING:
     from av.container import InputContainer
     from av.rational import AVRational
+    from av.stream import Stream
     from av.video.stream import VideoStream
 
     from server.library.ffmpeg.child import Source
@@ -36,7 +37,7 @@ _DECODING: dict[str, Any] = (
 )
 
 
-def open_media(source: Source) -> InputContainer:
+def open_container(source: Source) -> InputContainer:
     """Open what may be anything; without its name, which FFmpeg takes hints from."""
     container: InputContainer = av.open(
         source,
@@ -54,27 +55,27 @@ def read_rational(
     return Fraction(value.numerator, value.denominator) if value else default
 
 
-def look(source: Source, *, whole: bool) -> Look:
+def probe(source: Source, *, whole: bool) -> ProbeResult:
     """Name the format, and decode a picture here and there; whole reads all of it."""
     try:
-        with open_media(source) as container:
+        with open_container(source) as container:
             found = _name_format(container)
             if found.is_picture:
                 return found
             broken = _find_break(container, whole=whole and source.size < _WHOLE_BYTES)
             return found._replace(broken=broken)
     except (av.FFmpegError, OSError):
-        return Look(broken="nothing in it makes sense to FFmpeg")
+        return ProbeResult(broken="nothing in it makes sense to FFmpeg")
 
 
-def _name_format(container: InputContainer) -> Look:
+def _name_format(container: InputContainer) -> ProbeResult:
     name, brand = container.format.name, container.metadata.get("major_brand", "")
     picture = name.endswith("_pipe") or name in _PICTURES or brand in _PICTURE_BRANDS
     seconds = container.duration / av.time_base if container.duration else None
-    return Look(container.format.long_name, picture, seconds)
+    return ProbeResult(container.format.long_name, picture, seconds)
 
 
-def find_video(container: InputContainer) -> VideoStream | None:
+def find_video_stream(container: InputContainer) -> VideoStream | None:
     """Return the first moving picture; the cover of a song is not one."""
     for stream in container.streams.video:
         if not stream.disposition & Disposition.attached_pic:
@@ -82,11 +83,18 @@ def find_video(container: InputContainer) -> VideoStream | None:
     return None
 
 
+def has_decoder(stream: Stream) -> bool:
+    """Report whether FFmpeg knows the codec; PyAV's types say that it always does."""
+    return getattr(stream, "codec_context", None) is not None
+
+
 def _find_break(container: InputContainer, *, whole: bool) -> str:
     """Return why the pictures cannot be decoded, nothing if they can."""
-    stream = find_video(container)
+    stream = find_video_stream(container)
     if stream is None:
         return "it has no moving picture"
+    if not has_decoder(stream):
+        return "FFmpeg does not know its codec"
     stream.codec_context.thread_count = 1
     seconds = (container.duration or 0) / av.time_base
     start = (container.start_time or 0) / av.time_base

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from server.library.mp4.boxes import Read
 
-LOOK_SECONDS = 20
+PROBE_SECONDS = 20
 _EXIT_SECONDS = 2
 _ROOT = Path(__file__).parents[3]
 

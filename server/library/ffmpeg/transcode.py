@@ -9,13 +9,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import av
 
-from server.library.ffmpeg.probe import find_video, open_media, read_rational
+from server.library.ffmpeg.probe import (
+    find_video_stream,
+    has_decoder,
+    open_container,
+    read_rational,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from av.audio.stream import AudioStream
     from av.container import InputContainer, OutputContainer
+    from av.stream import Stream
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
@@ -31,7 +37,7 @@ _BITS_A_PIXEL = 0.02  # with less, a smaller picture looks better
 _HEIGHTS = (2160, 1440, 1080, 720, 540, 360)
 
 
-class Target(NamedTuple):
+class EncodeLimits(NamedTuple):
     """What the new clip must not go beyond."""
 
     bytes: int
@@ -41,29 +47,33 @@ class Target(NamedTuple):
 
 def digest(source: Source) -> list[list[str]]:
     """Return kind, codec and digest of all samples of each picture and sound."""
-    with open_media(source) as container:
+    with open_container(source) as container:
         streams = [s for s in container.streams if s.type in ("video", "audio")]
         sums = {stream.index: hashlib.sha256() for stream in streams}
         for packet in container.demux(streams):
             if packet.size:
                 sums[packet.stream.index].update(bytes(packet))
         return [
-            [stream.type, stream.codec_context.name, sums[stream.index].hexdigest()]
+            [stream.type, _name_codec(stream), sums[stream.index].hexdigest()]
             for stream in streams
         ]
+
+
+def _name_codec(stream: Stream) -> str:
+    return stream.codec_context.name if has_decoder(stream) else ""
 
 
 def remux(source: Source, target: str) -> str:
     """Copy pictures and sound into a new MP4; return why that cannot be done."""
     try:
         with (
-            open_media(source) as container,
+            open_container(source) as container,
             av.open(target, "w", format="mp4", options=_OPTIONS) as out,
         ):
             wanted = [s for s in container.streams if s.type in ("video", "audio")]
             copies = {s.index: out.add_stream_from_template(s) for s in wanted}
             for stream in wanted:
-                if stream.codec_context.name == "hevc":
+                if _name_codec(stream) == "hevc":
                     copies[stream.index].codec_context.codec_tag = "hvc1"
             for packet in container.demux(wanted):
                 if packet.dts is not None:
@@ -83,12 +93,12 @@ def transcode(source: Source, target: str, limit: tuple[int, int, float]) -> str
 
     First at a constant quality; if that is too large, at the bit rate that fits.
     """
-    within = Target(*limit)
+    within = EncodeLimits(*limit)
     bit_rate = None
     try:
         for _ in range(_TRIES):
             source.seek(0)
-            with open_media(source) as container:
+            with open_container(source) as container:
                 seconds = _encode(container, target, within, bit_rate)
             size = Path(target).stat().st_size
             if size <= within.bytes:
@@ -104,14 +114,16 @@ def transcode(source: Source, target: str, limit: tuple[int, int, float]) -> str
 
 
 def _encode(
-    container: InputContainer, path: str, limit: Target, bit_rate: int | None
+    container: InputContainer, path: str, limit: EncodeLimits, bit_rate: int | None
 ) -> float:
     """Write one attempt and return its seconds."""
-    stream = find_video(container)
+    stream = find_video_stream(container)
     if stream is None:
         raise ValueError("it has no moving picture")
+    if not has_decoder(stream):
+        raise ValueError("FFmpeg does not know its codec")
     stream.thread_count = _THREADS
-    sounds = list(container.streams.audio)[:1]
+    sounds = [each for each in container.streams.audio if has_decoder(each)][:1]
     start = Fraction(container.start_time or 0, av.time_base)
     known = (container.duration or 0) / av.time_base
     early: list[av.AudioFrame] = []  # before the first picture tells its size
@@ -145,7 +157,7 @@ class _Picture:
         self,
         out: OutputContainer,
         stream: VideoStream,
-        limit: Target,
+        limit: EncodeLimits,
         bit_rate: int | None,
     ) -> None:
         self._out, self._stream, self._limit = out, stream, limit

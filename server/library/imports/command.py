@@ -16,8 +16,8 @@ from server.errors import Fault
 from server.library.clips.limits import add_limits, read_limits
 from server.library.commands import text
 from server.library.files import show_path, show_text
-from server.library.imports.files import Care
-from server.library.imports.folder import Wish, import_folder
+from server.library.imports.files import RepairPolicy
+from server.library.imports.folder import FolderOptions, import_folder
 from server.library.imports.rows import note_results
 from server.library.imports.summary import Summary
 from server.postgres.plain import connect
@@ -94,14 +94,14 @@ def run_import(url: str, options: argparse.Namespace) -> int:
         raise Fault("--link needs to know whose words these are: add --language L")
     if options.report:
         save_report(options.report, "")
-    care = Care(
+    policy = RepairPolicy(
         options.fix, options.transcode, read_limits(options), dry_run=options.dry_run
     )
-    wish = Wish(options.language, options.link, options.jobs)
+    folder_options = FolderOptions(options.language, options.link, options.jobs)
     summary = Summary(options.language, dry_run=options.dry_run)
     begun = time.monotonic()
     try:
-        rows = import_folder(url, options.paths, care, wish, summary)
+        rows = import_folder(url, options.paths, policy, folder_options, summary)
         with _ending(), closing(rows):
             for done in rows:
                 _print_row(done, options)

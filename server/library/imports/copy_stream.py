@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 PIECE_BYTES = 1 << 18
 
 
-class Row(NamedTuple):
+class VideoRow(NamedTuple):
     """All of a row to be but its bytes."""
 
     filename: str
@@ -23,7 +23,7 @@ class Row(NamedTuple):
     source_sha256: bytes | None = None  # of the file that it was repaired from
 
 
-class Upload(io.RawIOBase):
+class CopyStream(io.RawIOBase):
     """What COPY reads; it keeps the error of which psycopg2 leaves only the text."""
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
@@ -40,7 +40,7 @@ class Upload(io.RawIOBase):
 
 
 def build_copy(
-    row: Row, source: io.BufferedReader, progress: Callable[[int], object]
+    row: VideoRow, source: io.BufferedReader, progress: Callable[[int], object]
 ) -> Iterator[bytes]:
     """Yield row and the bytes of source in COPY's binary format.
 

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from server.errors import Fault
 from server.library.clips.check import FAULT, Limits
-from server.library.clips.checking import Report, examine
+from server.library.clips.checking import CheckReport, check_media
 from server.library.clips.repair import open_media
 from server.library.clips.selftest import check_ffmpeg
 from server.library.clips.thumbnail import make_thumbnail
@@ -25,12 +25,12 @@ from server.library.files import (
     show_path,
     unreadable,
 )
-from server.library.imports.jobs import Crew, File, hushed
-from server.library.imports.repairing import mending, plan_care
+from server.library.imports.jobs import File, ImporterPool, silence_psycopg2
+from server.library.imports.repairing import choose_repair, repairing
 from server.library.imports.rows import (
     Imported,
-    Known,
-    Shelf,
+    Inventory,
+    KnownVideo,
     build_row,
     check_free,
     digest_file,
@@ -39,7 +39,7 @@ from server.library.imports.rows import (
     keep_file,
     keep_source,
     measure_size,
-    read_shelf,
+    read_inventory,
 )
 from server.postgres.plain import connect
 from server.postgres.refusals import explain
@@ -51,13 +51,13 @@ if TYPE_CHECKING:
 
     from psycopg2.extensions import connection as Connection
 
-    from server.library.imports.copy_stream import Row
+    from server.library.imports.copy_stream import VideoRow
     from server.library.mp4.movie import Movie
 
 BATCH_GROUPS = 500  # of files whose names are asked for at once
 
 
-class Care(NamedTuple):
+class RepairPolicy(NamedTuple):
     """What is done about flaws."""
 
     fix: bool = False  # without encoding anew
@@ -66,10 +66,10 @@ class Care(NamedTuple):
     dry_run: bool = False  # only tell what would be done
 
 
-AS_IT_IS = Care()
+NO_REPAIR = RepairPolicy()
 
 
-class Desk(NamedTuple):
+class Importer(NamedTuple):
     """What importing one file after the other needs; for several at once have several.
 
     The connection is in no transaction and speaks UTF8.
@@ -77,7 +77,7 @@ class Desk(NamedTuple):
 
     connection: Connection
     sandbox: Sandbox
-    care: Care = AS_IT_IS
+    policy: RepairPolicy = NO_REPAIR
 
 
 class Offer(NamedTuple):
@@ -91,7 +91,7 @@ class Offer(NamedTuple):
 def import_paths(
     url: str,
     paths: Sequence[Path],
-    care: Care = AS_IT_IS,
+    policy: RepairPolicy = NO_REPAIR,
     *,
     jobs: int = 1,
     progress: bool | None = None,
@@ -107,14 +107,14 @@ def import_paths(
     jobs = max(min(jobs, len(groups)), 1)
     sandboxes = [Sandbox() for _ in range(jobs)]
 
-    def hire() -> Desk:
-        return Desk(_connect(url, care), sandboxes.pop(), care)
+    def open_importer() -> Importer:
+        return Importer(_connect(url, policy), sandboxes.pop(), policy)
 
     with (
-        hushed(),
-        closing(_connect(url, care)) as connection,
+        silence_psycopg2(),
+        closing(_connect(url, policy)) as connection,
         sandboxes[-1] as tried,
-        Crew(hire, _bring, jobs) as crew,
+        ImporterPool(open_importer, _import, jobs) as pool,
         tqdm(
             total=sum(file.size for file in files),
             unit="B",
@@ -124,7 +124,7 @@ def import_paths(
     ):
         check_ffmpeg(tried)
         orders = _list_orders(connection, groups)
-        for number, done in enumerate(crew.work(orders, bar), 1):
+        for number, done in enumerate(pool.work(orders, bar), 1):
             bar.set_postfix_str(f"{number:,} of {len(files):,} files", refresh=False)
             bar.clear()  # the caller may print
             yield done
@@ -146,26 +146,26 @@ def group_files(files: Iterable[File]) -> list[list[File]]:
     return list(groups.values())
 
 
-def _connect(url: str, care: Care) -> Connection:
+def _connect(url: str, policy: RepairPolicy) -> Connection:
     connection = connect(url)
-    if care.dry_run:
+    if policy.dry_run:
         connection.set_session(readonly=True)
     return connection
 
 
 def _list_orders(
     connection: Connection, groups: list[list[File]]
-) -> Iterator[tuple[list[File], Shelf]]:
+) -> Iterator[tuple[list[File], Inventory]]:
     """Yield the groups, each with what the table has under their names."""
     for start in range(0, len(groups), BATCH_GROUPS):
         batch = groups[start : start + BATCH_GROUPS]
         names = {file.path.name for group in batch for file in group}
         try:
-            shelf = read_shelf(connection, _list_names(names))
+            inventory = read_inventory(connection, _list_names(names))
         except psycopg2.Error as error:
             raise explain(connection, error) from error
         for group in batch:
-            yield group, shelf
+            yield group, inventory
 
 
 def _list_names(names: Iterable[str]) -> set[str]:
@@ -178,75 +178,85 @@ def _is_unicode(name: str) -> bool:
     return not any("\ud800" <= letter <= "\udfff" for letter in name)
 
 
-def _bring(
-    desk: Desk, file: File, shelf: Shelf, progress: Callable[[int], object]
+def _import(
+    importer: Importer,
+    file: File,
+    inventory: Inventory,
+    progress: Callable[[int], object],
 ) -> Imported:
-    return import_file(desk, file.path, progress, shelf)
+    return import_file(importer, file.path, progress, inventory)
 
 
 def import_file(
-    desk: Desk,
+    importer: Importer,
     path: Path,
     progress: Callable[[int], object],
-    shelf: Shelf | None = None,
+    inventory: Inventory | None = None,
 ) -> Imported:
     """Bring one file into the table; Fault if the database has a problem.
 
-    Progress hears of bytes sent; shelf is what is known of its name, if that was read.
+    Progress hears of bytes sent; inventory is what the table has, if that was read.
     """
     file, shown = name_file(path), show_path(path)
     try:
         check_name(path, shown)
         with open_file(path) as source:
             offer = Offer(source, path.name, shown)
-            shelf = shelf or read_shelf(desk.connection, _list_names([path.name]))
-            return _import_offer(desk, offer, shelf, progress)._replace(file=file)
+            inventory = inventory or read_inventory(
+                importer.connection, _list_names([path.name])
+            )
+            return _import_offer(importer, offer, inventory, progress)._replace(
+                file=file
+            )
     except Fault as fault:
         reason = str(fault)
     except OSError as error:
         reason = str(unreadable(shown, error))
     except psycopg2.Error as error:
-        reason = explain_refusal(desk.connection, error, shown)
+        reason = explain_refusal(importer.connection, error, shown)
     return Imported(file, "rejected", error=reason)
 
 
 def import_open(
-    desk: Desk,
+    importer: Importer,
     source: io.BufferedReader,
     name: str,
     shown: str,
     progress: Callable[[int], object],
 ) -> Imported:
     """Find the file in the table, or check it, repair it if need be, and keep it."""
-    shelf = read_shelf(desk.connection, _list_names([name]))
-    return _import_offer(desk, Offer(source, name, shown), shelf, progress)
+    inventory = read_inventory(importer.connection, _list_names([name]))
+    return _import_offer(importer, Offer(source, name, shown), inventory, progress)
 
 
 def _import_offer(
-    desk: Desk, offer: Offer, shelf: Shelf, progress: Callable[[int], object]
+    importer: Importer,
+    offer: Offer,
+    inventory: Inventory,
+    progress: Callable[[int], object],
 ) -> Imported:
     source, name, shown = offer
-    _, sandbox, care = desk
+    _, sandbox, policy = importer
     measure_size(source, shown)
     digest = digest_file(source)
-    if found := find_same(shelf, name, name_repaired(name), digest):
+    if found := find_same(inventory, name, name_repaired(name), digest):
         known_name, known = found
-        shelf.videos[known_name] = known._replace(file=shown)
+        inventory.videos[known_name] = known._replace(file=shown)
         return known.tell(shown)
-    report = examine(open_media(source), sandbox, care.limits)
-    if care.dry_run:
-        return _foresee(care, report, offer, digest, shelf)
-    with mending(source, report, care, sandbox) as (file, checked, how):
+    report = check_media(open_media(source), sandbox, policy.limits)
+    if policy.dry_run:
+        return _foresee(policy, report, offer, digest, inventory)
+    with repairing(source, report, policy, sandbox) as (file, checked, how):
         movie = check_movie(checked, shown)
         row = build_row(name, movie, digest)
         if how:
-            before = digest if shelf.keeps_source else None
+            before = digest if inventory.keeps_source else None
             row = build_row(name_repaired(name), movie, digest_file(file), before)
-        done = _keep(desk, row, file, shown, shelf, progress)
+        done = _keep(importer, row, file, shown, inventory, progress)
         return done._replace(flaws=tuple(checked.flaws), repaired=how)
 
 
-def check_movie(report: Report, shown: str) -> Movie:
+def check_movie(report: CheckReport, shown: str) -> Movie:
     """Return what a file's boxes say; Fault if it must not be kept."""
     for flaw in report.flaws:
         if flaw.severity == FAULT:
@@ -257,42 +267,46 @@ def check_movie(report: Report, shown: str) -> Movie:
 
 
 def _foresee(
-    care: Care, report: Report, offer: Offer, digest: bytes, shelf: Shelf
+    policy: RepairPolicy,
+    report: CheckReport,
+    offer: Offer,
+    digest: bytes,
+    inventory: Inventory,
 ) -> Imported:
     """Return what an import would come to, a repair presumed to succeed."""
-    how = plan_care(report, care)
+    how = choose_repair(report, policy)
     name = name_repaired(offer.name) if how else offer.name
     movie = None if how else check_movie(report, offer.shown)
-    check_free(shelf, name, offer.shown)
+    check_free(inventory, name, offer.shown)
     row = movie and build_row(name, movie, digest)
     size, seconds = (row.size, row.duration_seconds) if row else (None, None)
     same = None if how else digest
-    shelf.videos[name] = Known(same, digest, None, size, seconds, offer.shown)
+    inventory.videos[name] = KnownVideo(same, digest, None, size, seconds, offer.shown)
     flaws = () if how else tuple(report.flaws)
     return Imported(offer.shown, "would-import", None, size, seconds, None, flaws, how)
 
 
 def _keep(
-    desk: Desk,
-    row: Row,
+    importer: Importer,
+    row: VideoRow,
     file: io.BufferedReader,
     shown: str,
-    shelf: Shelf,
+    inventory: Inventory,
     progress: Callable[[int], object],
 ) -> Imported:
     """Insert the row with its thumbnail, unless its bytes are there already."""
-    known = shelf.videos.get(row.filename)
+    known = inventory.videos.get(row.filename)
     if known and known.sha256 == row.sha256:
         if row.source_sha256:
-            keep_source(desk.connection, row)
+            keep_source(importer.connection, row)
         return known.tell(shown)
-    check_free(shelf, row.filename, shown)
+    check_free(inventory, row.filename, shown)
     thumbnail = None
-    if shelf.keeps_thumbnails:
-        thumbnail = make_thumbnail(open_media(file), desk.sandbox)
-    done = keep_file(desk.connection, row, file, shown, progress, thumbnail)
+    if inventory.keeps_thumbnails:
+        thumbnail = make_thumbnail(open_media(file), importer.sandbox)
+    done = keep_file(importer.connection, row, file, shown, progress, thumbnail)
     numbers = done.video_id, done.bytes, done.duration_seconds
-    shelf.videos[row.filename] = Known(
+    inventory.videos[row.filename] = KnownVideo(
         row.sha256, row.source_sha256, *numbers, file=shown
     )
     return done

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from server.errors import Fault
 from server.library.files import find_files, name_file, show_text
 from server.library.imports.files import import_paths
-from server.library.imports.summary import Summary, Tie
+from server.library.imports.summary import ClipLink, Summary
 from server.library.words.link import Shown, add_video
 from server.library.words.naming import word_candidates, word_key
 from server.postgres.queries import queries
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
     from psycopg2.extensions import cursor as Cursor
 
-    from server.library.imports.files import Care
+    from server.library.imports.files import RepairPolicy
     from server.library.imports.rows import Imported
 
     Words = dict[str, list[str]]
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 BATCH_WORDS = 100  # linked in one transaction
 
 
-class Wish(NamedTuple):
+class FolderOptions(NamedTuple):
     """What is to be done beside importing; a link needs a language."""
 
     language: str | None = None
@@ -38,7 +38,11 @@ class Wish(NamedTuple):
 
 
 def import_folder(
-    url: str, paths: Sequence[Path], care: Care, wish: Wish, summary: Summary
+    url: str,
+    paths: Sequence[Path],
+    policy: RepairPolicy,
+    options: FolderOptions,
+    summary: Summary,
 ) -> Generator[Imported, None, None]:
     """Yield what became of each file, link those that have a word, fill the summary.
 
@@ -46,26 +50,26 @@ def import_folder(
     """
     files = find_files(paths)
     summary.total = len(files)
-    if wish.language is None:
-        for done in import_paths(url, files, care, jobs=wish.jobs):
+    if options.language is None:
+        for done in import_paths(url, files, policy, jobs=options.jobs):
             summary.add(done)
             yield done
         return
     with opening(url) as connection:
-        if care.dry_run:
+        if policy.dry_run:
             connection.set_session(readonly=True)
-        words = read_words(connection, wish.language)
+        words = read_words(connection, options.language)
         names = map(name_file, files)
-        linker = Linker(connection, wish.language, words, names, care.dry_run)
-        for done in import_paths(url, files, care, jobs=wish.jobs):
+        linker = Linker(connection, options.language, words, names, policy.dry_run)
+        for done in import_paths(url, files, policy, jobs=options.jobs):
             own = find_words(words, done.file)
             summary.add(done, own)
-            if wish.link:
-                summary.add_ties(linker.add(own, done))
+            if options.link:
+                summary.add_links(linker.add(own, done))
             yield done
-        summary.add_ties(linker.flush())
+        summary.add_links(linker.flush())
         summary.bare = sorted(
-            set(_list_bare(connection, wish.language)) - summary.list_shown()
+            set(_list_bare(connection, options.language)) - summary.list_shown()
         )
 
 
@@ -98,7 +102,7 @@ def find_words(words: Words, file: str) -> tuple[str, ...]:
 class Linker:
     """Links the clips of a word when the last of them is done, by order of names.
 
-    So the order is the same however many desks are at work, and after interruptions.
+    So the order is the same however many jobs are at work, and after interruptions.
     """
 
     def __init__(
@@ -115,7 +119,7 @@ class Linker:
         self._clips: dict[tuple[str, ...], list[Imported]] = {}
         self._ready: dict[str, list[Imported]] = {}
 
-    def add(self, words: tuple[str, ...], done: Imported) -> list[Tie]:
+    def add(self, words: tuple[str, ...], done: Imported) -> list[ClipLink]:
         """Take a clip; return what was linked now, perhaps others."""
         if not words:
             return []
@@ -127,32 +131,34 @@ class Linker:
             self._ready |= dict.fromkeys(words, clips)
         return self.flush() if len(self._ready) >= BATCH_WORDS else []
 
-    def flush(self) -> list[Tie]:
+    def flush(self) -> list[ClipLink]:
         """Link what is ready, in one transaction."""
         if not self._ready:
             return []
         with self._connection as connection, connection.cursor() as cursor:
-            ties = self._link_ready(cursor)
+            links = self._link_ready(cursor)
         self._ready = {}
-        return ties
+        return links
 
-    def _link_ready(self, cursor: Cursor) -> list[Tie]:
+    def _link_ready(self, cursor: Cursor) -> list[ClipLink]:
         self._forget_gone(cursor)
         asked = {"language": self._language, "words": list(self._ready)}
         cursor.execute(queries()["list_definitions"], asked)
         ids = [number for (number,) in cursor.fetchall()]
-        ties = {shown.id: self._tie(shown)[0] for shown in _read(cursor, ids)}
+        links = {shown.id: self._choose_links(shown)[0] for shown in _read(cursor, ids)}
         lacking = [
-            number for number, each in ties.items() if any(tie.is_new for tie in each)
+            number
+            for number, each in links.items()
+            if any(link.is_new for link in each)
         ]
         if lacking and not self._dry_run:
             cursor.execute(queries()["limit_patience"])
             cursor.execute(queries()["lock_by_id"], {"ids": lacking})
             for shown in _read(cursor, lacking):  # another may have linked meanwhile
-                ties[shown.id], videos = self._tie(shown)
+                links[shown.id], videos = self._choose_links(shown)
                 values = {"id": shown.id, "first": videos[0], "further": videos[1:]}
                 cursor.execute(queries()["save_definition_videos"], values)
-        return [tie for each in ties.values() for tie in each]
+        return [link for each in links.values() for link in each]
 
     def _forget_gone(self, cursor: Cursor) -> None:
         """Leave out clips that somebody has deleted meanwhile."""
@@ -162,16 +168,16 @@ class Linker:
         for word, done in self._ready.items():
             self._ready[word] = [each for each in done if each.video_id in present]
 
-    def _tie(self, shown: Shown) -> tuple[list[Tie], list[int]]:
+    def _choose_links(self, shown: Shown) -> tuple[list[ClipLink], list[int]]:
         """Return what is to be said of a definition, and the videos it is to show."""
-        word, videos, ties = shown.word or "", shown.videos, []
+        word, videos, links = shown.word or "", shown.videos, []
         for done in self._ready[word]:
             before = videos
             if done.video_id is not None:
                 videos = add_video(videos, done.video_id, replace=False)
             is_new = videos != before or done.video_id is None
-            ties.append(Tie(done.file, word, shown.id, is_new))
-        return ties, videos
+            links.append(ClipLink(done.file, word, shown.id, is_new))
+        return links, videos
 
 
 def _read(cursor: Cursor, ids: list[int]) -> list[Shown]:

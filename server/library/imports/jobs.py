@@ -1,4 +1,4 @@
-"""Several desks at work: groups of files in, what became of each out, in order."""
+"""Several importers at work: groups of files in, what became of each out, in order."""
 
 from __future__ import annotations
 
@@ -22,13 +22,15 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
     from server.library.ffmpeg.sandbox import Sandbox
-    from server.library.imports.files import Desk
-    from server.library.imports.rows import Imported, Shelf
+    from server.library.imports.files import Importer
+    from server.library.imports.rows import Imported, Inventory
 
-    Bring = Callable[["Desk", "File", Shelf, Callable[[int], object]], Imported]
+    ImportFile = Callable[
+        ["Importer", "File", Inventory, Callable[[int], object]], Imported
+    ]
 
 WINDOW = 1000  # groups that may be done while all wait for one before them
-# PostgreSQL takes three times a file's size, so not all desks may have a large one.
+# PostgreSQL takes three times a file's size, so not all importers may have a large one.
 MOST_BYTES = 256 << 20  # under way together; a larger file goes alone
 # FFmpeg's side keeps a little of every file, so it begins anew now and then.
 RENEW_FILES = 100
@@ -46,14 +48,16 @@ class StoppedError(Exception):
     """The work has ended before this was done."""
 
 
-class Crew:
-    """Threads, each at a desk; the first failure stops all."""
+class ImporterPool:
+    """Threads, each with an importer of its own; the first failure stops all."""
 
-    def __init__(self, hire: Callable[[], Desk], bring: Bring, jobs: int) -> None:
-        self._hire, self._bring, self._jobs = hire, bring, jobs
+    def __init__(
+        self, open_importer: Callable[[], Importer], import_one: ImportFile, jobs: int
+    ) -> None:
+        self._open_importer, self._import, self._jobs = open_importer, import_one, jobs
         self._pool = ThreadPoolExecutor(jobs)
-        self._desks: list[Desk] = []
-        self._free: SimpleQueue[Desk] = SimpleQueue()
+        self._importers: list[Importer] = []
+        self._free: SimpleQueue[Importer] = SimpleQueue()
         self._used: Counter[Sandbox] = Counter()  # files since it began
         self._change = Condition()  # guards what follows
         self._under_way = 0  # bytes
@@ -65,8 +69,8 @@ class Crew:
         with ExitStack() as stack:
             stack.callback(self._leave)
             for _ in range(self._jobs):
-                self._desks.append(self._hire())
-                self._free.put(self._desks[-1])
+                self._importers.append(self._open_importer())
+                self._free.put(self._importers[-1])
             stack.pop_all()
         return self
 
@@ -82,18 +86,18 @@ class Crew:
 
     def _leave(self) -> None:
         self._pool.shutdown(cancel_futures=True)
-        for desk in self._desks:
-            with closing(desk.connection):
-                desk.sandbox.close()
+        for importer in self._importers:
+            with closing(importer.connection):
+                importer.sandbox.close()
 
     def work(
-        self, orders: Iterable[tuple[list[File], Shelf]], bar: tqdm[Any]
+        self, orders: Iterable[tuple[list[File], Inventory]], bar: tqdm[Any]
     ) -> Iterator[Imported]:
         """Yield what became of each file; after a failure what was done, then raise."""
         waiting: deque[Future[list[Imported]]] = deque()
         try:
-            for group, shelf in orders:
-                waiting.append(self._pool.submit(self._bring_group, group, shelf))
+            for group, inventory in orders:
+                waiting.append(self._pool.submit(self._import_group, group, inventory))
                 while waiting and (waiting[0].done() or len(waiting) > WINDOW):
                     yield from self._take(waiting, bar)
             while waiting:
@@ -124,17 +128,17 @@ class Crew:
         with self._change:
             self._stopped = True
             self._change.notify_all()
-        for desk in self._desks:
+        for importer in self._importers:
             with suppress(psycopg2.Error):  # closed
-                desk.connection.cancel()
+                importer.connection.cancel()
             with suppress(OSError):  # gone meanwhile
-                if number := desk.sandbox.process_id:
+                if number := importer.sandbox.process_id:
                     os.kill(number, 9)
 
-    def _bring_group(self, group: list[File], shelf: Shelf) -> list[Imported]:
-        desk = self._free.get()
+    def _import_group(self, group: list[File], inventory: Inventory) -> list[Imported]:
+        importer = self._free.get()
         try:
-            return [self._bring_file(desk, file, shelf) for file in group]
+            return [self._import_file(importer, file, inventory) for file in group]
         except BaseException as error:
             with self._change:
                 if self._stopped:  # which may be all that is wrong
@@ -143,13 +147,15 @@ class Crew:
             self._stop()
             raise
         finally:
-            self._used[desk.sandbox] += len(group)
-            if self._used[desk.sandbox] >= RENEW_FILES:
-                self._used[desk.sandbox] = 0
-                desk.sandbox.close()
-            self._free.put(desk)
+            self._used[importer.sandbox] += len(group)
+            if self._used[importer.sandbox] >= RENEW_FILES:
+                self._used[importer.sandbox] = 0
+                importer.sandbox.close()
+            self._free.put(importer)
 
-    def _bring_file(self, desk: Desk, file: File, shelf: Shelf) -> Imported:
+    def _import_file(
+        self, importer: Importer, file: File, inventory: Inventory
+    ) -> Imported:
         told = 0
 
         def tell(size: int) -> None:
@@ -158,7 +164,7 @@ class Crew:
             self._add(size)
 
         with self._room(file.size):
-            done = self._bring(desk, file, shelf, tell)
+            done = self._import(importer, file, inventory, tell)
         if done.error and self._stopped:  # perhaps because its sandbox was ended
             raise StoppedError
         with suppress(StoppedError):  # it is in the table all the same
@@ -191,7 +197,7 @@ class Crew:
 
 
 @contextmanager
-def hushed() -> Iterator[None]:
+def silence_psycopg2() -> Iterator[None]:
     """Keep psycopg2 from printing a traceback of its own if the server closes down."""
     before = sys.excepthook
     sys.excepthook = lambda *_: None

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from server.library.clips.check import FAULT, FIX, WARNING, Flaw
-from server.library.clips.checking import Report, examine
+from server.library.clips.checking import CheckReport, check_media
 from server.library.clips.repair import (
     RepairError,
-    fix,
+    fix_clip,
     open_media,
     plan_repair,
-    transcode,
+    transcode_clip,
 )
 
 if TYPE_CHECKING:
@@ -22,33 +22,36 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from server.library.ffmpeg.sandbox import Sandbox
-    from server.library.imports.files import Care
+    from server.library.imports.files import RepairPolicy
 
 
-class Mended(NamedTuple):
+class RepairedFile(NamedTuple):
     """The file to keep, what is wrong with it still, and how it was repaired."""
 
     file: io.BufferedReader
-    report: Report
+    report: CheckReport
     repaired: str | None  # fixed or transcoded
 
 
-def plan_care(report: Report, care: Care) -> str | None:
+def choose_repair(report: CheckReport, policy: RepairPolicy) -> str | None:
     """Return how a file is to be repaired: fixed, transcoded or not at all."""
-    if not (care.fix or care.transcode):
+    if not (policy.fix or policy.transcode):
         return None
-    plan = plan_repair(report.flaws, transcode=care.transcode)
+    plan = plan_repair(report.flaws, transcode=policy.transcode)
     return ("fixed" if plan == FIX else "transcoded") if plan else None
 
 
 @contextmanager
-def mending(
-    source: io.BufferedReader, report: Report, care: Care, sandbox: Sandbox
-) -> Iterator[Mended]:
+def repairing(
+    source: io.BufferedReader,
+    report: CheckReport,
+    policy: RepairPolicy,
+    sandbox: Sandbox,
+) -> Iterator[RepairedFile]:
     """Yield the file to keep: source itself, or what was made of it until the end."""
-    how = plan_care(report, care)
+    how = choose_repair(report, policy)
     if how is None:
-        yield Mended(source, report, None)
+        yield RepairedFile(source, report, None)
         return
     with tempfile.TemporaryDirectory(prefix="bytereel-") as folder:
         target = Path(folder, "repaired.mp4")
@@ -56,19 +59,21 @@ def mending(
         failure = None
         try:
             if how == "fixed":
-                fix(media, report.flaws, target, sandbox)
+                fix_clip(media, report.flaws, target, sandbox)
             else:
-                transcode(media, target, care.limits, sandbox)
+                transcode_clip(media, target, policy.limits, sandbox)
         except RepairError as error:
             failure = _note_failure(report, error)
         if failure:
-            yield Mended(source, failure, None)
+            yield RepairedFile(source, failure, None)
             return
         with target.open("rb") as file:
-            yield Mended(file, examine(open_media(file), sandbox, care.limits), how)
+            yield RepairedFile(
+                file, check_media(open_media(file), sandbox, policy.limits), how
+            )
 
 
-def _note_failure(report: Report, error: RepairError) -> Report:
+def _note_failure(report: CheckReport, error: RepairError) -> CheckReport:
     """Return the report with a word on why the file stays as it is."""
     sentence = f"could not be repaired ({error})"
     flaw = Flaw("not-repaired", WARNING, sentence, "export it again")

@@ -13,7 +13,12 @@ from psycopg2.errors import UniqueViolation
 
 from server.errors import Fault
 from server.library.clips.thumbnail import save_thumbnail
-from server.library.imports.copy_stream import PIECE_BYTES, Row, Upload, build_copy
+from server.library.imports.copy_stream import (
+    PIECE_BYTES,
+    CopyStream,
+    VideoRow,
+    build_copy,
+)
 from server.postgres.plain import first_line
 from server.postgres.queries import queries
 
@@ -25,7 +30,7 @@ if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
 
     from server.library.clips.check import Flaw
-    from server.library.clips.thumbnail import Thumbnail
+    from server.library.clips.thumbnail import MadeThumbnail
     from server.library.mp4.movie import Movie
 
 # A value and the rest of its row must stay below 1 GiB together.
@@ -63,7 +68,7 @@ class Imported(NamedTuple):
         }
 
 
-class Known(NamedTuple):
+class KnownVideo(NamedTuple):
     """A video in the table; in a dry run also one that would be there by now."""
 
     sha256: bytes | None
@@ -80,10 +85,10 @@ class Known(NamedTuple):
         )
 
 
-class Shelf(NamedTuple):
+class Inventory(NamedTuple):
     """What the table has under some names, and what it can keep besides videos."""
 
-    videos: dict[str, Known]
+    videos: dict[str, KnownVideo]
     keeps_source: bool
     keeps_thumbnails: bool
 
@@ -107,26 +112,26 @@ def digest_file(source: io.BufferedReader) -> bytes:
 
 def build_row(
     name: str, movie: Movie, digest: bytes, source: bytes | None = None
-) -> Row:
+) -> VideoRow:
     """Return the row to be of a file whose boxes have told the rest."""
     kind = "video/quicktime" if movie.brand == "qt  " else "video/mp4"
     # At least one second: 0 would read as no video at all.
     seconds = max(round(movie.seconds), 1) if movie.seconds else None
-    return Row(name, kind, movie.size, seconds, digest, source)
+    return VideoRow(name, kind, movie.size, seconds, digest, source)
 
 
-def read_shelf(connection: Connection, names: Iterable[str]) -> Shelf:
+def read_inventory(connection: Connection, names: Iterable[str]) -> Inventory:
     """Return what the table has under these names."""
     with transaction(connection) as cursor:
-        cursor.execute(queries()["describe_shelf"])
+        cursor.execute(queries()["describe_inventory"])
         [(keeps_source, keeps_thumbnails)] = cursor.fetchall()
         cursor.execute(queries()["list_imports"], {"names": list(names)})
         rows = cursor.fetchall()
     videos = {
-        name: Known(digest and bytes(digest), source and bytes(source), *numbers)
+        name: KnownVideo(digest and bytes(digest), source and bytes(source), *numbers)
         for name, digest, source, *numbers in rows
     }
-    return Shelf(videos, keeps_source, keeps_thumbnails)
+    return Inventory(videos, keeps_source, keeps_thumbnails)
 
 
 def note_results(connection: Connection, results: Iterable[Imported]) -> None:
@@ -139,21 +144,21 @@ def note_results(connection: Connection, results: Iterable[Imported]) -> None:
 
 
 def find_same(
-    shelf: Shelf, name: str, repaired_name: str, digest: bytes
-) -> tuple[str, Known] | None:
+    inventory: Inventory, name: str, repaired_name: str, digest: bytes
+) -> tuple[str, KnownVideo] | None:
     """Return the video of these bytes, or that they were repaired to, and its name."""
-    known = shelf.videos.get(name)
+    known = inventory.videos.get(name)
     if known and known.sha256 == digest:
         return name, known
-    known = shelf.videos.get(repaired_name)
+    known = inventory.videos.get(repaired_name)
     if known and known.source_sha256 == digest:
         return repaired_name, known
     return None
 
 
-def check_free(shelf: Shelf, name: str, shown: str) -> None:
+def check_free(inventory: Inventory, name: str, shown: str) -> None:
     """Raise NameTaken, by other bytes as has been seen."""
-    known = shelf.videos.get(name)
+    known = inventory.videos.get(name)
     if known is None:
         return
     if known.file is not None:
@@ -169,11 +174,11 @@ def check_free(shelf: Shelf, name: str, shown: str) -> None:
 
 def keep_file(
     connection: Connection,
-    row: Row,
+    row: VideoRow,
     source: io.BufferedReader,
     shown: str,
     progress: Callable[[int], object],
-    thumbnail: Thumbnail | None = None,
+    thumbnail: MadeThumbnail | None = None,
 ) -> Imported:
     """Insert the row, or find that it is there meanwhile."""
     try:
@@ -183,15 +188,15 @@ def keep_file(
                 save_thumbnail(cursor, done.video_id, thumbnail)
             return done
     except UniqueViolation:  # another import was faster
-        shelf = read_shelf(connection, [row.filename])
-    known = shelf.videos.get(row.filename)
+        inventory = read_inventory(connection, [row.filename])
+    known = inventory.videos.get(row.filename)
     if known and known.sha256 == row.sha256:
         return known.tell(shown)
-    check_free(shelf, row.filename, shown)
+    check_free(inventory, row.filename, shown)
     raise Fault(f"{shown} came and went in the table meanwhile: import it again")
 
 
-def keep_source(connection: Connection, row: Row) -> None:
+def keep_source(connection: Connection, row: VideoRow) -> None:
     """Note what a video was repaired from, which older versions did not."""
     with transaction(connection) as cursor:
         cursor.execute(queries()["save_source"], row._asdict())
@@ -213,14 +218,14 @@ def transaction(connection: Connection) -> Iterator[Cursor]:
 
 def _insert(
     cursor: Cursor,
-    row: Row,
+    row: VideoRow,
     source: io.BufferedReader,
     shown: str,
     progress: Callable[[int], object],
 ) -> Imported:
     """Copy the file into the table and have PostgreSQL compare the digest."""
     source.seek(0)
-    upload = Upload(build_copy(row, source, progress))
+    upload = CopyStream(build_copy(row, source, progress))
     copy = "copy_video" if row.source_sha256 is None else "copy_repaired_video"
     try:
         cursor.copy_expert(queries()[copy], upload, PIECE_BYTES)

@@ -22,7 +22,7 @@ _COLUMNS = (
 )
 
 
-class Tie(NamedTuple):
+class ClipLink(NamedTuple):
     """A clip and a definition that shows it."""
 
     file: str
@@ -40,16 +40,16 @@ class Summary:
         self.rows: list[tuple[Imported, tuple[str, ...]]] = []
         self.bare: list[str] = []  # words of which nothing shows a clip
         self.seconds = 0.0
-        self._ties: dict[str, list[Tie]] = {}
+        self._links: dict[str, list[ClipLink]] = {}
 
     def add(self, done: Imported, words: tuple[str, ...] = ()) -> None:
         """Take what became of a file, and the word it is for by its name."""
         self.rows.append((done, words))
 
-    def add_ties(self, ties: Iterable[Tie]) -> None:
+    def add_links(self, links: Iterable[ClipLink]) -> None:
         """Take what is linked."""
-        for tie in ties:
-            self._ties.setdefault(tie.file, []).append(tie)
+        for link in links:
+            self._links.setdefault(link.file, []).append(link)
 
     def list_shown(self) -> set[str]:
         """Return the words that have a clip in this run."""
@@ -58,7 +58,7 @@ class Summary:
     def count(self) -> dict[str, int]:
         """Return the numbers."""
         statuses = Counter(done.status for done, _ in self.rows)
-        ties = [tie for each in self._ties.values() for tie in each]
+        links = [link for each in self._links.values() for link in each]
         return {
             "files": len(self.rows),
             "imported": statuses["imported"] + statuses["would-import"],
@@ -66,8 +66,8 @@ class Summary:
             "exists": statuses["exists"],
             "rejected": statuses["rejected"],
             "bytes": sum(done.bytes or 0 for done, _ in self.rows),
-            "linked": sum(tie.is_new for tie in ties),
-            "linked_before": sum(not tie.is_new for tie in ties),
+            "linked": sum(link.is_new for link in links),
+            "linked_before": sum(not link.is_new for link in links),
         }
 
     def render(self) -> list[str]:
@@ -81,7 +81,7 @@ class Summary:
             f"{minutes}:{seconds:02}: {count['imported']:,} {would}imported{repaired}, "
             f"{count['exists']:,} existed, {count['rejected']:,} {would}rejected"
         ]
-        if self._ties:
+        if self._links:
             lines.append(
                 f"{count['linked']:,} links to definitions {would or 'were '}made, "
                 f"{count['linked_before']:,} were there"
@@ -119,11 +119,11 @@ class Summary:
     def _tell_links(self, done: Imported, words: tuple[str, ...]) -> dict[str, object]:
         if self.language is None:
             return {}
-        ties = self._ties.get(done.file, [])
+        links = self._links.get(done.file, [])
         return {
             "word": words[0] if words else None,
-            "linked": [tie.definition for tie in ties if tie.is_new],
-            "linked_before": [tie.definition for tie in ties if not tie.is_new],
+            "linked": [link.definition for link in links if link.is_new],
+            "linked_before": [link.definition for link in links if not link.is_new],
         }
 
     def render_csv(self) -> str:

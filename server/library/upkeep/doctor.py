@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _JOINERS = "\u200c\u200d"  # no signs of their own, but Persian and emoji need them
 
 
-def examine(url: str) -> Iterator[Finding]:
+def diagnose(url: str) -> Iterator[Finding]:
     """Yield what is wrong, faults of the schema first; Fault if nobody answers."""
     yield from _find_libraries()
     with opening(url) as connection, connection.cursor() as cursor:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     Row = dict[str, object]
 
 
-class Part(NamedTuple):
+class Section(NamedTuple):
     """A table of the report; one that must have a row is a row."""
 
     title: str
@@ -28,17 +28,17 @@ class Part(NamedTuple):
 
 
 PARTS = {
-    "videos": Part("Videos", "count_videos", single=True),
-    "disk": Part("On disk", "measure_table", single=True),
-    "links": Part("Shown by", "count_links", single=True),
-    "verified": Part("Verified", "count_verified", single=True),
-    "views": Part("Watched within so many days", "count_views"),
-    "most_viewed": Part("Most watched within 28 days", "list_most_viewed"),
-    "languages": Part("Languages", "count_languages"),
-    "most_used": Part("Most used", "list_most_used"),
-    "over_limits": Part("Over the limits of a clip", "list_over_limits"),
-    "duplicates": Part("Same bytes", "list_duplicates"),
-    "unlinked": Part("Shown by nothing", "list_unlinked"),
+    "videos": Section("Videos", "count_videos", single=True),
+    "disk": Section("On disk", "measure_table", single=True),
+    "links": Section("Shown by", "count_links", single=True),
+    "verified": Section("Verified", "count_verified", single=True),
+    "views": Section("Watched within so many days", "count_views"),
+    "most_viewed": Section("Most watched within 28 days", "list_most_viewed"),
+    "languages": Section("Languages", "count_languages"),
+    "most_used": Section("Most used", "list_most_used"),
+    "over_limits": Section("Over the limits of a clip", "list_over_limits"),
+    "duplicates": Section("Same bytes", "list_duplicates"),
+    "unlinked": Section("Shown by nothing", "list_unlinked"),
 }
 
 

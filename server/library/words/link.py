@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 ID_DIGITS = 18  # a bigint holds them
 
 
-class Target(NamedTuple):
+class LinkTarget(NamedTuple):
     """The definitions of a word, one definition, one question; all None for all."""
 
     word: str | None = None
@@ -52,10 +52,12 @@ class Shown(NamedTuple):
     videos: list[int]
 
 
-def link(url: str, video: str, target: Target, *, replace: bool = False) -> list[Link]:
+def link(
+    url: str, video: str, target: LinkTarget, *, replace: bool = False
+) -> list[Link]:
     """Add a video to all of target, or make it the only one; return what became."""
     check_target(target)
-    if target == Target():
+    if target == LinkTarget():
         raise Fault("nothing to link to: add --word W --language L, --definition ID "
                     "or --question ID")  # fmt: skip
     with opening(url) as connection, connection, connection.cursor() as cursor:
@@ -77,7 +79,7 @@ def link(url: str, video: str, target: Target, *, replace: bool = False) -> list
         ]
 
 
-def unlink(url: str, video: str, target: Target) -> list[Link]:
+def unlink(url: str, video: str, target: LinkTarget) -> list[Link]:
     """Take a video from all of target, without one from everything; return from what.
 
     An id is enough: the video may be gone from a table that is not ours.
@@ -106,7 +108,7 @@ def add_video(videos: list[int], video: int, *, replace: bool) -> list[int]:
     return videos if video in videos else [*videos, video]
 
 
-def check_target(target: Target) -> None:
+def check_target(target: LinkTarget) -> None:
     """Raise Fault for a target that is not one thing."""
     named = (target.word, target.definition, target.question)
     if sum(each is not None for each in named) > 1:
@@ -140,7 +142,7 @@ def find_video(
 
 
 def _lock(
-    cursor: Cursor, target: Target, video: int | None = None
+    cursor: Cursor, target: LinkTarget, video: int | None = None
 ) -> dict[str, list[Shown]]:
     """Return what target means of each kind, and that shows the video if one is given.
 
@@ -177,7 +179,7 @@ def _save(
     return done._replace(videos=videos)
 
 
-def _explain_absence(cursor: Cursor, target: Target) -> Fault:
+def _explain_absence(cursor: Cursor, target: LinkTarget) -> Fault:
     """Return that the target is not there, and what is like it."""
     if target.word is None:
         kind = "question" if target.definition is None else "definition"

@@ -22,7 +22,7 @@ class Suggestion(NamedTuple):
     command: str
 
 
-class Unlinked(NamedTuple):
+class UnlinkedClip(NamedTuple):
     """A video that nothing shows, and the words it may be for."""
 
     video_id: int
@@ -30,7 +30,7 @@ class Unlinked(NamedTuple):
     words: list[Suggestion]
 
 
-def suggest(url: str, language: str | None = None) -> list[Unlinked]:
+def suggest(url: str, language: str | None = None) -> list[UnlinkedClip]:
     """Return the unlinked videos and the words of a language that they may be for."""
     with opening(url) as connection, connection.cursor() as cursor:
         cursor.execute(queries()["list_words"], {"language": language})
@@ -39,7 +39,7 @@ def suggest(url: str, language: str | None = None) -> list[Unlinked]:
             words.setdefault(word_key(word), []).append((word, spoken))
         cursor.execute(queries()["list_unlinked"])
         return [
-            Unlinked(
+            UnlinkedClip(
                 video_id,
                 filename,
                 [
@@ -68,7 +68,7 @@ def quote(text: str) -> str:
     return f"$'{''.join(signs)}'"
 
 
-def render_suggestions(unlinked: Iterable[Unlinked]) -> list[str]:
+def render_suggestions(unlinked: Iterable[UnlinkedClip]) -> list[str]:
     """Return lines for a shell: a remark for each video, a command for each word."""
     lines = []
     for video_id, filename, words in unlinked:

@@ -15,9 +15,9 @@ import pytest
 
 from server.cli import build_parser
 from server.library.clips.check import FAULT, WARNING, Limits, find_flaws, find_worst
-from server.library.clips.checking import check_files, examine
+from server.library.clips.checking import check_files, check_media
 from server.library.clips.repair import Media
-from server.library.ffmpeg.look import Look
+from server.library.ffmpeg.probe_result import ProbeResult
 from server.library.ffmpeg.sandbox import Sandbox
 from server.library.mp4.boxes import MalformedError, Tree, list_boxes
 from server.library.mp4.movie import read_movie
@@ -321,7 +321,7 @@ def test_video_is_read_by_parts(good: Path, sandbox: Sandbox) -> None:
         lengths.append(len(part))
         return part
 
-    report = examine(Media(read, len(data)), sandbox, Limits(), whole=False)
+    report = check_media(Media(read, len(data)), sandbox, Limits(), whole=False)
     assert name(report.flaws) == {"warning over-size"}
     assert sum(lengths) < 1_000_000
 
@@ -456,7 +456,7 @@ def test_damaged_index_never_raises(good: Path) -> None:
             return data[at : at + length]
 
         movie = read_movie(read, len(data))
-        for flaw in find_flaws(movie, Look(), PLAIN):
+        for flaw in find_flaws(movie, ProbeResult(), PLAIN):
             assert flaw.tell("a").isprintable()
         with suppress(MalformedError):
             assert b"".join(reorder(read, len(data)))

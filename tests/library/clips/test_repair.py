@@ -16,13 +16,13 @@ import av
 import pytest
 
 from server.library.clips.check import FIX, TRANSCODE, Limits
-from server.library.clips.checking import Report, examine
+from server.library.clips.checking import CheckReport, check_media
 from server.library.clips.repair import (
     RepairError,
-    fix,
+    fix_clip,
     open_media,
     plan_repair,
-    transcode,
+    transcode_clip,
 )
 from server.library.ffmpeg.child import Source
 from server.library.ffmpeg.sandbox import OverrunError, Sandbox
@@ -80,9 +80,9 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make(tmp_path_factory.mktemp("repair") / "good.mp4")
 
 
-def judge(path: Path, sandbox: Sandbox) -> Report:
+def judge(path: Path, sandbox: Sandbox) -> CheckReport:
     with open_file(path) as file:
-        return examine(open_media(file), sandbox, PLAIN)
+        return check_media(open_media(file), sandbox, PLAIN)
 
 
 def mend(path: Path, sandbox: Sandbox, limits: Limits = PLAIN) -> Path:
@@ -91,11 +91,11 @@ def mend(path: Path, sandbox: Sandbox, limits: Limits = PLAIN) -> Path:
     target = path.with_name("mended.mp4")
     with open_file(path) as file:
         media = open_media(file)
-        flaws = examine(media, sandbox, limits).flaws
+        flaws = check_media(media, sandbox, limits).flaws
         if plan_repair(flaws, transcode=True) == FIX:
-            fix(media, flaws, target, sandbox)
+            fix_clip(media, flaws, target, sandbox)
         else:
-            transcode(media, target, limits, sandbox)
+            transcode_clip(media, target, limits, sandbox)
     assert path.read_bytes() == before
     return target
 
@@ -250,9 +250,9 @@ def test_what_ffmpeg_cannot_read_is_not_repaired(
     (tmp_path / "a").write_bytes(b"nothing at all")
     with open_file(tmp_path / "a") as file:
         with pytest.raises(RepairError, match="invalid data"):
-            transcode(open_media(file), tmp_path / "b", PLAIN, sandbox)
+            transcode_clip(open_media(file), tmp_path / "b", PLAIN, sandbox)
         with pytest.raises(RepairError, match="not whole"):
-            fix(open_media(file), [], tmp_path / "b", sandbox)
+            fix_clip(open_media(file), [], tmp_path / "b", sandbox)
 
 
 def test_sound_alone_is_not_transcoded(good: Path, sandbox: Sandbox) -> None:
@@ -264,7 +264,7 @@ def test_sound_alone_is_not_transcoded(good: Path, sandbox: Sandbox) -> None:
                 packet.stream = sound
                 out.mux(packet)
     with open_file(song) as file, pytest.raises(RepairError, match="no moving picture"):
-        transcode(open_media(file), song.with_name("b"), PLAIN, sandbox)
+        transcode_clip(open_media(file), song.with_name("b"), PLAIN, sandbox)
 
 
 def test_repair_that_would_change_a_sample_is_refused(
@@ -284,14 +284,14 @@ def test_repair_that_would_change_a_sample_is_refused(
 
         flaws = judge(path, sandbox).flaws
         with pytest.raises(RepairError, match="would not stay the same"):
-            fix(media._replace(read=read), flaws, tmp_path / "b.mp4", sandbox)
+            fix_clip(media._replace(read=read), flaws, tmp_path / "b.mp4", sandbox)
 
 
 def test_sandbox_ends_what_takes_too_long(good: Path) -> None:
     with Sandbox() as own, open_file(good) as file:
         with pytest.raises(OverrunError):
-            own.run("look", *open_media(file), 0, whole=True)
-        assert own.run("look", *open_media(file), 20, whole=True)[-1] == ""
+            own.run("probe", *open_media(file), 0, whole=True)
+        assert own.run("probe", *open_media(file), 20, whole=True)[-1] == ""
 
 
 def test_dead_sandbox_is_replaced(good: Path) -> None:
@@ -304,8 +304,8 @@ def test_dead_sandbox_is_replaced(good: Path) -> None:
             return media.read(start, length)
 
         with pytest.raises(OverrunError):
-            own.run("look", read, media.size, 20, whole=True)
-        assert own.run("look", *media, 20, whole=True)[-1] == ""
+            own.run("probe", read, media.size, 20, whole=True)
+        assert own.run("probe", *media, 20, whole=True)[-1] == ""
 
 
 def test_overrun_is_a_reason_not_to_repair(good: Path, tmp_path: Path) -> None:
@@ -319,10 +319,10 @@ def test_overrun_is_a_reason_not_to_repair(good: Path, tmp_path: Path) -> None:
 
         dying = media._replace(read=read)
         with pytest.raises(RepairError, match="more time or memory"):
-            transcode(dying, tmp_path / "b", PLAIN, own)
+            transcode_clip(dying, tmp_path / "b", PLAIN, own)
         with pytest.raises(RepairError, match="more time or memory"):
-            fix(dying, [], tmp_path / "c", own)
-        report = examine(dying, own, PLAIN)
+            fix_clip(dying, [], tmp_path / "c", own)
+        report = check_media(dying, own, PLAIN)
         assert [flaw.code for flaw in report.flaws] == ["undecodable"]
 
 
@@ -335,7 +335,7 @@ def test_interrupted_sandbox_leaves_no_process(good: Path) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        own.run("look", read, good.stat().st_size, 20, whole=True)
+        own.run("probe", read, good.stat().st_size, 20, whole=True)
     with pytest.raises(ProcessLookupError):
         os.kill(found[0] or 0, 0)
     own.close()
@@ -386,7 +386,7 @@ def test_clip_without_sound_of_a_kind_mp4_takes_is_not_fixed(
     path = make(tmp_path / "a.mov", Kind("qtrle", "rgb24", format="mov", audio=None))
     with open_file(path) as file:
         media = open_media(file)
-        flaws = examine(media, sandbox, PLAIN).flaws
+        flaws = check_media(media, sandbox, PLAIN).flaws
         assert plan_repair(flaws, transcode=False) == ""
         with pytest.raises(RepairError):
-            fix(media, flaws, tmp_path / "b.mp4", sandbox)
+            fix_clip(media, flaws, tmp_path / "b.mp4", sandbox)

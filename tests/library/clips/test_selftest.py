@@ -124,7 +124,7 @@ def test_process_that_ends_by_itself_is_no_fault_of_the_file(
 ) -> None:
     monkeypatch.setattr("sys.executable", "/bin/false")
     with Sandbox() as sandbox, pytest.raises(SandboxFault, match="with status 1"):
-        sandbox.run("look", lambda *_: b"", 0, 5, whole=True)
+        sandbox.run("probe", lambda *_: b"", 0, 5, whole=True)
 
 
 def test_folder_without_room_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

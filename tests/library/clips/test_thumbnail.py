@@ -17,10 +17,10 @@ from server.cli import main
 from server.library.clips.repair import open_media
 from server.library.clips.thumbnail import (
     IMAGE_MAX,
-    Thumbnail,
+    MadeThumbnail,
     make_thumbnail,
+    make_thumbnails,
     parse_answer,
-    picture_videos,
     save_thumbnail,
 )
 from server.library.ffmpeg.frames import plan_turn
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BLACK, WHITE, GREY = 16, 235, 128
-PICTURE = Thumbnail("image/jpeg", 640, 360, b"\xff\xd8\xff picture")
+PICTURE = MadeThumbnail("image/jpeg", 640, 360, b"\xff\xd8\xff picture")
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def sandbox() -> Iterator[Sandbox]:
         yield sandbox
 
 
-def picture(path: Path, sandbox: Sandbox) -> Thumbnail | None:
+def picture(path: Path, sandbox: Sandbox) -> MadeThumbnail | None:
     with path.open("rb") as file:
         return make_thumbnail(open_media(file), sandbox)
 
@@ -209,7 +209,7 @@ IMAGE = b64encode(PICTURE.image).decode()
     ],
 )
 def test_only_a_picture_is_taken_from_the_sandbox(
-    answer: object, made: Thumbnail | None
+    answer: object, made: MadeThumbnail | None
 ) -> None:
     assert parse_answer(answer) == made
 
@@ -221,7 +221,7 @@ def test_table_refuses_what_is_no_thumbnail(database_url: str) -> None:
         for column, value in wrong.items():
             row: Any = PICTURE._asdict() | {column: value}
             with pytest.raises(psycopg2.IntegrityError, match=f"{column}_check"):
-                save_thumbnail(connection.cursor(), video_id, Thumbnail(**row))
+                save_thumbnail(connection.cursor(), video_id, MadeThumbnail(**row))
             connection.rollback()
 
 
@@ -262,7 +262,7 @@ def test_video_that_goes_meanwhile_is_passed_over(
     clip = make(tmp_path / "a.mp4").read_bytes()
     for name in ("a.mp4", "b.mp4"):
         insert_video(database_url, name, clip)
-    rows = picture_videos(database_url)
+    rows = make_thumbnails(database_url)
     assert next(rows).status == "made"
     run(database_url, "DELETE FROM videos WHERE id = 2")
     assert list(rows) == []

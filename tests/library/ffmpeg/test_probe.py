@@ -11,10 +11,10 @@ import pytest
 from server.demo.samples import make_clip
 from server.errors import Fault
 from server.library.clips.check import Limits
-from server.library.clips.checking import examine
+from server.library.clips.checking import check_media
 from server.library.clips.repair import open_media
-from server.library.ffmpeg.look import Look
 from server.library.ffmpeg.probe import units_fit
+from server.library.ffmpeg.probe_result import ProbeResult
 from server.library.ffmpeg.sandbox import Sandbox
 from server.library.files import open_file, show_path
 
@@ -57,20 +57,20 @@ def transcode(
         out.mux(video.encode(None))
 
 
-def look(path: Path, sandbox: Sandbox, *, whole: bool = True) -> Look:
+def look(path: Path, sandbox: Sandbox, *, whole: bool = True) -> ProbeResult:
     with open_file(path) as file:
-        return Look(*sandbox.run("look", *open_media(file), 20, whole=whole))
+        return ProbeResult(*sandbox.run("probe", *open_media(file), 20, whole=whole))
 
 
 def tell(path: Path, sandbox: Sandbox) -> str:
     """Return the gravest flaw as a sentence."""
     with open_file(path) as file:
-        return examine(open_media(file), sandbox, Limits()).flaws[0].tell(path.name)
+        return check_media(open_media(file), sandbox, Limits()).flaws[0].tell(path.name)
 
 
 def test_clip_is_described(clip: Path, sandbox: Sandbox) -> None:
     found = look(clip, sandbox)
-    assert found._replace(seconds=None) == Look("QuickTime / MOV")
+    assert found._replace(seconds=None) == ProbeResult("QuickTime / MOV")
     assert found.seconds == pytest.approx(1, abs=0.05)
 
 

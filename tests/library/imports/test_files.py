@@ -21,7 +21,13 @@ from server.errors import Fault
 from server.library.clips.check import Limits
 from server.library.ffmpeg.sandbox import Sandbox
 from server.library.files import check_name, find_files
-from server.library.imports.files import AS_IT_IS, Care, Desk, import_file, import_paths
+from server.library.imports.files import (
+    NO_REPAIR,
+    Importer,
+    RepairPolicy,
+    import_file,
+    import_paths,
+)
 from server.library.imports.rows import MAX_BYTES, Imported
 from tests import command as commands
 from tests.clips import GOOD, Kind, make, read_frames
@@ -52,9 +58,9 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def desk(database_url: str, sandbox: Sandbox) -> Iterator[Desk]:
+def importer(database_url: str, sandbox: Sandbox) -> Iterator[Importer]:
     with closing(psycopg2.connect(database_url)) as opened:
-        yield Desk(opened, sandbox)
+        yield Importer(opened, sandbox)
 
 
 def lengthen(clip: Path, path: Path, size: int) -> Path:
@@ -92,8 +98,8 @@ def wait_until(url: str, statement: str, *values: object) -> None:
     raise AssertionError(f"still no row: {statement}")
 
 
-def run(url: str, *paths: Path, care: Care = AS_IT_IS) -> list[Imported]:
-    return list(import_paths(url, paths, care, progress=False))
+def run(url: str, *paths: Path, policy: RepairPolicy = NO_REPAIR) -> list[Imported]:
+    return list(import_paths(url, paths, policy, progress=False))
 
 
 def ignore(size: int) -> None:
@@ -288,7 +294,7 @@ def without_rights() -> Iterator[None]:
         os.seteuid(before)
 
 
-def test_what_may_not_be_read_is_rejected(desk: Desk) -> None:
+def test_what_may_not_be_read_is_rejected(importer: Importer) -> None:
     # Not pytest's own folder, which is closed to others as a whole.
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o755)
@@ -297,7 +303,7 @@ def test_what_may_not_be_read_is_rejected(desk: Desk) -> None:
         file.touch(mode=0)
         with without_rights():
             paths = find_files([Path(folder)])
-            done = [import_file(desk, path, ignore) for path in paths]
+            done = [import_file(importer, path, ignore) for path in paths]
     assert paths == [closed, file]
     assert [row.status for row in done] == ["rejected", "rejected"]
     assert done[0].error is not None
@@ -313,7 +319,7 @@ def test_two_imports_at_once_make_one_row(database_url: str, long_clip: Path) ->
 
     def bring() -> None:
         with closing(psycopg2.connect(database_url)) as own, Sandbox() as box:
-            done.append(import_file(Desk(own, box), long_clip, once(both.wait)))
+            done.append(import_file(Importer(own, box), long_clip, once(both.wait)))
 
     threads = [threading.Thread(target=bring) for _ in range(2)]
     for thread in threads:
@@ -396,9 +402,9 @@ def test_lost_connection_stops_all_without_noise(
 
 
 def test_connection_lost_while_sending_stops_all(
-    database_url: str, desk: Desk, long_clip: Path
+    database_url: str, importer: Importer, long_clip: Path
 ) -> None:
-    backend = desk.connection.info.backend_pid
+    backend = importer.connection.info.backend_pid
 
     def end() -> None:
         ask(database_url, "SELECT pg_terminate_backend(%s)", backend)
@@ -408,7 +414,7 @@ def test_connection_lost_while_sending_stops_all(
         wait_until(database_url, gone, backend)
 
     with pytest.raises(Fault, match="connection to PostgreSQL was lost"):
-        import_file(desk, long_clip, once(end))
+        import_file(importer, long_clip, once(end))
     assert count_videos(database_url) == 0
 
 
@@ -417,21 +423,21 @@ def interrupt() -> None:
 
 
 def test_interrupt_rolls_back_and_goes_on(
-    desk: Desk, database_url: str, long_clip: Path
+    importer: Importer, database_url: str, long_clip: Path
 ) -> None:
     with pytest.raises(KeyboardInterrupt):
-        import_file(desk, long_clip, once(interrupt))
+        import_file(importer, long_clip, once(interrupt))
     assert count_videos(database_url) == 0
-    assert import_file(desk, long_clip, ignore).status == "imported"
+    assert import_file(importer, long_clip, ignore).status == "imported"
 
 
 def test_failing_disk_rejects_the_file(
-    desk: Desk, database_url: str, long_clip: Path
+    importer: Importer, database_url: str, long_clip: Path
 ) -> None:
     def fail() -> None:
         raise OSError(errno.EIO, "Input/output error")
 
-    done = import_file(desk, long_clip, once(fail))
+    done = import_file(importer, long_clip, once(fail))
     assert done.error == (
         f"{long_clip} cannot be read (Input/output error): "
         "mend that and import it again"
@@ -455,22 +461,22 @@ def overwrite(path: Path) -> None:
     ids=["overwritten", "shorter", "longer"],
 )
 def test_file_that_changes_meanwhile_is_rejected(
-    desk: Desk,
+    importer: Importer,
     database_url: str,
     long_clip: Path,
     change: Callable[[Path], object],
 ) -> None:
-    done = import_file(desk, long_clip, once(lambda: change(long_clip)))
+    done = import_file(importer, long_clip, once(lambda: change(long_clip)))
     assert done.error == (
         f"{long_clip} changed while it was imported: import it when it is complete"
     )
     assert count_videos(database_url) == 0
-    assert import_file(desk, long_clip, ignore).status == "imported"
+    assert import_file(importer, long_clip, ignore).status == "imported"
 
 
-def test_progress_hears_of_every_byte(desk: Desk, long_clip: Path) -> None:
+def test_progress_hears_of_every_byte(importer: Importer, long_clip: Path) -> None:
     sizes: list[int] = []
-    import_file(desk, long_clip, sizes.append)
+    import_file(importer, long_clip, sizes.append)
     assert sum(sizes) == long_clip.stat().st_size
 
 
@@ -493,7 +499,7 @@ CHILD = """
 import resource, sys
 from pathlib import Path
 import psycopg2
-from server.library.imports.files import Desk, import_file
+from server.library.imports.files import Importer, import_file
 from server.library.ffmpeg.sandbox import Sandbox
 
 def peak():
@@ -511,10 +517,10 @@ def progress(size):
 url, clip, path, stop = sys.argv[1:]
 stop = int(stop)
 with Sandbox() as sandbox:
-    desk = Desk(psycopg2.connect(url), sandbox)
-    import_file(desk, Path(clip), lambda size: None)
+    importer = Importer(psycopg2.connect(url), sandbox)
+    import_file(importer, Path(clip), lambda size: None)
     before = peak()
-    done = import_file(desk, Path(path), progress)
+    done = import_file(importer, Path(path), progress)
 print(done.status, peak() - before)
 """
 
@@ -570,7 +576,7 @@ def test_killed_import_leaves_nothing(
     assert run(database_url, path)[0].status == "imported"
 
 
-FIX, TRANSCODE = Care(fix=True), Care(transcode=True)
+FIX, TRANSCODE = RepairPolicy(fix=True), RepairPolicy(transcode=True)
 
 
 def read_stored(url: str, path: Path) -> Path:
@@ -612,7 +618,7 @@ def test_fixed_file_is_kept_and_known_again(
 ) -> None:
     path = make(tmp_path / "a.mp4", Kind(movflags="", timecode=True))
     before = path.read_bytes()
-    first, second = run(database_url, path, path, care=FIX)
+    first, second = run(database_url, path, path, policy=FIX)
     assert (first.status, first.repaired, first.flaws) == ("imported", "fixed", ())
     assert (second.status, second.video_id) == ("exists", first.video_id)
     assert path.read_bytes() == before
@@ -627,8 +633,8 @@ def test_transcoded_file_is_an_mp4_by_name_too(
     path = tmp_path / "clip.webm"
     make(path, Kind("libvpx", format="webm", audio="libopus"))
     assert [row.status for row in run(database_url, path)] == ["rejected"]
-    assert [row.status for row in run(database_url, path, care=FIX)] == ["rejected"]
-    [done] = run(database_url, path, care=TRANSCODE)
+    assert [row.status for row in run(database_url, path, policy=FIX)] == ["rejected"]
+    [done] = run(database_url, path, policy=TRANSCODE)
     assert (done.status, done.repaired) == ("imported", "transcoded")
     assert ask(database_url, "SELECT filename, mime_type FROM videos") == [
         ("clip.mp4", "video/mp4")
@@ -638,7 +644,7 @@ def test_transcoded_file_is_an_mp4_by_name_too(
 
 def test_good_file_is_not_touched(database_url: str, tmp_path: Path) -> None:
     path = make(tmp_path / "a.mp4", GOOD)
-    [done] = run(database_url, path, care=TRANSCODE)
+    [done] = run(database_url, path, policy=TRANSCODE)
     assert (done.status, done.repaired) == ("imported", None)
     assert read_stored(database_url, tmp_path / "b.mp4").read_bytes() == (
         path.read_bytes()
@@ -649,8 +655,8 @@ def test_what_cannot_be_smaller_stays_as_it_is(
     database_url: str, tmp_path: Path, temporary: Path
 ) -> None:
     path = make(tmp_path / "a.mp4", Kind(frames=30, noise=True))
-    care = TRANSCODE._replace(limits=Limits(megabytes=0.009))
-    [done] = run(database_url, path, care=care)
+    policy = TRANSCODE._replace(limits=Limits(megabytes=0.009))
+    [done] = run(database_url, path, policy=policy)
     assert (done.status, done.repaired) == ("imported", None)
     assert [flaw.code for flaw in done.flaws] == ["not-repaired", "over-size"]
     assert list(temporary.iterdir()) == []
@@ -662,7 +668,7 @@ def test_fault_that_cannot_be_repaired_says_why(
     # Its codec has another name, so FFmpeg can't decode it either.
     data = make(tmp_path / "a.mp4", GOOD).read_bytes()
     (tmp_path / "a.mp4").write_bytes(data.replace(b"avc1", b"zzzz"))
-    [done] = run(database_url, tmp_path / "a.mp4", care=TRANSCODE)
+    [done] = run(database_url, tmp_path / "a.mp4", policy=TRANSCODE)
     assert done.status == "rejected"
     assert done.error is not None
     assert "'zzzz', not H.264 or H.265, and could not be repaired (" in done.error
@@ -670,11 +676,11 @@ def test_fault_that_cannot_be_repaired_says_why(
 
 
 def test_interrupted_repair_leaves_nothing(
-    desk: Desk, tmp_path: Path, temporary: Path
+    importer: Importer, tmp_path: Path, temporary: Path
 ) -> None:
     path = make(tmp_path / "a.mp4", Kind(movflags=""))
     with pytest.raises(KeyboardInterrupt):
-        import_file(desk._replace(care=FIX), path, once(interrupt))
+        import_file(importer._replace(policy=FIX), path, once(interrupt))
     assert list(temporary.iterdir()) == []
 
 

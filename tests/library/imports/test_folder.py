@@ -19,21 +19,26 @@ from tqdm import tqdm
 from server.demo.samples import make_clip
 from server.errors import Fault
 from server.library.clips.check import Limits
-from server.library.clips.checking import examine
+from server.library.clips.checking import check_media
 from server.library.clips.repair import open_media
 from server.library.ffmpeg.sandbox import Sandbox
 from server.library.imports.command import jobs, report, save_report
 from server.library.imports.files import (
-    Care,
-    Desk,
+    Importer,
+    RepairPolicy,
     group_files,
     import_open,
     import_paths,
 )
-from server.library.imports.folder import BATCH_WORDS, Wish, find_words, import_folder
-from server.library.imports.jobs import MOST_BYTES, RENEW_FILES, Crew, File
-from server.library.imports.rows import Imported, Shelf
-from server.library.imports.summary import Summary, Tie
+from server.library.imports.folder import (
+    BATCH_WORDS,
+    FolderOptions,
+    find_words,
+    import_folder,
+)
+from server.library.imports.jobs import MOST_BYTES, RENEW_FILES, File, ImporterPool
+from server.library.imports.rows import Imported, Inventory
+from server.library.imports.summary import ClipLink, Summary
 from server.postgres import migrations
 from tests import command
 from tests.clips import Kind, box, make
@@ -42,8 +47,8 @@ from tests.library.imports.test_files import ask, stop_with, wait_until
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-FIX = Care(fix=True)
-LINK = Wish("en", link=True, jobs=2)
+FIX = RepairPolicy(fix=True)
+LINK = FolderOptions("en", link=True, jobs=2)
 
 SHOWN = """
 SELECT native_language, word, array_remove(first.filename::text || further.names, NULL)
@@ -90,11 +95,14 @@ def add_words(url: str, words: list[tuple[str, str, str]]) -> None:
 
 
 def bring(
-    url: str, folder: Path, wish: Wish = LINK, care: Care | None = None
+    url: str,
+    folder: Path,
+    folder_options: FolderOptions = LINK,
+    policy: RepairPolicy | None = None,
 ) -> tuple[list[Imported], Summary]:
-    care = care or Care()
-    summary = Summary(wish.language, dry_run=care.dry_run)
-    return list(import_folder(url, [folder], care, wish, summary)), summary
+    policy = policy or RepairPolicy()
+    summary = Summary(folder_options.language, dry_run=policy.dry_run)
+    return list(import_folder(url, [folder], policy, folder_options, summary)), summary
 
 
 def test_longest_known_word_is_meant_in_each_way_it_is_written() -> None:
@@ -137,7 +145,7 @@ def test_clips_are_linked_to_all_definitions_of_their_word_in_order_of_names(
     ]
     fill(tmp_path, clip, names)
     (tmp_path / "run_b.mp4").write_bytes(b"none")
-    foreseen, plan = bring(database_url, tmp_path, care=Care(dry_run=True))
+    foreseen, plan = bring(database_url, tmp_path, policy=RepairPolicy(dry_run=True))
     assert [done.status for done in foreseen] == ["would-import"] * 5 + ["rejected"]
     assert ask(database_url, "SELECT count(*) FROM videos") == [(0,)]
     done, summary = bring(database_url, tmp_path)
@@ -169,7 +177,7 @@ def test_language_alone_links_nothing_and_tells_what_is_missing(
 ) -> None:
     add_words(database_url, [("run", "en", "de"), ("sad", "en", "de")])
     fill(tmp_path, clip, ["run_a.mp4", "xyz.mp4"])
-    _, summary = bring(database_url, tmp_path, Wish("en"))
+    _, summary = bring(database_url, tmp_path, FolderOptions("en"))
     assert ask(database_url, "SELECT count(video_id) FROM definitions") == [(0,)]
     assert summary.bare == ["sad"]
     assert summary.render()[1:] == [
@@ -185,10 +193,10 @@ def test_unknown_language_stops_before_anything_is_imported(
 ) -> None:
     add = "there are no words of the language EN: add definitions first"
     with pytest.raises(Fault, match=add):
-        bring(database_url, clip, Wish("EN", link=True))
+        bring(database_url, clip, FolderOptions("EN", link=True))
     add_words(database_url, [("run", "en", "de"), ("rot", "de", "en")])
     with pytest.raises(Fault, match=r"language EN: there are those of de, en$"):
-        bring(database_url, clip, Wish("EN", link=True))
+        bring(database_url, clip, FolderOptions("EN", link=True))
     assert ask(database_url, "SELECT count(*) FROM videos") == [(0,)]
 
 
@@ -222,7 +230,7 @@ def test_clip_that_went_meanwhile_is_not_linked(
     add_words(database_url, [("run", "en", "de")])
     fill(tmp_path, clip, ["run_a.mp4", "run_b.mp4"])
     summary = Summary("en")
-    for done in import_folder(database_url, [tmp_path], Care(), LINK, summary):
+    for done in import_folder(database_url, [tmp_path], RepairPolicy(), LINK, summary):
         if done.file.endswith("a.mp4"):
             ask(database_url, "DELETE FROM videos WHERE id = %s", done.video_id)
     assert ask(database_url, SHOWN) == [("de", "run", ["run_b.mp4"])]
@@ -236,7 +244,7 @@ def test_one_name_twice_in_a_tree_is_told_alike_by_any_number_of_jobs(
     (tmp_path / "c/cat.mp4").write_bytes((tmp_path / "a/cat.mp4").read_bytes())
     for count in (2, 1):
         paths = import_paths(
-            database_url, [tmp_path], Care(dry_run=dry_run), jobs=count
+            database_url, [tmp_path], RepairPolicy(dry_run=dry_run), jobs=count
         )
         first, other, same, dog = paths
         assert other.error == (
@@ -254,8 +262,8 @@ def test_repaired_file_is_known_by_what_it_was_and_not_repaired_again(
     assert (foreseen.status, foreseen.repaired) == ("would-import", "fixed")
     [done] = import_paths(database_url, [late], FIX)
     assert done.repaired == "fixed"
-    for care in (FIX, Care(), FIX._replace(dry_run=True)):
-        [again] = import_paths(database_url, [late], care)
+    for policy in (FIX, RepairPolicy(), FIX._replace(dry_run=True)):
+        [again] = import_paths(database_url, [late], policy)
         assert again == done._replace(status="exists", repaired=None)
     # A row of an older version learns it.
     forget = "UPDATE videos SET source_sha256 = NULL"
@@ -269,8 +277,8 @@ def test_repaired_file_is_known_by_what_it_was_and_not_repaired_again(
     [again] = import_paths(database_url, [late], FIX)
     assert (again.status, again.repaired) == ("exists", None)
     other = fill(tmp_path, late, ["late.mp4"])
-    for care in (FIX, FIX._replace(dry_run=True)):
-        [rejected] = import_paths(database_url, [other], care)
+    for policy in (FIX, FIX._replace(dry_run=True)):
+        [rejected] = import_paths(database_url, [other], policy)
         assert "has other bytes than video 1" in (rejected.error or "")
 
 
@@ -302,10 +310,10 @@ def test_open_file_is_brought_as_one_of_a_folder_is(
         Sandbox() as sandbox,
         clip.open("rb") as file,
     ):
-        desk = Desk(connection, sandbox)
+        importer = Importer(connection, sandbox)
         sizes: list[int] = []
-        done = import_open(desk, file, "a.mp4", "a.mp4", sizes.append)
-        again = import_open(desk, file, "a.mp4", "a.mp4", sizes.append)
+        done = import_open(importer, file, "a.mp4", "a.mp4", sizes.append)
+        again = import_open(importer, file, "a.mp4", "a.mp4", sizes.append)
     assert (done.status, again.status) == ("imported", "exists")
     assert sum(sizes) == done.bytes
 
@@ -344,7 +352,7 @@ def test_desk_that_cannot_be_had_is_a_fault(database_url: str, clip: Path) -> No
 
 
 def interrupt(url: str, where: list[str], number: signal.Signals) -> str:
-    """Return what an import says that ends when both desks wait for the database."""
+    """Return what an import says that ends when both jobs wait for the database."""
     with subprocess.Popen(
         [sys.executable, "-m", "server", "import", *where],
         cwd=command.ROOT,
@@ -464,7 +472,9 @@ def test_summary_shows_the_beginning_of_long_lists() -> None:
         summary.add(Imported(f"{number}.mp4", "rejected", error=f"{number} is bad"))
     summary.add(Imported("a\nb.mp4", "imported", 7, 2_500_000, 3, repaired="fixed"))
     summary.add(Imported("run.mp4", "exists", 8, 500_000, 3), ("run",))
-    summary.add_ties([Tie("run.mp4", "run", 4, True), Tie("run.mp4", "run", 5, False)])
+    summary.add_links(
+        [ClipLink("run.mp4", "run", 4, True), ClipLink("run.mp4", "run", 5, False)]
+    )
     summary.seconds = 83.4
     lines = summary.render()
     assert lines[:4] == [
@@ -489,7 +499,11 @@ class Gauge:
         self.passed = threading.Event()
 
     def bring(
-        self, desk: Desk, file: File, shelf: Shelf, tell: Callable[[int], object]
+        self,
+        importer: Importer,
+        file: File,
+        inventory: Inventory,
+        tell: Callable[[int], object],
     ) -> Imported:
         with self.lock:
             self.now += file.size
@@ -505,14 +519,14 @@ def test_large_files_are_not_brought_together(database_url: str) -> None:
     large, small = File(Path("large"), 2 * MOST_BYTES), File(Path("small"), 1)
     half = File(Path("half"), MOST_BYTES // 2)
     files = [small, large, half, half, small, half, large]
-    shelf = Shelf({}, keeps_source=False, keeps_thumbnails=False)
+    inventory = Inventory({}, keeps_source=False, keeps_thumbnails=False)
 
-    def hire() -> Desk:
-        return Desk(psycopg2.connect(database_url), Sandbox())
+    def open_importer() -> Importer:
+        return Importer(psycopg2.connect(database_url), Sandbox())
 
-    with Crew(hire, gauge.bring, 4) as crew, tqdm(disable=True) as bar:
-        orders = (([file], shelf) for file in files)
-        done = [each.file for each in crew.work(orders, bar)]
+    with ImporterPool(open_importer, gauge.bring, 4) as pool, tqdm(disable=True) as bar:
+        orders = (([file], inventory) for file in files)
+        done = [each.file for each in pool.work(orders, bar)]
     assert done == [str(file.path) for file in files]
     assert gauge.most == 2 * MOST_BYTES
 
@@ -521,21 +535,24 @@ def test_sandbox_begins_anew_now_and_then(database_url: str, clip: Path) -> None
     seen: list[int | None] = []
 
     def look(
-        desk: Desk, file: File, shelf: Shelf, tell: Callable[[int], object]
+        importer: Importer,
+        file: File,
+        inventory: Inventory,
+        tell: Callable[[int], object],
     ) -> Imported:
         if not seen:
             with clip.open("rb") as source:
-                examine(open_media(source), desk.sandbox, Limits())
-        seen.append(desk.sandbox.process_id)
+                check_media(open_media(source), importer.sandbox, Limits())
+        seen.append(importer.sandbox.process_id)
         return Imported(str(file.path), "imported")
 
-    def hire() -> Desk:
-        return Desk(psycopg2.connect(database_url), Sandbox())
+    def open_importer() -> Importer:
+        return Importer(psycopg2.connect(database_url), Sandbox())
 
-    shelf = Shelf({}, keeps_source=False, keeps_thumbnails=False)
-    with Crew(hire, look, 1) as crew, tqdm(disable=True) as bar:
-        orders = (([File(clip, 1)], shelf) for _ in range(RENEW_FILES + 1))
-        assert len(list(crew.work(orders, bar))) == RENEW_FILES + 1
+    inventory = Inventory({}, keeps_source=False, keeps_thumbnails=False)
+    with ImporterPool(open_importer, look, 1) as pool, tqdm(disable=True) as bar:
+        orders = (([File(clip, 1)], inventory) for _ in range(RENEW_FILES + 1))
+        assert len(list(pool.work(orders, bar))) == RENEW_FILES + 1
     assert seen[0] is not None
     assert set(seen[:-1]) == {seen[0]}
     assert seen[-1] is None

@@ -13,10 +13,10 @@ from psycopg2.extensions import make_dsn
 
 from server.cli import main
 from server.errors import Fault
-from server.library.upkeep.doctor import examine, name_is_odd, render_findings
+from server.library.upkeep.doctor import diagnose, name_is_odd, render_findings
 from server.library.upkeep.stats import read_stats
 from server.library.upkeep.verify import verify
-from server.library.words.link import Target, link
+from server.library.words.link import LinkTarget, link
 from server.postgres import migrations
 from tests.breakable import Postgres
 from tests.conftest import execute, insert_video, open_folder
@@ -29,18 +29,18 @@ if TYPE_CHECKING:
 RISKS = {"fsync", "full_page_writes"}
 
 
-def diagnose(url: str) -> list[tuple[str, str, str]]:
+def list_found(url: str) -> list[tuple[str, str, str]]:
     """Return severity, code and all of its sentence, but for the risks above."""
     return [
         (found.severity, found.code, f"{found.sentence}: {found.remedy}")
-        for found in examine(url)
+        for found in diagnose(url)
         if not any(f" {risk} = off" in found.sentence for risk in RISKS)
     ]
 
 
 def test_library_is_well(database_url: str) -> None:
     insert_video(database_url, "a_‌b漂亮 (1).mp4", b"a")
-    assert diagnose(database_url) == []
+    assert list_found(database_url) == []
     assert render_findings([]) == ["Nothing is wrong."]
 
 
@@ -52,7 +52,7 @@ def test_video_that_no_backup_takes_is_named(database_url: str) -> None:
         "INSERT INTO videos (filename, video_data)"
         " VALUES ('big.mp4', convert_to(repeat('x', 536000001), 'UTF8'))",
     )
-    sentences = {code: text for _, code, text in diagnose(database_url)}
+    sentences = {code: text for _, code, text in list_found(database_url)}
     assert "video 1 big.mp4 has" in sentences["too-large-to-back-up"]
 
 
@@ -163,7 +163,7 @@ def test_what_is_wrong_is_named_with_its_remedy(
     insert_video(database_url, "a.mp4", b"abc")
     execute(database_url, change)
     found = {
-        f"{severity} {code}": text for severity, code, text in diagnose(database_url)
+        f"{severity} {code}": text for severity, code, text in list_found(database_url)
     }
     assert words in found.pop(finding)
     assert set(found) <= {"warning no-foreign-key"}
@@ -177,7 +177,7 @@ def test_space_of_deleted_videos_is_found(database_url: str) -> None:
         " SELECT 'a.mp4', decode(repeat('00', 66000000), 'hex');"
         "DELETE FROM videos",
     )
-    [(severity, code, text)] = diagnose(database_url)
+    [(severity, code, text)] = list_found(database_url)
     assert (severity, code) == ("warning", "bloat")
     assert "videos of 0 B take 68" in text
 
@@ -201,7 +201,7 @@ def test_name_is_odd(filename: str, odd: bool) -> None:
 
 def test_view_of_others_is_asked_for_what_it_has(empty_url: str) -> None:
     execute(empty_url, VIEW)
-    assert [code for _, code, _ in diagnose(empty_url)] == ["not-migrated"]
+    assert [code for _, code, _ in list_found(empty_url)] == ["not-migrated"]
 
 
 def test_check_without_the_right_is_told(database_url: str) -> None:
@@ -211,14 +211,14 @@ def test_check_without_the_right_is_told(database_url: str) -> None:
         " THEN NULL; END $$; GRANT SELECT ON videos, bytereel_migrations TO looker",
     )
     url = make_dsn(database_url, user="looker")
-    found = diagnose(url)
+    found = list_found(url)
     assert {(severity, code) for severity, code, _ in found} == {("warning", "unknown")}
     denied = "permission denied for table definitions"
     assert any(denied in text for *_, text in found)
     assert read_stats(url).skipped["links"] == denied
     insert_video(database_url, "a", b"a")
     with pytest.raises(Fault, match=denied):
-        link(url, "1", Target(definition=1))
+        link(url, "1", LinkTarget(definition=1))
 
 
 def test_command_fails_only_for_faults(
@@ -261,13 +261,13 @@ def standby() -> Iterator[Postgres]:
 
 def test_standby_is_examined_counted_and_verified(standby: Postgres) -> None:
     assert standby.ask("SELECT pg_is_in_recovery()")
-    assert {found.code for found in examine(standby.url)} <= {"setting"}
+    assert {found.code for found in diagnose(standby.url)} <= {"setting"}
     assert read_stats(standby.url).parts["videos"][0]["clips"] == 2
     assert [row.status for row in verify(standby.url)] == ["intact", "damaged"]
     with pytest.raises(Fault, match="nothing to resume from"):
         list(verify(standby.url, resume=True))
     with pytest.raises(Fault, match="use the URL of the primary"):
-        link(standby.url, "1", Target(definition=1))
+        link(standby.url, "1", LinkTarget(definition=1))
 
 
 @pytest.fixture
@@ -299,5 +299,5 @@ def pooler(standby: Postgres) -> Iterator[str]:
 
 
 def test_pooler_is_noticed_and_does_no_harm(pooler: str) -> None:
-    assert "pooler" in {found.code for found in examine(pooler)}
+    assert "pooler" in {found.code for found in diagnose(pooler)}
     assert [row.status for row in verify(pooler)] == ["intact", "damaged"]

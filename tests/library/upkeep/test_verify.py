@@ -16,7 +16,7 @@ import pytest
 
 from server.cli import main
 from server.errors import Fault
-from server.library.upkeep.doctor import examine
+from server.library.upkeep.doctor import diagnose
 from server.library.upkeep.stats import read_stats
 from server.library.upkeep.verify import SLICE_BYTES, Hasher, verify
 from tests.command import ROOT
@@ -101,8 +101,9 @@ def test_damaged_videos_are_named_and_stop_nothing(database_url: str) -> None:
 def test_damaged_pages_lose_only_their_own_rows(
     cluster: str, database_url: str
 ) -> None:
-    execute(
+    execute(  # once vacuumed, rows are counted by the index alone
         database_url,
+        "ALTER TABLE videos SET (autovacuum_enabled = off);"
         "INSERT INTO videos (filename, video_data)"
         " SELECT repeat('a', 200) || n, repeat('b', n)::bytea"
         " FROM generate_series(1, 100) AS n;"
@@ -126,7 +127,7 @@ def test_damaged_pages_lose_only_their_own_rows(
     execute(admin, copy)
     damaged = cluster.format(database=f"{name}_copy")
     found = list(verify(damaged))
-    codes = {each.code for each in examine(damaged)}
+    codes = {each.code for each in diagnose(damaged)}
     with pytest.raises(Fault, match="see bytereel verify"):
         read_stats(damaged)
     execute(admin, f"DROP DATABASE {name}_copy WITH (FORCE)")

@@ -12,7 +12,7 @@ import pytest
 
 from server.cli import main
 from server.errors import Fault
-from server.library.words.link import Target, add_video, link, unlink
+from server.library.words.link import LinkTarget, add_video, link, unlink
 from server.library.words.naming import word_candidates, word_key
 from server.library.words.suggest import quote, suggest
 from server.postgres.refusals import opening
@@ -138,7 +138,7 @@ def test_quoted_text_is_read_by_a_shell_as_it_was(text: str) -> None:
     [("1", 1), ("rise.mp4", 2), ("./rise.mp4", 2), ("./42", 3), ('a"\u202eb.mp4', 4)],
 )
 def test_video_is_an_id_or_a_file_name(url: str, video: str, video_id: int) -> None:
-    [done] = link(url, video, Target(definition=1))
+    [done] = link(url, video, LinkTarget(definition=1))
     assert (done.status, done.video_id) == ("linked", video_id)
     assert list_shown(url) == {"d1": [video_id]}
 
@@ -146,22 +146,22 @@ def test_video_is_an_id_or_a_file_name(url: str, video: str, video_id: int) -> N
 @pytest.mark.parametrize(
     ("target", "shown"),
     [
-        (Target("rise", "en"), {"d1": [1], "d2": [1]}),
-        (Target("rise", "en", "zh"), {"d2": [1]}),
-        (Target(definition=3), {"d3": [1]}),
-        (Target(question=7), {"q7": [1]}),
+        (LinkTarget("rise", "en"), {"d1": [1], "d2": [1]}),
+        (LinkTarget("rise", "en", "zh"), {"d2": [1]}),
+        (LinkTarget(definition=3), {"d3": [1]}),
+        (LinkTarget(question=7), {"q7": [1]}),
     ],
 )
 def test_target_shows_the_video(
-    url: str, target: Target, shown: dict[str, list[int]]
+    url: str, target: LinkTarget, shown: dict[str, list[int]]
 ) -> None:
     links = link(url, "1", target)
     assert list_shown(url) == shown
     assert [f"{each.kind[0]}{each.id}" for each in links] == list(shown)
 
 
-@pytest.mark.parametrize("target", [Target(definition=1), Target(question=7)])
-def test_further_videos_stand_behind_the_first(url: str, target: Target) -> None:
+@pytest.mark.parametrize("target", [LinkTarget(definition=1), LinkTarget(question=7)])
+def test_further_videos_stand_behind_the_first(url: str, target: LinkTarget) -> None:
     for video in "2", "1", "4", "1":
         [done] = link(url, video, target)
     assert (done.status, done.videos) == ("exists", [2, 1, 4])
@@ -178,22 +178,26 @@ def test_further_videos_stand_behind_the_first(url: str, target: Target) -> None
 
 def test_first_video_that_was_deleted_makes_room(url: str) -> None:
     for video in "1", "2", "3":
-        link(url, video, Target(definition=1))
+        link(url, video, LinkTarget(definition=1))
     execute(url, "DELETE FROM videos WHERE id = 1")
-    link(url, "4", Target(definition=1))
+    link(url, "4", LinkTarget(definition=1))
     assert list_shown(url) == {"d1": [2, 3, 4]}
 
 
 def test_unlinking_leaves_the_others(url: str) -> None:
-    for target in Target("rise", "en"), Target(question=7), Target(definition=4):
+    for target in (
+        LinkTarget("rise", "en"),
+        LinkTarget(question=7),
+        LinkTarget(definition=4),
+    ):
         link(url, "1", target)
-    link(url, "2", Target("rise", "en"))
-    unlink(url, "1", Target("rise", "en", "de"))
+    link(url, "2", LinkTarget("rise", "en"))
+    unlink(url, "1", LinkTarget("rise", "en", "de"))
     assert list_shown(url) == {"d1": [2], "d2": [1, 2], "q7": [1], "d4": [1]}
-    links = unlink(url, "1", Target())
+    links = unlink(url, "1", LinkTarget())
     assert [each.status for each in links] == ["unlinked"] * 3
     assert list_shown(url) == {"d1": [2], "d2": [2]}
-    assert unlink(url, "1", Target()) == []
+    assert unlink(url, "1", LinkTarget()) == []
 
 
 def test_link_to_a_video_that_is_gone_can_be_taken_away(database_url: str) -> None:
@@ -202,17 +206,17 @@ def test_link_to_a_video_that_is_gone_can_be_taken_away(database_url: str) -> No
         "ALTER TABLE definitions DROP CONSTRAINT definitions_video_id_fkey;"
         f"{DEFINITIONS}; UPDATE definitions SET video_id = 99 WHERE id = 1",
     )
-    [done] = unlink(database_url, "99", Target())
+    [done] = unlink(database_url, "99", LinkTarget())
     assert (done.filename, list_shown(database_url)) == (None, {})
 
 
 def test_links_made_at_the_same_time_are_both_kept(url: str) -> None:
-    link(url, "1", Target(definition=1))
+    link(url, "1", LinkTarget(definition=1))
     wait = (
         "SELECT count(*) FROM pg_stat_activity"
         " WHERE wait_event_type = 'Lock' AND datname = current_database()"
     )
-    thread = Thread(target=link, args=(url, "2", Target(definition=1)))
+    thread = Thread(target=link, args=(url, "2", LinkTarget(definition=1)))
     with closing(psycopg2.connect(url)) as other, other.cursor() as cursor:
         cursor.execute("SELECT FROM definitions WHERE id = 1 FOR UPDATE")
         cursor.execute("INSERT INTO definition_videos VALUES (1, 1, 4)")
@@ -227,23 +231,23 @@ def test_links_made_at_the_same_time_are_both_kept(url: str) -> None:
 @pytest.mark.parametrize(
     ("video", "target", "words"),
     [
-        ("9", Target(definition=1), "no video 9"),
-        ("9" * 30, Target(definition=1), "no video 999"),
-        ("5\n.mp4", Target(definition=1), r"no video 5\n.mp4"),
-        ("1", Target(), "--word W"),
-        ("1", Target("rise"), "--language"),
-        ("1", Target(language="en"), "--word"),
-        ("1", Target(native="de", definition=1), "--native"),
-        ("1", Target("rise", "en", definition=1), "exclude"),
-        ("1", Target(definition=999), "no definition 999"),
-        ("1", Target(question=999), "no question 999"),
-        ("1", Target("Rise", "en"), "there is “rise” (en for de); “rise”"),
-        ("1", Target("rise", "fr"), "there is “rise” (en for de)"),
-        ("1", Target("sink", "en"), "“sink” (en): add the definition first"),
+        ("9", LinkTarget(definition=1), "no video 9"),
+        ("9" * 30, LinkTarget(definition=1), "no video 999"),
+        ("5\n.mp4", LinkTarget(definition=1), r"no video 5\n.mp4"),
+        ("1", LinkTarget(), "--word W"),
+        ("1", LinkTarget("rise"), "--language"),
+        ("1", LinkTarget(language="en"), "--word"),
+        ("1", LinkTarget(native="de", definition=1), "--native"),
+        ("1", LinkTarget("rise", "en", definition=1), "exclude"),
+        ("1", LinkTarget(definition=999), "no definition 999"),
+        ("1", LinkTarget(question=999), "no question 999"),
+        ("1", LinkTarget("Rise", "en"), "there is “rise” (en for de); “rise”"),
+        ("1", LinkTarget("rise", "fr"), "there is “rise” (en for de)"),
+        ("1", LinkTarget("sink", "en"), "“sink” (en): add the definition first"),
     ],
 )
 def test_what_cannot_be_linked_gets_one_sentence(
-    url: str, video: str, target: Target, words: str
+    url: str, video: str, target: LinkTarget, words: str
 ) -> None:
     with pytest.raises(Fault) as caught:
         link(url, video, target)
@@ -269,13 +273,13 @@ def test_lost_connection_is_told(database_url: str) -> None:
 
 def test_database_without_the_tables_is_told(empty_url: str) -> None:
     with pytest.raises(Fault, match="bytereel migrate"):
-        link(empty_url, "1", Target(definition=1))
+        link(empty_url, "1", LinkTarget(definition=1))
 
 
 def test_suggestions_are_the_words_of_unlinked_names(url: str) -> None:
     for name in "ice-cream_cone.mp4", "a_'\u202eb.mp4":
         insert_video(url, name, name.encode())
-    link(url, "1", Target(definition=1))
+    link(url, "1", LinkTarget(definition=1))
     found = {each.filename: each for each in suggest(url)}
     assert list(found) == [*NAMES[1:], "ice-cream_cone.mp4", "a_'\u202eb.mp4"]
     assert [word[:2] for word in found["rise.mp4"].words] == [

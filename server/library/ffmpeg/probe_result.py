@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 
-class Look(NamedTuple):
+class ProbeResult(NamedTuple):
     """What FFmpeg makes of a file."""
 
     format: str = ""  # a name for people; empty for what is none
