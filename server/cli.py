@@ -45,7 +45,7 @@ from server.video.pacing import Pacer
 from server.video.watch import Watch
 
 if TYPE_CHECKING:
-    from server.library.commands import Commands
+    from server.library.arguments import Commands
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -15,6 +15,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from bench.options import tell
 from bench.plan.simulate import (
     Audience,
     Day,
@@ -25,7 +26,6 @@ from bench.plan.simulate import (
     run_day,
 )
 from bench.results import MIB
-from bench.scale.run import tell
 from bench.stand.contenders import CONTENDERS, find_missing, running
 from bench.stand.edge import running_edge
 from bench.stand.paths import Stand

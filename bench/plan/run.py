@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from bench.options import count, positive
 from bench.plan.simulate import SLICE_BYTES, Audience, Day, list_slices, simulate
 from bench.results import GIB, MIB, load, summarize
 from server.errors import Fault
@@ -86,22 +87,6 @@ def add_parser(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     add("--costs", type=Path, default=COSTS, help="JSON of a run [the kept one]")
     add("--json", type=Path, help="write the numbers here, too")
     add("--check", action="store_true", help="compare with real nginx caches instead")
-
-
-def count(text: str) -> int:
-    """Return a whole number above 0, for argparse."""
-    number = int(text)
-    if number < 1:
-        raise ValueError(text)
-    return number
-
-
-def positive(text: str) -> float:
-    """Return a finite number above 0, for argparse."""
-    number = float(text)
-    if not 0 < number < math.inf:
-        raise ValueError(text)
-    return number
 
 
 def run_plan(options: argparse.Namespace) -> int:

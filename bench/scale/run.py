@@ -5,7 +5,6 @@ Each point is a row of a run, so its file can be read, compared and planned with
 
 from __future__ import annotations
 
-import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING
 from bench.load.generator import Asset, Job
 from bench.machine import describe_machine
 from bench.measure import measure, measure_yardstick
-from bench.plan.run import count, positive
+from bench.options import count, positive, tell
 from bench.results import Row, Run, save
 from bench.scale.axes import (
     ASKED,
@@ -90,11 +89,6 @@ def run_scale(options: argparse.Namespace) -> int:
     except Fault as fault:
         tell(f"{fault}")
     return 0
-
-
-def tell(sentence: str) -> None:
-    """Say what is going on."""
-    print(f"… {sentence}", file=sys.stderr, flush=True)
 
 
 def measure_axis(

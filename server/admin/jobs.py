@@ -19,7 +19,7 @@ from aiohttp import web
 from server.api.bodies import Refused
 from server.errors import Fault
 from server.library.ffmpeg.sandbox import Sandbox
-from server.library.imports.files import Importer, RepairPolicy
+from server.library.imports.importer import Importer, RepairPolicy
 from server.postgres.plain import Unreachable, connect
 
 if TYPE_CHECKING:

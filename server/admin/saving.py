@@ -17,7 +17,8 @@ from server.api.bodies import Refused
 from server.api.fields import choice, optional, parse_query, read_json
 from server.errors import Fault
 from server.library.files import show_text
-from server.library.imports.files import RepairPolicy, import_open
+from server.library.imports.files import import_open
+from server.library.imports.importer import RepairPolicy
 from server.library.imports.rows import (
     Imported,
     NameTaken,

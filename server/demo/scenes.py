@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from server.demo.samples import Canvas
+    from server.demo.canvas import Canvas
 
     # A canvas, its width and height, and how much of the clip is over, from 0 to 1.
     Scene = Callable[[Canvas, int, int, float], None]

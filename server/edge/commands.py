@@ -22,7 +22,7 @@ from server.library.clips.check import FAULT, WARNING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from server.library.commands import Commands
+    from server.library.arguments import Commands
 
 PATH = "/v3/videos/{id}.mp4"
 """What pages and AVPlayer ask for; Cloudflare keeps no path without an extension."""

@@ -13,7 +13,7 @@ from server.errors import Fault
 if TYPE_CHECKING:
     import argparse
 
-    from server.library.commands import Commands
+    from server.library.arguments import Commands
 
 _ADDRESS = re.compile(r"[\w.:\[\]-]+", re.ASCII)
 _FOLDER = re.compile(r'/[^"\\$`\x00-\x1f\x7f]*')  # as it is to nginx and a shell

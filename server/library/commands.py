@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections import Counter
 from json import dumps
 from typing import TYPE_CHECKING
 
 from server.errors import Fault
+from server.library.arguments import number, text
 from server.library.clips import thumbnail
 from server.library.clips.check import FAULT
 from server.library.files import show_text
@@ -16,9 +16,11 @@ from server.library.upkeep import doctor, stats, verify
 from server.library.words import link, suggest
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable, Iterable, Iterator
 
-    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+    from server.library.arguments import Commands
+
     Act = Callable[[str, argparse.Namespace], int]
 
 _LINES = "one object a line"
@@ -102,22 +104,6 @@ def _add_target(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--native", type=text, help="only for those who speak this")
     parser.add_argument("--definition", type=number, metavar="ID", help="only this")
     parser.add_argument("--question", type=number, metavar="ID", help="only this")
-
-
-def text(argument: str) -> str:
-    """Return an argument that PostgreSQL can take."""
-    try:
-        argument.encode()
-    except UnicodeEncodeError:
-        raise argparse.ArgumentTypeError(f"{argument!r} is not UTF-8") from None
-    return argument
-
-
-def number(argument: str) -> int:
-    """Return the id that an argument is."""
-    if argument.isascii() and argument.isdigit() and len(argument) <= link.ID_DIGITS:
-        return int(argument)
-    raise argparse.ArgumentTypeError(f"{argument!r} is no id, which has digits only")
 
 
 def run_link(url: str, options: argparse.Namespace) -> int:

@@ -32,7 +32,7 @@ from server.admin.uploads import parse_name
 from server.api.bodies import Refused
 from server.errors import Fault
 from server.library.ffmpeg.sandbox import OverrunError
-from server.library.imports.files import RepairPolicy
+from server.library.imports.importer import RepairPolicy
 from server.library.imports.rows import MAX_BYTES
 from tests.admin.client import TOKEN, Admin, Answer, serving_admin
 from tests.clips import GOOD, make

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from server.demo import scenes
+from server.demo.canvas import Canvas
 from server.demo.learners import LEARNERS, add_learners, list_choices
-from server.demo.samples import SAMPLES, Canvas
+from server.demo.samples import SAMPLES
 from server.demo.vocabulary import VOCABULARY
 from server.practice.batch import list_learners
 from tests.conftest import insert_video

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 import av
 import pytest
 
-from server.demo.samples import GLYPHS, SAMPLES, make_clip, make_samples
+from server.demo.canvas import GLYPHS
+from server.demo.samples import SAMPLES, make_clip, make_samples
 from server.library.clips.repair import open_media
 from server.library.files import open_file
 from server.library.mp4.movie import Movie, read_movie

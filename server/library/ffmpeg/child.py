@@ -7,7 +7,6 @@ An answer is an object with either `answer` or `failure`, as describe_failure ma
 from __future__ import annotations
 
 import gc
-import io
 import json
 import os
 import resource
@@ -15,8 +14,9 @@ import sys
 import traceback
 from functools import cache
 from pathlib import Path
-from struct import Struct
 from typing import TYPE_CHECKING, BinaryIO
+
+from server.library.ffmpeg.source import DONE, REQUEST, Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,46 +25,8 @@ if TYPE_CHECKING:
 
 MEMORY_BYTES = 2 << 30
 FILE_BYTES = 1 << 30
-REQUEST = Struct(">QI")  # where to read, and how much; or DONE, and how long the answer
-DONE = (1 << 64) - 1
 OUT_OF_MEMORY = 3  # the exit status that says so
 _PACKAGE = str(Path(__file__).parents[2])
-
-
-class Source:
-    """A file for PyAV whose bytes come from the other side."""
-
-    def __init__(self, asked: BinaryIO, answers: BinaryIO, size: int) -> None:
-        self.size = size
-        self._asked, self._answers, self._at = asked, answers, 0
-
-    def read(self, length: int) -> bytes:
-        """Return the next bytes, none at the end."""
-        length = max(min(length, self.size - self._at), 0)
-        if not length:
-            return b""
-        self._asked.write(REQUEST.pack(self._at, length))
-        self._asked.flush()
-        got = int.from_bytes(_read_all(self._answers, 4), "big")
-        self._at += got
-        return _read_all(self._answers, got)
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Move as a file does."""
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self.size}
-        self._at = max(base[whence] + offset, 0)
-        return self._at
-
-    def tell(self) -> int:
-        """Return where the next bytes come from."""
-        return self._at
-
-
-def _read_all(file: BinaryIO, length: int) -> bytes:
-    data = file.read(length)
-    if len(data) < length:  # the other side has gone
-        os._exit(1)
-    return data
 
 
 def limit_process() -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
-    from server.library.ffmpeg.child import Source
+    from server.library.ffmpeg.source import Source
 
 SIDE_MAX = 640  # pixels of the longer side
 _LOOK_SECONDS = 6.0  # of the clip

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from av.stream import Stream
     from av.video.stream import VideoStream
 
-    from server.library.ffmpeg.child import Source
+    from server.library.ffmpeg.source import Source
 
 # FFmpeg opens these and no other formats: playlists, slide shows and the like would
 # have it read other files and addresses.

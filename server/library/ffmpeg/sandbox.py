@@ -13,7 +13,8 @@ from threading import Timer
 from typing import TYPE_CHECKING, Any
 
 from server.errors import Fault
-from server.library.ffmpeg.child import DONE, OUT_OF_MEMORY, REQUEST
+from server.library.ffmpeg.child import OUT_OF_MEMORY
+from server.library.ffmpeg.source import DONE, REQUEST
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
-    from server.library.ffmpeg.child import Source
+    from server.library.ffmpeg.source import Source
 
 # The same file becomes the same bytes, so that it is known when it comes again.
 _OPTIONS = {"movflags": "+faststart", "fflags": "+bitexact"}

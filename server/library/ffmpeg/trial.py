@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import av
 
 if TYPE_CHECKING:
-    from server.library.ffmpeg.child import Source
+    from server.library.ffmpeg.source import Source
 
 _FRAMES = 6
 _FRAME_RATE = 30

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from server.errors import Fault
+from server.library.arguments import text
 from server.library.clips.limits import add_limits, read_limits
-from server.library.commands import text
 from server.library.files import show_path, show_text
-from server.library.imports.files import RepairPolicy
 from server.library.imports.folder import FolderOptions, import_folder
+from server.library.imports.importer import RepairPolicy
 from server.library.imports.rows import note_results
 from server.library.imports.summary import Summary
 from server.postgres.plain import connect
@@ -25,7 +25,7 @@ from server.postgres.plain import connect
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from server.library.commands import Commands
+    from server.library.arguments import Commands
     from server.library.imports.rows import Imported
 
 _KINDS = {".json": Summary.render_json, ".csv": Summary.render_csv}

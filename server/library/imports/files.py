@@ -10,7 +10,7 @@ import psycopg2
 from tqdm import tqdm
 
 from server.errors import Fault
-from server.library.clips.check import FAULT, Limits
+from server.library.clips.check import FAULT
 from server.library.clips.checking import CheckReport, check_media
 from server.library.clips.repair import open_media
 from server.library.clips.selftest import check_ffmpeg
@@ -25,7 +25,13 @@ from server.library.files import (
     show_path,
     unreadable,
 )
-from server.library.imports.jobs import File, ImporterPool, silence_psycopg2
+from server.library.imports.importer import (
+    NO_REPAIR,
+    File,
+    Importer,
+    RepairPolicy,
+)
+from server.library.imports.jobs import ImporterPool, silence_psycopg2
 from server.library.imports.repairing import choose_repair, repairing
 from server.library.imports.rows import (
     Imported,
@@ -55,29 +61,6 @@ if TYPE_CHECKING:
     from server.library.mp4.movie import Movie
 
 BATCH_GROUPS = 500  # of files whose names are asked for at once
-
-
-class RepairPolicy(NamedTuple):
-    """What is done about flaws."""
-
-    fix: bool = False  # without encoding anew
-    transcode: bool = False  # also by encoding anew, where that is needed
-    limits: Limits = Limits()
-    dry_run: bool = False  # only tell what would be done
-
-
-NO_REPAIR = RepairPolicy()
-
-
-class Importer(NamedTuple):
-    """What importing one file after the other needs; for several at once have several.
-
-    The connection is in no transaction and speaks UTF8.
-    """
-
-    connection: Connection
-    sandbox: Sandbox
-    policy: RepairPolicy = NO_REPAIR
 
 
 class Offer(NamedTuple):

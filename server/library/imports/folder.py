@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
     from psycopg2.extensions import cursor as Cursor
 
-    from server.library.imports.files import RepairPolicy
+    from server.library.imports.importer import RepairPolicy
     from server.library.imports.rows import Imported
 
     Words = dict[str, list[str]]

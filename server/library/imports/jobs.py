@@ -9,25 +9,20 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, closing, contextmanager, suppress
 from queue import SimpleQueue
 from threading import Condition
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import psycopg2
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from pathlib import Path
     from types import TracebackType
     from typing import Self
 
     from tqdm import tqdm
 
     from server.library.ffmpeg.sandbox import Sandbox
-    from server.library.imports.files import Importer
+    from server.library.imports.importer import File, Importer, ImportFile
     from server.library.imports.rows import Imported, Inventory
-
-    ImportFile = Callable[
-        ["Importer", "File", Inventory, Callable[[int], object]], Imported
-    ]
 
 WINDOW = 1000  # groups that may be done while all wait for one before them
 # PostgreSQL takes three times a file's size, so not all importers may have a large one.
@@ -35,13 +30,6 @@ MOST_BYTES = 256 << 20  # under way together; a larger file goes alone
 # FFmpeg's side keeps a little of every file, so it begins anew now and then.
 RENEW_FILES = 100
 _TICK_SECONDS = 0.1
-
-
-class File(NamedTuple):
-    """A file to be brought."""
-
-    path: Path
-    size: int  # bytes
 
 
 class StoppedError(Exception):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from server.library.ffmpeg.sandbox import Sandbox
-    from server.library.imports.files import RepairPolicy
+    from server.library.imports.importer import RepairPolicy
 
 
 class RepairedFile(NamedTuple):

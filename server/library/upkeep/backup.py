@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
-    from server.library.commands import Commands
+    from server.library.arguments import Commands
 
 MOST_BYTES = 536_000_000  # of one video; COPY's row of text stays below 1 GiB
 SIGNATURE = b"PGDMP"  # of pg_dump's custom format

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from server.errors import Fault
+from server.library.arguments import ID_DIGITS
 from server.library.files import show_text
 from server.postgres.queries import queries
 from server.postgres.refusals import opening
@@ -13,9 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from psycopg2.extensions import cursor as Cursor
-
-
-ID_DIGITS = 18  # a bigint holds them
 
 
 class LinkTarget(NamedTuple):

@@ -21,13 +21,8 @@ from server.errors import Fault
 from server.library.clips.check import Limits
 from server.library.ffmpeg.sandbox import Sandbox
 from server.library.files import check_name, find_files
-from server.library.imports.files import (
-    NO_REPAIR,
-    Importer,
-    RepairPolicy,
-    import_file,
-    import_paths,
-)
+from server.library.imports.files import import_file, import_paths
+from server.library.imports.importer import NO_REPAIR, Importer, RepairPolicy
 from server.library.imports.rows import MAX_BYTES, Imported
 from tests import command as commands
 from tests.clips import GOOD, Kind, make, read_frames
@@ -499,7 +494,8 @@ CHILD = """
 import resource, sys
 from pathlib import Path
 import psycopg2
-from server.library.imports.files import Importer, import_file
+from server.library.imports.importer import Importer
+from server.library.imports.files import import_file
 from server.library.ffmpeg.sandbox import Sandbox
 
 def peak():

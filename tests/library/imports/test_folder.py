@@ -23,20 +23,15 @@ from server.library.clips.checking import check_media
 from server.library.clips.repair import open_media
 from server.library.ffmpeg.sandbox import Sandbox
 from server.library.imports.command import jobs, report, save_report
-from server.library.imports.files import (
-    Importer,
-    RepairPolicy,
-    group_files,
-    import_open,
-    import_paths,
-)
+from server.library.imports.files import group_files, import_open, import_paths
 from server.library.imports.folder import (
     BATCH_WORDS,
     FolderOptions,
     find_words,
     import_folder,
 )
-from server.library.imports.jobs import MOST_BYTES, RENEW_FILES, File, ImporterPool
+from server.library.imports.importer import File, Importer, RepairPolicy
+from server.library.imports.jobs import MOST_BYTES, RENEW_FILES, ImporterPool
 from server.library.imports.rows import Imported, Inventory
 from server.library.imports.summary import ClipLink, Summary
 from server.postgres import migrations

@@ -1,0 +1,24 @@
+"""What the commands take: the kinds of their arguments."""
+
+from __future__ import annotations
+
+import argparse
+
+Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+ID_DIGITS = 18  # a bigint holds them
+
+
+def text(argument: str) -> str:
+    """Return an argument that PostgreSQL can take."""
+    try:
+        argument.encode()
+    except UnicodeEncodeError:
+        raise argparse.ArgumentTypeError(f"{argument!r} is not UTF-8") from None
+    return argument
+
+
+def number(argument: str) -> int:
+    """Return the id that an argument is."""
+    if argument.isascii() and argument.isdigit() and len(argument) <= ID_DIGITS:
+        return int(argument)
+    raise argparse.ArgumentTypeError(f"{argument!r} is no id, which has digits only")

@@ -1,0 +1,50 @@
+"""What importing needs and what it is to do about flaws: the types of this room."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from server.library.clips.check import Limits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from psycopg2.extensions import connection as Connection
+
+    from server.library.ffmpeg.sandbox import Sandbox
+    from server.library.imports.rows import Imported, Inventory
+
+    ImportFile = Callable[
+        ["Importer", "File", Inventory, Callable[[int], object]], Imported
+    ]
+
+
+class File(NamedTuple):
+    """A file to be imported."""
+
+    path: Path
+    size: int  # bytes
+
+
+class RepairPolicy(NamedTuple):
+    """What is done about flaws."""
+
+    fix: bool = False  # without encoding anew
+    transcode: bool = False  # also by encoding anew, where that is needed
+    limits: Limits = Limits()
+    dry_run: bool = False  # only tell what would be done
+
+
+NO_REPAIR = RepairPolicy()
+
+
+class Importer(NamedTuple):
+    """What importing one file after the other needs; for several at once have several.
+
+    The connection is in no transaction and speaks UTF8.
+    """
+
+    connection: Connection
+    sandbox: Sandbox
+    policy: RepairPolicy = NO_REPAIR
