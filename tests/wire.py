@@ -6,7 +6,7 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from server.video.sending import render_head
+from server.video.head import render_head
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping

@@ -4,21 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, cast
 
 from aiohttp import web
 
 from server.errors import ERROR_HEADERS, render_error
+from server.serving.aiohttp_private import (
+    awaits_request,
+    is_answering,
+    keep_until,
+)
 from server.telemetry.access_log import Outcome
 from server.telemetry.metrics import OTHER
-from server.video.short import answer_now, parse_short, read_request
+from server.video.gather import gather
+from server.video.handler import BOUNDARY
+from server.video.head import render_head
+from server.video.plan import plan_video
+from server.video.short import parse_short, read_request
 
 if TYPE_CHECKING:
     from server.reading.store import Store
     from server.telemetry.access_log import AccessLog
     from server.telemetry.metrics import Metrics
-    from server.video.short import Answer
+    from server.video.gather import Gathered
+    from server.video.plan import Plan
 
 KEEPALIVE_SECONDS = 960  # an edge reuses connections for up to 900 s; it must close
 HEADER_BYTES = 32 * 1024  # of one header, of which an edge passes on 16 KiB and more
@@ -28,9 +39,8 @@ BAD_REQUEST = "Bad request: this is no HTTP/1.1 (RFC 9112), or a header is too l
 class Connection(web.RequestHandler):
     """Answers short requests itself, and errors before any handler in their one shape.
 
-    The short way needs private names of aiohttp: the future that waits for the next
-    request, and the time when an idle connection is closed. tests/video/test_short.py
-    fails when one of them changes.
+    The short way parses, plans, gathers and writes as the handler does, but without
+    aiohttp's parser, router and task. It needs what aiohttp_private has.
     """
 
     __slots__ = (
@@ -45,7 +55,7 @@ class Connection(web.RequestHandler):
         metrics: Metrics,
         log: AccessLog,
     ) -> None:
-        """Take a store to answer from, and what is told of each answer."""
+        """Take a store to answer from, or none, and what hears of each answer."""
         super().__init__(
             server,
             loop=asyncio.get_running_loop(),
@@ -54,7 +64,8 @@ class Connection(web.RequestHandler):
             max_field_size=HEADER_BYTES,
             access_log=None,  # type: ignore[arg-type] # as AppRunner passes it on
         )
-        self.lost: asyncio.Future[None] = self._loop.create_future()
+        loop = asyncio.get_running_loop()
+        self.lost: asyncio.Future[None] = loop.create_future()
         self._store = store
         self._metrics = metrics
         self._log = log
@@ -72,7 +83,7 @@ class Connection(web.RequestHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         """Tell who waits for the end."""
         super().connection_lost(exc)
-        if self._stalled and not self._taken and self._current_request is None:
+        if self._stalled and not self._taken and not is_answering(self):
             self._metrics.note_abort(0)  # of a short answer; others tell by themselves
         self._taken = b""
         self._set_stalled(False)
@@ -106,48 +117,61 @@ class Connection(web.RequestHandler):
 
     def _take(self, data: bytes) -> bool:
         """Report whether the request is answered without aiohttp, now or soon."""
-        waiter, store = self._waiter, self._store
-        if waiter is None or waiter.done() or store is None:
-            return False  # aiohttp has something to do, or nothing can be recalled
+        store = self._store
+        if store is None or not awaits_request(self):
+            return False
         asked = parse_short(data)
         if asked is None or self._stalled or store.crowded:
             return False
+        video_id, headers = asked
         began = self._began = monotonic()
-        answer = answer_now(store, asked, began)
-        if answer is None:
+        video = store.recall(video_id, began)
+        if video is None:
             return False
-        self._next_keepalive_close_time = began + KEEPALIVE_SECONDS
-        if answer.missing:
+        plan = plan_video("GET", headers, video, BOUNDARY)
+        gathered = gather(store, video, plan, render_head(plan, keep_alive=True))
+        if gathered is None:
+            return False
+        keep_until(self, began + KEEPALIVE_SECONDS)
+        if gathered.pending:
             self._taken = data
-            answer.when_complete(self._finish)
+            gathered.when_come(partial(self._finish, plan, headers.get("Range")))
         else:
-            self._write(answer, data)
+            self._write(plan, headers.get("Range"), gathered.buffers, data)
         return True
 
-    def _finish(self, answer: Answer) -> None:
+    def _finish(self, plan: Plan, asked: str | None, gathered: Gathered) -> None:
         """Write the answer whose bytes have come; aiohttp tells why they have not."""
         transport = self.transport
         if not self._taken or transport is None or transport.is_closing():
             return
         try:
-            answer.complete()
+            buffers = gathered.complete()
         except (Exception, asyncio.CancelledError):
             self._hand_over()
             return
         data, self._taken = self._taken, b""
-        self._write(answer, data)
+        self._write(plan, asked, buffers, data)
         self._go_on()
 
-    def _write(self, answer: Answer, data: bytes) -> None:
+    def _write(
+        self,
+        plan: Plan,
+        asked: str | None,
+        buffers: list[bytes | memoryview],
+        data: bytes,
+    ) -> None:
+        """Write an answer and note it; asked is the Range header."""
         assert self.transport is not None
-        self.transport.writelines(answer.buffers)
+        self.transport.writelines(buffers)
         seconds = monotonic() - self._began
-        self._metrics.note_short(*answer[:3], seconds)
+        length = plan.body_bytes
+        self._metrics.note_short(plan.status, length, asked, seconds)
         if self._log.wanted:
             self._log.note(
                 read_request(data),
                 self.transport.get_extra_info("peername"),
-                Outcome(answer.status, answer.body_bytes, seconds, seconds),
+                Outcome(plan.status, length, seconds, seconds),
             )
 
     def _hand_over(self) -> None:

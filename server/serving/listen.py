@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import logging
 import resource
 import signal
 import socket
@@ -12,15 +13,17 @@ from aiohttp import web
 
 from server.errors import Fault
 from server.reading.store import STORE
+from server.serving import aiohttp_private
 from server.serving.connection import Connection
 from server.serving.malloc import tuned_memory
 from server.telemetry.access_log import ACCESS_LOG
 from server.telemetry.metrics import METRICS
-from server.video.watch import WATCH
 
 SHUTDOWN_SECONDS = 10  # what is being sent may take this long after SIGTERM
 BACKLOG = 1024
 PORTS_TRIED = 100
+
+_log = logging.getLogger(__name__)
 
 
 def bind(host: str, port: int, *, search: bool = False) -> socket.socket:
@@ -97,8 +100,9 @@ async def answering(
     runner = web.AppRunner(app, shutdown_timeout=SHUTDOWN_SECONDS)
     await runner.setup()
 
-    # A page that looks on is told of what the handler sends, so all must go there.
-    store = app[STORE] if app[WATCH] is None else None
+    store = None if aiohttp_private.MISSING else app[STORE]
+    if reason := aiohttp_private.explain_missing():
+        _log.warning("%s", reason)
 
     def connect() -> Connection:
         assert runner.server is not None

@@ -77,6 +77,11 @@ class Plan(NamedTuple):
     body: Sequence[bytes | range] = ()
     shared: str = ""  # field lines that other answers have, too
 
+    @property
+    def body_bytes(self) -> int:
+        """Return the length of the body."""
+        return sum(map(len, self.body))
+
 
 def plan_video(
     method: str, asked: Mapping[str, str], video: Video | None, boundary: str

@@ -1,4 +1,4 @@
-"""Send a planned answer at the client's pace."""
+"""Send a planned answer: a short one at once, a long one at the client's pace."""
 
 from __future__ import annotations
 
@@ -6,22 +6,21 @@ import asyncio
 import logging
 import socket
 from contextlib import suppress
-from email.utils import formatdate
-from functools import lru_cache
-from http import HTTPStatus
-from time import perf_counter, time
-from typing import TYPE_CHECKING
+from time import perf_counter
+from typing import TYPE_CHECKING, NamedTuple
 
 from aiohttp import web
 
 from server.reading.ahead import Chunks
-from server.video.plan import render_fields
+from server.video.gather import gather
+from server.video.head import render_head
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from server.model import Video
     from server.reading.store import First, Store
+    from server.video.gather import Gathered
     from server.video.pacing import Pace
     from server.video.plan import Plan
 
@@ -109,23 +108,21 @@ async def send(
 ) -> web.StreamResponse:
     """Send head and body; a client that leaves is no error.
 
-    Raises what the reading raises as long as another status can be sent.
+    first is what came along with the row, sent hears of each span that has gone out,
+    pace holds a player back. Raises what the reading raises as long as another status
+    can be sent.
     """
     outlet = Outlet(request)
     head = render_head(plan, request.keep_alive)
-    waiting: list[bytes | memoryview] = [head]
     whole = False
     try:
-        if sum(map(len, plan.body)) > LONG_BYTES:
-            outlet.hold_little()
-        for piece in plan.body:
-            if isinstance(piece, bytes):
-                waiting.append(piece)
-            elif video is not None and piece:
-                chunks = Chunks(store, video, piece, first)
-                await _send_span(outlet, waiting, chunks, piece, sent, pace)
-        if waiting and not outlet.write(waiting):
-            await outlet.drain()
+        gathered = None
+        if pace is None and not store.crowded:  # or memory comes before speed
+            gathered = gather(store, video, plan, head, first)
+        if gathered is None:
+            await _stream(outlet, plan, head, Source(store, video, first), sent, pace)
+        else:
+            await _send_at_once(outlet, plan, gathered, sent)
         whole = True
     except ConnectionError:
         pass  # most answers to a player end like this
@@ -143,6 +140,50 @@ async def send(
         body_bytes=max(outlet.written - len(head), 0),
         whole=whole,
     )
+
+
+async def _send_at_once(
+    outlet: Outlet, plan: Plan, gathered: Gathered, sent: Callable[[range], None]
+) -> None:
+    """Send a short answer in one write, once all of it has come."""
+    for pending in gathered.pending:
+        await asyncio.shield(pending.chunk)
+    keeps_up = outlet.write(gathered.complete())
+    for piece in plan.body:
+        if isinstance(piece, range):
+            sent(piece)
+    if not keeps_up:
+        await outlet.drain()
+
+
+class Source(NamedTuple):
+    """Where the bytes of a body come from."""
+
+    store: Store
+    video: Video | None
+    first: First | None
+
+
+async def _stream(
+    outlet: Outlet,
+    plan: Plan,
+    head: bytes,
+    source: Source,
+    sent: Callable[[range], None],
+    pace: Pace | None,
+) -> None:
+    """Send a long answer chunk by chunk, as the client takes them."""
+    waiting: list[bytes | memoryview] = [head]
+    if plan.body_bytes > LONG_BYTES:
+        outlet.hold_little()
+    for piece in plan.body:
+        if isinstance(piece, bytes):
+            waiting.append(piece)
+        elif source.video is not None and piece:
+            chunks = Chunks(source.store, source.video, piece, source.first)
+            await _send_span(outlet, waiting, chunks, piece, sent, pace)
+    if waiting and not outlet.write(waiting):
+        await outlet.drain()
 
 
 async def _send_span(
@@ -171,17 +212,3 @@ async def _send_span(
             await pace.hold(ended - begun)
         sent(range(begun, ended))
         begun = ended
-
-
-def render_head(plan: Plan, keep_alive: bool | None) -> bytes:
-    """Return the status line and headers (RFC 9112, 4 and 5)."""
-    first = _first_lines(plan.status, int(time()))
-    connection = "" if keep_alive else "Connection: close\r\n"
-    fields = f"{connection}{plan.shared}{render_fields(plan.own)}"
-    return f"{first}{fields}\r\n".encode("latin-1")
-
-
-@lru_cache(maxsize=16)
-def _first_lines(status: int, seconds: int) -> str:
-    date = formatdate(seconds, usegmt=True)
-    return f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nDate: {date}\r\n"

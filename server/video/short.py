@@ -1,29 +1,16 @@
-"""Answer a short request from the bytes that came, without aiohttp's parser and tasks.
+"""Parse a short request from the bytes that came, without aiohttp's parser. No I/O.
 
-A request for a video goes through the same plan, read and send as any other. Whatever
-is new, long, unusual, broken or refused takes aiohttp's way.
+Whatever is new, long, unusual, broken or refused is left to aiohttp.
 """
 
 from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from server.reading.ahead import GROUP, trim
-from server.video.handler import ASKED, BOUNDARY
-from server.video.plan import plan_video
-from server.video.sending import render_head
-
-if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import Callable
-
-    from server.model import Video
-    from server.reading.store import Store
-    from server.video.plan import Plan
+from server.video.handler import ASKED
 
 HEAD_BYTES = 4 * 1024  # of a request that is read here, at most
 HEADS = 500  # that are remembered
@@ -49,43 +36,6 @@ _SPEC = re.compile(rb"[0-9]*-[0-9]*(?=\r\n)")
 
 Asked = tuple[int, dict[str, str]]
 """The id of a video, and the headers that choose the answer."""
-
-
-class Missing(NamedTuple):
-    """Bytes on their way: where they belong, and which part of them."""
-
-    place: int
-    start: int
-    span: range
-    chunk: asyncio.Future[bytes]
-
-
-class Answer(NamedTuple):
-    """Head and body; for what is missing there are empty bytes."""
-
-    status: int
-    body_bytes: int
-    asked: str | None  # the Range header
-    buffers: list[bytes | memoryview]
-    missing: list[Missing]
-
-    def when_complete(self, then: Callable[[Answer], None]) -> None:
-        """Call then once nothing is on its way any more."""
-        left = len(self.missing)
-
-        def arrive(_: asyncio.Future[bytes]) -> None:
-            nonlocal left
-            left -= 1
-            if not left:
-                then(self)
-
-        for each in self.missing:
-            each.chunk.add_done_callback(arrive)
-
-    def complete(self) -> None:
-        """Put in what was missing; raise what the reading raised."""
-        for place, start, span, chunk in self.missing:
-            self.buffers[place] = trim(chunk.result(), start, span)
 
 
 def parse_short(data: bytes) -> Asked | None:
@@ -132,39 +82,3 @@ def read_request(data: bytes) -> tuple[str, str, CIMultiDictProxy[str]]:
     pairs = (field.split(":", 1) for field in fields)
     headers = CIMultiDict((name, value.strip(" \t")) for name, value in pairs)
     return method, target, CIMultiDictProxy(headers)
-
-
-def answer_now(store: Store, asked: Asked, now: float) -> Answer | None:
-    """Return the answer if it fits one write, and read for it what memory lacks."""
-    video_id, headers = asked
-    video = store.recall(video_id, now)
-    if video is None:
-        return None
-    plan = plan_video("GET", headers, video, BOUNDARY)
-    return gather(store, video, plan, headers.get("Range"))
-
-
-def gather(store: Store, video: Video, plan: Plan, asked: str | None) -> Answer | None:
-    """Return head and body, asking for what is not in memory; None if it is long."""
-    buffers: list[bytes | memoryview] = [render_head(plan, keep_alive=True)]
-    lacking: list[tuple[int, int, range]] = []
-    for piece in plan.body:
-        if isinstance(piece, bytes):
-            buffers.append(piece)
-            continue
-        starts = store.starts(piece)
-        if len(starts) + len(buffers) > GROUP + 1:
-            return None
-        for start in starts if store.aligned else starts[:1]:
-            held = store.held(video, start)
-            if held is None:
-                lacking.append((len(buffers), start, piece))
-                buffers.append(b"")
-            else:
-                buffers.append(trim(held, start, piece))
-    missing = [
-        Missing(place, start, span, store.read(video, start, span.stop))
-        for place, start, span in lacking
-    ]
-    length = int(plan.own.get("Content-Length", 0))
-    return Answer(plan.status, length, asked, buffers, missing)

@@ -1,0 +1,51 @@
+"""The private names of aiohttp that a connection's short way needs, and no others.
+
+They are looked for once, when this is imported. Where one is gone, short answers go
+aiohttp's own way, and a warning says so.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import aiohttp
+from aiohttp import web
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+NAMES = ("_current_request", "_next_keepalive_close_time", "_waiter")
+
+
+def find_missing(names: Iterable[str] = NAMES) -> list[str]:
+    """Return the names that aiohttp's connection lacks."""
+    return [name for name in names if not hasattr(web.RequestHandler, name)]
+
+
+def explain_missing() -> str:
+    """Return a sentence on what is missing, nothing if all is there."""
+    if not MISSING:
+        return ""
+    return (
+        f"aiohttp {aiohttp.__version__} lacks {', '.join(MISSING)}, so short answers "
+        "take longer: install the version that bytereel asks for"
+    )
+
+
+MISSING = find_missing()
+
+
+def awaits_request(connection: web.RequestHandler) -> bool:
+    """Report whether aiohttp has nothing to do and waits for the next request."""
+    waiter = connection._waiter
+    return waiter is not None and not waiter.done()
+
+
+def is_answering(connection: web.RequestHandler) -> bool:
+    """Report whether aiohttp is at work on a request."""
+    return connection._current_request is not None
+
+
+def keep_until(connection: web.RequestHandler, moment: float) -> None:
+    """Let an idle connection be closed at a moment of the loop's clock."""
+    connection._next_keepalive_close_time = moment
