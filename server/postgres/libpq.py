@@ -1,6 +1,7 @@
 """Binary rows and kept statements, which psycopg2 lacks, by the libpq beneath it.
 
-connection.pgconn_ptr is what libpq's functions take; nothing here waits.
+connection.pgconn_ptr is what libpq's functions take; nothing here waits. ImportError,
+with a sentence, where that libpq is too old or can't be called.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from struct import Struct
 from typing import TYPE_CHECKING, Any
 
 import psycopg2
-from psycopg2 import _psycopg, errors
+from psycopg2 import _psycopg, errors, extensions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -30,15 +31,32 @@ _DONE, _ROWS, _FAILED, _SYNC = 1, 2, 7, 10
 _SQLSTATE = ord("C")
 _BINARY = 1
 
+OLDEST = 14_00_00  # the first with pipelines
+
 _libpq = ctypes.PyDLL(_psycopg.__file__)  # finds what the module is linked with
 
 
+def check_version(version: int) -> None:
+    """Raise ImportError for a libpq that lacks what is called here."""
+    if version < OLDEST:
+        raise ImportError(
+            f"psycopg2 brings libpq {version // 10_000}, and bytereel needs "
+            f"{OLDEST // 10_000} or newer"
+        )
+
+
 def _declare(name: str, result: Any, *arguments: Any) -> Callable[..., Any]:
-    function: Callable[..., Any] = getattr(_libpq, name)
+    try:
+        function: Callable[..., Any] = getattr(_libpq, name)
+    except AttributeError:
+        raise ImportError(
+            f"psycopg2 does not let bytereel call {name} of its libpq"
+        ) from None
     function.restype, function.argtypes = result, arguments  # type: ignore[attr-defined]
     return function
 
 
+check_version(extensions.libpq_version())
 _enter_pipeline = _declare("PQenterPipelineMode", c_int, c_void_p)
 _exit_pipeline = _declare("PQexitPipelineMode", c_int, c_void_p)
 _send_sync = _declare("PQpipelineSync", c_int, c_void_p)
@@ -78,7 +96,8 @@ def _decode_integer(data: bytes) -> int:
 def _decode_record(data: bytes) -> Row:
     """Return the values of ROW(…), as record_send writes them: type, length, bytes.
 
-    What is known of a video comes with each of its reads, the same each time.
+    What is known of a video comes with each of its reads, the same each time. Raises
+    NotSupportedError for a value of a type that is not known here.
     """
     values: list[Any] = []
     at = 4  # behind their number
@@ -88,17 +107,33 @@ def _decode_record(data: bytes) -> Row:
         if size < 0:
             values.append(None)
         else:
-            values.append(_DECODERS[kind](data[at : at + size]))
+            values.append(_find_decoder(kind)(data[at : at + size]))
             at += size
     return tuple(values)
 
 
+def _decode_text(data: bytes) -> str:
+    return data.decode(errors="replace")  # a database without encoding takes any bytes
+
+
+def _find_decoder(kind: int) -> Callable[[bytes], Any]:
+    """Return what decodes a type by its number in pg_type."""
+    decoder = _DECODERS.get(kind)
+    if decoder is None:
+        known = ", ".join(map(str, _DECODERS))
+        raise psycopg2.NotSupportedError(
+            f"a column has the type {kind}, and only {known} are read in binary: cast "
+            "it in the query"
+        )
+    return decoder
+
+
 _FIELD = Struct("!Ii")
-_DECODERS: dict[int, Callable[[bytes], Any]] = {  # by the type's number in pg_type
+_DECODERS: dict[int, Callable[[bytes], Any]] = {
     17: bytes,
     20: _decode_integer,
     23: _decode_integer,
-    25: bytes.decode,
+    25: _decode_text,
     2249: _decode_record,
 }
 
@@ -112,8 +147,8 @@ class Exchange:
     def __init__(
         self, connection: Connection, query: str, values: Mapping[str, object]
     ) -> None:
-        """Raise KeyError or ValueError for values that can't be sent."""
-        self._pointer = connection.pgconn_ptr
+        """Raise KeyError, TypeError or ValueError for values that can't be sent."""
+        self._connection = connection
         self._query = query
         self._text, names, self._name = _number_parameters(query)
         self._values = [_render(values[name]) for name in names]
@@ -121,6 +156,14 @@ class Exchange:
         self._error: psycopg2.Error | None = None
         self._prepared: Callable[[], None] | None = None
         self._ended = False  # a statement has, by the last result
+
+    @property
+    def _pointer(self) -> int:
+        """Return what libpq knows the connection by; closed, it has none any more."""
+        pointer: int | None = self._connection.pgconn_ptr
+        if not pointer:
+            raise psycopg2.InterfaceError("connection already closed")
+        return pointer
 
     def send(self, first: str, kept: set[str]) -> None:
         """Send the query, which PostgreSQL keeps: kept holds all that it does.
@@ -169,7 +212,7 @@ class Exchange:
         try:
             status: int = _status(result)
             if status == _ROWS:
-                self._rows = _read_rows(result)
+                self._rows = self._read(result)
             elif status == _FAILED and self._error is None:
                 self._error = _build_error(result)
             elif status == _DONE and self._prepared is not None:
@@ -177,6 +220,13 @@ class Exchange:
             return status
         finally:
             _clear(result)
+
+    def _read(self, result: int) -> list[Row]:
+        try:
+            return _read_rows(result)
+        except psycopg2.NotSupportedError as error:  # what follows is still to be taken
+            self._error = error
+            return []
 
     def rows(self) -> list[Row]:
         """Return the rows; raise what PostgreSQL said instead."""
@@ -198,18 +248,29 @@ def _number_parameters(query: str) -> tuple[bytes, list[str], bytes]:
     return text.encode(), names, name.encode()
 
 
-def _render(value: object) -> bytes:
-    """Return text for PostgreSQL; raise ValueError for what it can't hold."""
-    if isinstance(value, list):
-        return f"{{{','.join(map(str, value))}}}".encode()
-    text = str(value).encode()
-    if b"\0" in text:
-        raise ValueError("A value for PostgreSQL must not contain a NUL character.")
-    return text
+def _render(value: object) -> bytes | None:
+    """Return text for PostgreSQL, or None for NULL.
+
+    Takes text, numbers, truth values and lists of whole numbers; raises TypeError for
+    anything else, ValueError for text that PostgreSQL can't hold.
+    """
+    match value:
+        case None:
+            return None
+        case [*numbers] if all(type(number) is int for number in numbers):
+            return f"{{{','.join(map(str, numbers))}}}".encode()
+        case bool() | int() | float():
+            return str(value).encode()
+        case str():
+            text = value.encode()
+            if b"\0" in text:
+                raise ValueError("A value for PostgreSQL must not contain a NUL sign.")
+            return text
+    raise TypeError(f"{type(value).__name__} is no type that can be sent to PostgreSQL")
 
 
 def _read_rows(result: int) -> list[Row]:
-    decoders = [_DECODERS[_type(result, n)] for n in range(_count_columns(result))]
+    decoders = [_find_decoder(_type(result, n)) for n in range(_count_columns(result))]
     columns = list(enumerate(decoders))
     rows: list[Row] = []
     for row in range(_count_rows(result)):
