@@ -32,7 +32,7 @@ NO_IO = {
 @pytest.mark.parametrize(
     "command",
     [
-        pytest.param(["mypy"], marks=pytest.mark.long),
+        ["mypy"],
         ["ruff", "check", "--no-cache", "."],
         ["ruff", "format", "--check", "--no-cache", "."],
     ],
