@@ -9,7 +9,15 @@ ERROR_HEADERS = {
 
 
 class Fault(Exception):
-    """Something the user can mend; the message is one sentence with the remedy."""
+    """Something the user can mend; its text is one sentence with the remedy.
+
+    Where a remedy is given by itself, the text is the reason, a colon and the remedy.
+    """
+
+    def __init__(self, reason: str, remedy: str = "") -> None:
+        super().__init__(f"{reason}: {remedy}" if remedy else reason)
+        self.reason = reason
+        self.remedy = remedy
 
 
 def render_error(sentence: str) -> bytes:

@@ -16,7 +16,7 @@ from server.admin.token import guarded
 from server.api.bodies import Refused
 from server.api.fields import parse_query, text
 from server.errors import Fault
-from server.library.clips.check import FAULT, FIX, Flaw, Limits, find_worst
+from server.library.clips.check import FAULT, Flaw, Limits, find_worst
 from server.library.clips.checking import check_media, check_videos
 from server.library.clips.repair import open_media, plan_repair
 from server.library.files import check_name, name_repaired
@@ -27,6 +27,7 @@ from server.reading.store import STORE
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from server.library.clips.check import Repair
     from server.postgres.pool import Database
 
 IDLE_SECONDS = 60.0  # without a byte, then an upload is given up
@@ -145,17 +146,14 @@ async def find_copies(database: Database, upload: Upload) -> Copies:
     )
 
 
-def show_flaws(flaws: Iterable[Flaw]) -> list[dict[str, str]]:
+def show_flaws(flaws: Iterable[Flaw]) -> list[dict[str, str | None]]:
     """Return flaws as they are told."""
     return [flaw._asdict() for flaw in flaws]
 
 
-def suggest_repair(flaws: list[Flaw]) -> str | None:
+def suggest_repair(flaws: list[Flaw]) -> Repair | None:
     """Return what would help; encoding anew only where nothing less does."""
-    if plan_repair(flaws, transcode=False):
-        return "fix"
-    plan = plan_repair(flaws, transcode=True)
-    return ("fix" if plan == FIX else "transcode") if plan else None
+    return plan_repair(flaws, transcode=False) or plan_repair(flaws, transcode=True)
 
 
 def find_upload(request: web.Request) -> Upload:

@@ -19,6 +19,14 @@ SUFFIXES = (".mp4", ".m4v", ".mov", ".webm")
 _REMEDY = "import an MP4 video"
 
 
+class FileFault(Fault):
+    """A file cannot be taken; sentence goes on after its name."""
+
+    def __init__(self, shown: str, sentence: str, remedy: str) -> None:
+        super().__init__(f"{shown} {sentence}", remedy)
+        self.sentence = sentence
+
+
 def name_file(path: Path) -> str:
     """Return path as text, whatever bytes it is made of."""
     return os.fsencode(path).decode(errors="backslashreplace")
@@ -38,14 +46,14 @@ def show_text(text: str) -> str:
 
 
 def open_file(path: Path) -> BufferedReader:
-    """Open path for reading; Fault if it is not a file with something in it."""
+    """Open path for reading; FileFault if it is no file with something in it."""
     shown = show_path(path)
     try:
         file = open(path, "rb", opener=_open_at_once)  # noqa: SIM115 - it is returned
     except FileNotFoundError:
-        raise Fault(f"{shown} does not exist: check the path") from None
+        raise FileFault(shown, "does not exist", "check the path") from None
     except IsADirectoryError:
-        raise Fault(f"{shown} is a folder, not a file: {_REMEDY}") from None
+        raise FileFault(shown, "is a folder, not a file", _REMEDY) from None
     except (OSError, ValueError) as error:
         raise unreadable(shown, error) from None
     found = os.fstat(file.fileno())
@@ -53,13 +61,14 @@ def open_file(path: Path) -> BufferedReader:
         return file
     file.close()
     kind = "empty" if stat.S_ISREG(found.st_mode) else "a device or pipe, not a file"
-    raise Fault(f"{shown} is {kind}: {_REMEDY}")
+    raise FileFault(shown, f"is {kind}", _REMEDY)
 
 
-def unreadable(shown: str, error: Exception) -> Fault:
-    """Return the Fault for a file that the system will not read."""
+def unreadable(shown: str, error: Exception) -> FileFault:
+    """Return the FileFault for a file that the system will not read."""
     reason = getattr(error, "strerror", None) or error
-    return Fault(f"{shown} cannot be read ({reason}): mend that and import it again")
+    sentence = f"cannot be read ({reason})"
+    return FileFault(shown, sentence, "mend that and import it again")
 
 
 def _open_at_once(path: str, flags: int) -> int:

@@ -49,14 +49,14 @@ export const SEVERITIES = {
 export const flawSentence = ({ sentence }) => `It ${sentence}.`;
 
 /* Return the remedy as it is to be had on this page; the check speaks of commands. */
-export function flawRemedy({ remedy }, offered) {
-  if (remedy.includes("--fix")) {
+export function flawRemedy({ code, remedy, repair }, offered) {
+  if (repair === "fix") {
     return offered === "none" ? "Upload it again and choose “Repair and save”." : "“Repair and save” mends it.";
   }
-  if (remedy.includes("--transcode")) {
+  if (repair === "transcode") {
     return offered === "none" ? "Upload the original again and choose “Convert and save”." : "“Convert and save” mends it.";
   }
-  if (remedy.includes("--max-")) return "Cut it shorter, if you can.";
+  if (code === "over-duration") return "Cut it shorter, if you can.";
   return `${remedy[0].toUpperCase()}${remedy.slice(1)}.`;
 }
 

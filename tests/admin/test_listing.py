@@ -360,7 +360,8 @@ def test_words_are_completed(words: Admin, query: str, ids: list[int]) -> None:
 def test_flaws_of_a_video_are_told(words: Admin) -> None:
     [flaw] = words.ask("GET", f"{VIDEO}/1/flaws").body["flaws"]
     assert (flaw["code"], flaw["severity"]) == ("not-mp4", "fault")
-    assert set(flaw) == {"code", "severity", "sentence", "remedy"}
+    assert set(flaw) == {"code", "severity", "sentence", "remedy", "repair"}
+    assert flaw["repair"] is None
 
 
 # What they change

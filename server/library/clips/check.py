@@ -5,7 +5,7 @@ No I/O: from what the boxes say (movie) and what FFmpeg could decode (probe) to 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from server.library.mp4.movie import Movie, Track
 
 FAULT, WARNING, NOTE = SEVERITIES = ("fault", "warning", "note")
-FIX = "import it with --fix"
-TRANSCODE = "import it with --transcode"
+FIX: Final = "fix"  # without encoding anew
+TRANSCODE: Final = "transcode"
+Repair = Literal["fix", "transcode"]
+_REMEDIES = {repair: f"import it with --{repair}" for repair in (FIX, TRANSCODE)}
 _IMPORT_MP4 = "import an MP4 video"
 _EXPORT = "export it again from what it was made of"
 
@@ -43,7 +45,8 @@ class Flaw(NamedTuple):
     code: str
     severity: str
     sentence: str
-    remedy: str
+    remedy: str  # for a person
+    repair: Repair | None = None  # what an import can do about it
 
     def tell(self, shown: str) -> str:
         """Return all as one sentence about a file."""
@@ -88,8 +91,13 @@ def _name_format(probed: ProbeResult, *, is_picture: bool) -> Flaw:
         sentence = "is not a video, or is damaged or cut short"
         return Flaw("not-mp4", FAULT, sentence, _IMPORT_MP4)
     sentence = f"is of the format {probed.format}, which iOS does not play"
-    remedy = _IMPORT_MP4 if probed.broken else TRANSCODE
-    return Flaw("not-mp4", FAULT, sentence, remedy)
+    if probed.broken:
+        return Flaw("not-mp4", FAULT, sentence, _IMPORT_MP4)
+    return _repairable("not-mp4", FAULT, sentence, TRANSCODE)
+
+
+def _repairable(code: str, severity: str, sentence: str, repair: Repair) -> Flaw:
+    return Flaw(code, severity, sentence, _REMEDIES[repair], repair)
 
 
 def _list_all(movie: Movie, probed: ProbeResult, limits: Limits) -> Iterator[Flaw]:
@@ -115,7 +123,7 @@ def _list_all(movie: Movie, probed: ProbeResult, limits: Limits) -> Iterator[Fla
         yield Flaw("zero-duration", FAULT, "has a length of zero", _EXPORT)
     if len(tracks) > 1:
         sentence = f"has {len(tracks)} tracks of pictures"
-        yield Flaw("several-video-tracks", WARNING, sentence, TRANSCODE)
+        yield _repairable("several-video-tracks", WARNING, sentence, TRANSCODE)
     for track in tracks[:1]:
         yield from _list_picture(track)
         yield from _list_keys(track)
@@ -133,20 +141,20 @@ def _is_empty(track: Track) -> bool:
 def _list_layout(movie: Movie) -> Iterator[Flaw]:
     if movie.brand == "qt  ":
         sentence = "is a QuickTime file, which plays on Apple's devices only"
-        yield Flaw("not-mp4", WARNING, sentence, FIX)
+        yield _repairable("not-mp4", WARNING, sentence, FIX)
     if movie.is_fragmented:
         sentence = "is fragmented (moof), so it starts late and cannot seek"
-        yield Flaw("fragmented", FAULT, sentence, FIX)
+        yield _repairable("fragmented", FAULT, sentence, FIX)
     elif movie.index_is_last:
         sentence = "has its index (moov) behind the media, so it starts late"
-        yield Flaw("moov-after-mdat", WARNING, sentence, FIX)
+        yield _repairable("moov-after-mdat", WARNING, sentence, FIX)
     if any(track.coding.encrypted for track in movie.tracks):
         yield Flaw("encrypted", FAULT, "is encrypted", "export it without protection")
     extra = [track.handler for track in movie.tracks if is_extra(track)]
     if extra:
         names = ", ".join(_EXTRA.get(handler, f"{handler!r}") for handler in extra)
         sentence = f"has tracks besides picture and sound ({names})"
-        yield Flaw("extra-track", WARNING, sentence, FIX)
+        yield _repairable("extra-track", WARNING, sentence, FIX)
 
 
 def is_extra(track: Track) -> bool:
@@ -159,7 +167,7 @@ def _list_picture(track: Track) -> Iterator[Flaw]:
     standard = "H.264" if coding.codec in _H264 else "H.265"
     if coding.codec not in _H264 + _H265:
         sentence = f"has the codec {coding.codec!r}, not H.264 or H.265"
-        yield Flaw("codec", FAULT, sentence, TRANSCODE)
+        yield _repairable("codec", FAULT, sentence, TRANSCODE)
         return
     if coding.codec in _TAGS:
         code = "avc3-tag" if coding.codec == "avc3" else "hev1-tag"
@@ -167,19 +175,20 @@ def _list_picture(track: Track) -> Iterator[Flaw]:
             f"has {standard} tagged {coding.codec}, where Apple's players want "
             f"{_TAGS[coding.codec]}"
         )
-        yield Flaw(code, FAULT, sentence, FIX if coding.has_parameters else TRANSCODE)
+        repair: Repair = FIX if coding.has_parameters else TRANSCODE
+        yield _repairable(code, FAULT, sentence, repair)
     elif not coding.has_parameters:
         sentence = f"has {standard} without its parameters"
-        yield Flaw("damaged", FAULT, sentence, TRANSCODE)
+        yield _repairable("damaged", FAULT, sentence, TRANSCODE)
     yield from _list_depth(track, standard)
     if coding.width % 2 or coding.height % 2:
         sentence = f"has odd dimensions ({coding.width}×{coding.height})"
-        yield Flaw("odd-dimensions", FAULT, sentence, TRANSCODE)
+        yield _repairable("odd-dimensions", FAULT, sentence, TRANSCODE)
     if track.turned:
         how = "a quarter" if track.turned > 0 else "something else than quarters"
         how = f"{track.turned} degrees" if track.turned > 0 else how
         sentence = f"is turned by {how}, which not every player heeds"
-        yield Flaw("rotated", WARNING, sentence, TRANSCODE)
+        yield _repairable("rotated", WARNING, sentence, TRANSCODE)
     if coding.transfer in _HDR:
         sentence = f"is HDR ({_HDR[coding.transfer]})"
         yield Flaw("hdr", NOTE, sentence, "see that it is not pale on other screens")
@@ -191,32 +200,32 @@ def _list_depth(track: Track, standard: str) -> Iterator[Flaw]:
         # Phones have decoded H.265 Main 10 since 2016, and record it.
         hard = standard == "H.264" or coding.bit_depth > 10
         sentence = f"has {coding.bit_depth} bits a colour, where 8 play everywhere"
-        yield Flaw("bit-depth", FAULT if hard else WARNING, sentence, TRANSCODE)
+        yield _repairable("bit-depth", FAULT if hard else WARNING, sentence, TRANSCODE)
     if coding.chroma != "4:2:0":
         grey = coding.chroma == "4:0:0"
         sentence = f"has {coding.chroma} colours, where phones decode 4:2:0"
-        yield Flaw("chroma", WARNING if grey else FAULT, sentence, TRANSCODE)
+        yield _repairable("chroma", WARNING if grey else FAULT, sentence, TRANSCODE)
     elif coding.profile not in _PROFILES[standard] and coding.bit_depth == 8:
         sentence = f"has the {standard} profile {coding.profile}, which iOS lacks"
-        yield Flaw("profile", FAULT, sentence, TRANSCODE)
+        yield _repairable("profile", FAULT, sentence, TRANSCODE)
     highest, unit = _LEVELS[standard]
     if coding.level > highest:
         sentence = (
             f"has the {standard} level {coding.level / unit:.1f}, above "
             f"{highest / unit:.1f}"
         )
-        yield Flaw("level", FAULT, sentence, TRANSCODE)
+        yield _repairable("level", FAULT, sentence, TRANSCODE)
 
 
 def _list_keys(track: Track) -> Iterator[Flaw]:
     if track.samples.total and not track.samples.starts_with_key:
         sentence = "does not begin with a key frame"
-        yield Flaw("no-key-frame-at-start", FAULT, sentence, TRANSCODE)
+        yield _repairable("no-key-frame-at-start", FAULT, sentence, TRANSCODE)
     if track.longest_gap > _KEY_SECONDS + _SLACK:
         sentence = (
             f"has {track.longest_gap:.1f} s without a key frame, so it seeks badly"
         )
-        yield Flaw("key-frame-interval", WARNING, sentence, TRANSCODE)
+        yield _repairable("key-frame-interval", WARNING, sentence, TRANSCODE)
 
 
 def _list_guidelines(track: Track, limits: Limits) -> Iterator[Flaw]:
@@ -224,10 +233,10 @@ def _list_guidelines(track: Track, limits: Limits) -> Iterator[Flaw]:
     if short > limits.height or long > -(-limits.height * 16 // 9):
         size = f"{track.coding.width}×{track.coding.height}"
         sentence = f"has {size} pixels, which is above {limits.height}p"
-        yield Flaw("over-resolution", WARNING, sentence, TRANSCODE)
+        yield _repairable("over-resolution", WARNING, sentence, TRANSCODE)
     if track.frame_rate > limits.fps * 1.01:
         sentence = f"has {track.frame_rate:.4g} frames a second, above {limits.fps:g}"
-        yield Flaw("over-frame-rate", WARNING, sentence, TRANSCODE)
+        yield _repairable("over-frame-rate", WARNING, sentence, TRANSCODE)
 
 
 def _list_sound(track: Track) -> Iterator[Flaw]:
@@ -237,7 +246,7 @@ def _list_sound(track: Track) -> Iterator[Flaw]:
     played = codec in _APPLE_SOUND or (codec == "mp4a" and kind in _MP3)
     name = "MP3" if kind in _MP3 else codec
     sentence = f"has sound of the codec {name!r}, not AAC"
-    yield Flaw("audio-codec", WARNING if played else FAULT, sentence, TRANSCODE)
+    yield _repairable("audio-codec", WARNING if played else FAULT, sentence, TRANSCODE)
 
 
 def _list_shifts(movie: Movie) -> Iterator[Flaw]:
@@ -252,7 +261,7 @@ def _list_shifts(movie: Movie) -> Iterator[Flaw]:
         sentence = "has an edit list that cuts it into pieces or changes its speed"
     else:
         return
-    yield Flaw("edit-list-shift", WARNING, sentence, TRANSCODE)
+    yield _repairable("edit-list-shift", WARNING, sentence, TRANSCODE)
 
 
 def _list_weight(movie: Movie, probed: ProbeResult, limits: Limits) -> Iterator[Flaw]:
@@ -262,4 +271,4 @@ def _list_weight(movie: Movie, probed: ProbeResult, limits: Limits) -> Iterator[
         yield Flaw("over-duration", WARNING, sentence, "cut it, or raise --max-seconds")
     if movie.size > limits.bytes:
         sentence = f"has {movie.size / 1e6:.2f} MB, above {limits.megabytes:g} MB"
-        yield Flaw("over-size", WARNING, sentence, TRANSCODE)
+        yield _repairable("over-size", WARNING, sentence, TRANSCODE)

@@ -13,7 +13,7 @@ from server.library.clips.check import FAULT, Flaw, find_flaws
 from server.library.clips.repair import Media, open_media
 from server.library.ffmpeg.probe_result import ProbeResult
 from server.library.ffmpeg.sandbox import PROBE_SECONDS, OverrunError, SandboxFault
-from server.library.files import open_file, show_path, show_text
+from server.library.files import FileFault, open_file, show_path, show_text
 from server.library.mp4.movie import read_movie
 from server.library.words.link import find_video
 from server.postgres.plain import connect, first_line
@@ -53,7 +53,7 @@ def check_media(
             broken="FFmpeg fails, or needs more time or memory than it gets"
         )
     except SandboxFault as fault:
-        sentence = f"could not be checked, for bytereel itself failed ({fault.reason})"
+        sentence = f"could not be checked, for bytereel itself failed ({fault.failure})"
         remedy = "report it; the file may be fine"
         return CheckReport([Flaw("not-checked", FAULT, sentence, remedy)], movie)
     return CheckReport(find_flaws(movie, probed, limits), movie)
@@ -67,18 +67,12 @@ def check_files(
         try:
             with open_file(path) as file:
                 flaws = check_media(open_media(file), sandbox, limits).flaws
-        except Fault as fault:
-            flaws = [_split(show_path(path), fault)]
+        except FileFault as fault:
+            flaws = [Flaw("unreadable", FAULT, fault.sentence, fault.remedy)]
         except OSError as error:
             reason = f"cannot be read ({error.strerror})"
             flaws = [Flaw("unreadable", FAULT, reason, "mend that and check it again")]
         yield show_path(path), flaws
-
-
-def _split(shown: str, fault: Fault) -> Flaw:
-    """Return the Fault of a file that could not be opened as a flaw."""
-    sentence, _, remedy = str(fault).removeprefix(shown).strip().rpartition(": ")
-    return Flaw("unreadable", FAULT, sentence, remedy)
 
 
 def check_videos(

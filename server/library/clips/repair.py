@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from io import BufferedReader
     from pathlib import Path
 
-    from server.library.clips.check import Flaw, Limits
+    from server.library.clips.check import Flaw, Limits, Repair
     from server.library.ffmpeg.sandbox import Sandbox
     from server.library.mp4.boxes import Read
 
@@ -47,15 +47,15 @@ def open_media(file: BufferedReader) -> Media:
     )
 
 
-def plan_repair(flaws: Sequence[Flaw], *, transcode: bool) -> str:
-    """Return FIX or TRANSCODE, nothing if neither is needed or would be enough."""
+def plan_repair(flaws: Sequence[Flaw], *, transcode: bool) -> Repair | None:
+    """Return the repair to make; None if none is needed or would be enough."""
     helpful = (FIX, TRANSCODE) if transcode else (FIX,)
-    if any(f.severity == FAULT and f.remedy not in helpful for f in flaws):
-        return ""
-    remedies = [flaw.remedy for flaw in flaws if flaw.severity != NOTE]
-    if transcode and TRANSCODE in remedies:
+    if any(f.severity == FAULT and f.repair not in helpful for f in flaws):
+        return None
+    repairs = [flaw.repair for flaw in flaws if flaw.severity != NOTE]
+    if transcode and TRANSCODE in repairs:
         return TRANSCODE
-    return FIX if FIX in remedies else ""
+    return FIX if FIX in repairs else None
 
 
 def fix_clip(

@@ -30,17 +30,18 @@ def check_ffmpeg(sandbox: Sandbox) -> None:
             reason = _try_all(sandbox, Path(folder))
     except OSError as error:
         raise Fault(
-            f"no file can be made in {tempfile.gettempdir()} ({error.strerror}): "
-            "make room there, or set TMPDIR to another folder"
+            f"no file can be made in {tempfile.gettempdir()} ({error.strerror})",
+            "make room there, or set TMPDIR to another folder",
         ) from error
     except OverrunError:
         reason = "FFmpeg crashes, or gets too little time or memory"
     except SandboxFault as fault:
-        reason = fault.reason
+        reason = fault.failure
     if reason:
         raise Fault(
             f"{_name_pyav()} cannot do with a clip of our own what this version of "
-            f"bytereel asks of it ({reason}): {_REMEDY}"
+            f"bytereel asks of it ({reason})",
+            _REMEDY,
         )
 
 

@@ -37,9 +37,9 @@ class OverrunError(Exception):
 class SandboxFault(Fault):
     """Bytereel, or what it is installed with, fails; the file has no part in it."""
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(f"bytereel itself failed ({reason}): report it")
-        self.reason = reason
+    def __init__(self, failure: str) -> None:
+        super().__init__(f"bytereel itself failed ({failure})", "report it")
+        self.failure = failure
 
 
 class Sandbox:

@@ -80,6 +80,8 @@ def _note_failure(report: CheckReport, error: RepairError) -> CheckReport:
     worst = [flaw for flaw in report.flaws if flaw.severity == FAULT]
     if worst:  # these reject it, so they say why
         flaw = worst[0]._replace(
-            sentence=f"{worst[0].sentence}, and {sentence}", remedy="export it again"
+            sentence=f"{worst[0].sentence}, and {sentence}",
+            remedy="export it again",
+            repair=None,
         )
     return report._replace(flaws=[flaw, *report.flaws])

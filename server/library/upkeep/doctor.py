@@ -49,8 +49,7 @@ def _find_libraries() -> Iterator[Finding]:
         with Sandbox() as sandbox:
             check_ffmpeg(sandbox)
     except Fault as fault:
-        why, _, remedy = str(fault).rpartition(": ")
-        yield Finding("libraries", FAULT, why, remedy)
+        yield Finding("libraries", FAULT, fault.reason, fault.remedy)
 
 
 def _find(cursor: Cursor, query: str, finding: Finding) -> Iterator[Finding]:

@@ -378,8 +378,16 @@ def test_flaws_are_told_as_objects(tmp_path: Path) -> None:
         "severity": "warning",
         "sentence": "has its index (moov) behind the media, so it starts late",
         "remedy": "import it with --fix",
+        "repair": "fix",
     }
-    assert (second["code"], second["sentence"]) == ("unreadable", "does not exist")
+    assert second == {
+        "name": str(tmp_path / "no.mp4"),
+        "code": "unreadable",
+        "severity": "fault",
+        "sentence": "does not exist",
+        "remedy": "check the path",
+        "repair": None,
+    }
 
 
 def test_videos_of_the_table_are_checked(
