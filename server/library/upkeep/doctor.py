@@ -13,10 +13,10 @@ from server.library.clips.selftest import check_ffmpeg
 from server.library.ffmpeg.sandbox import Sandbox
 from server.library.report import show
 from server.library.upkeep.findings import CHECKS, Finding
-from server.library.upkeep.stats import read_rows
 from server.postgres.plain import first_line
 from server.postgres.queries import queries, sql_directory
 from server.postgres.refusals import ABSENT, is_damage, opening
+from server.postgres.rows import read_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

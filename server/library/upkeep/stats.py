@@ -10,13 +10,11 @@ from server.library.clips.check import Limits
 from server.library.files import show_text
 from server.library.report import render_rows
 from server.postgres.plain import first_line
-from server.postgres.queries import queries
 from server.postgres.refusals import opening
+from server.postgres.rows import read_rows
 
 if TYPE_CHECKING:
-    from psycopg2.extensions import cursor as Cursor
-
-    Row = dict[str, object]
+    from server.postgres.rows import Row
 
 
 class Section(NamedTuple):
@@ -72,13 +70,6 @@ def read_stats(url: str, limits: Limits | None = None) -> Stats:
                 stats.skipped[name] = first_line(error)
             connection.rollback()
     return stats
-
-
-def read_rows(cursor: Cursor, query: str, values: Row | None = None) -> list[Row]:
-    """Return the rows of a named query by the names of its columns."""
-    cursor.execute(queries()[query], values or {})
-    names = [column.name for column in cursor.description or ()]
-    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
 def render_stats(stats: Stats) -> list[str]:
