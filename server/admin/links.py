@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from server.admin.jobs import JOBS
 from server.admin.listing import (
     WORD_LETTERS,
-    Showing,
     answer,
     explain_absence,
     find_listed_video,
@@ -26,20 +25,24 @@ from server.api.fields import (
     whole,
 )
 from server.errors import Fault
-from server.library.words.link import Link, LinkTarget, link, unlink
-from server.postgres.queries import queries
-from server.postgres.refusals import opening
+from server.library.words.link import Link, delete_with_links, link, unlink
+from server.library.words.showing import Showing
+from server.library.words.target import LinkTarget, Misfit, find_misfit
 from server.reading.store import STORE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from aiohttp import web
-    from psycopg2.extensions import cursor as Cursor
 
 _WORD = text(WORD_LETTERS, shortest=1)
 WORD_FIELDS = {"word": _WORD, "language": _WORD, "native": optional(_WORD)}
 FIELDS = {**WORD_FIELDS, "definition": whole, "question": whole}
+_ONE_OF = "Give one of: word with language, definition, question."
+_MISFITS = {
+    Misfit.NOTHING: _ONE_OF,
+    Misfit.SEVERAL: _ONE_OF,
+    Misfit.HALF_A_WORD: "word and language go together: give both.",
+    Misfit.NATIVE_ALONE: "native goes with word and language: add them, or leave it.",
+}
 
 
 @guarded
@@ -82,13 +85,8 @@ async def delete_links(request: web.Request) -> web.Response:
 def build_target(asked: dict[str, Any]) -> LinkTarget:
     """Return what is to be linked; raise Fault unless it is exactly one thing."""
     target = LinkTarget(**asked)
-    named = [target.word, target.definition, target.question]
-    if sum(each is not None for each in named) != 1:
-        raise Fault("Give one of: word with language, definition, question.")
-    if (target.word is None) != (target.language is None):
-        raise Fault("word and language go together: give both.")
-    if target.native is not None and target.word is None:
-        raise Fault("native goes with word and language: add them, or leave it.")
+    if misfit := find_misfit(target):
+        raise Fault(_MISFITS[misfit])
     return target
 
 
@@ -108,38 +106,8 @@ async def delete_video(request: web.Request) -> web.Response:
     """Delete a video; what showed it shows its others."""
     parse_query(request)
     video_id, jobs = read_id(request), request.app[JOBS]
-    unlinked = await jobs.run(remove_video, jobs.database_url, video_id)
+    unlinked = await jobs.run(delete_with_links, jobs.database_url, video_id)
     if unlinked is None:
         raise explain_absence(video_id)
     shown = [each._asdict() for each in unlinked]
     return answer({"deleted": video_id, "unlinked": shown})
-
-
-def remove_video(url: str, video_id: int) -> list[Showing] | None:
-    """Return what showed the video that is gone now; None if it was gone already."""
-    with opening(url) as connection, connection, connection.cursor() as cursor:
-        cursor.execute(queries()["limit_patience"])
-        cursor.execute(queries()["allow_long_statements"])
-        showing = [
-            *_take_away(cursor, "definition", video_id),
-            *_take_away(cursor, "question", video_id),
-        ]
-        cursor.execute(queries()["delete_video"], {"id": video_id})
-        if cursor.fetchall():
-            return showing
-        connection.rollback()
-        return None
-
-
-def _take_away(cursor: Cursor, kind: str, video_id: int) -> Iterable[Showing]:
-    """Yield what shows a video, and have it show the next of its videos first."""
-    anything = LinkTarget()._asdict() | {"id": None, "video": video_id}
-    cursor.execute(queries()[f"lock_{kind}s"], anything)
-    ids = [number for (number,) in cursor.fetchall()]
-    cursor.execute(queries()[f"read_{kind}s"], {"ids": ids})
-    for row in cursor.fetchall() if ids else []:
-        shown = Showing(kind, *row)
-        left = [each for each in shown.videos if each != video_id]
-        values = {"id": shown.id, "first": next(iter(left), None), "further": left[1:]}
-        cursor.execute(queries()[f"save_{kind}_videos"], values)
-        yield shown

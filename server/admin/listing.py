@@ -11,6 +11,7 @@ from aiohttp import web
 from server.admin.token import guarded
 from server.api.bodies import Refused
 from server.api.fields import choice, parse_query, text, whole
+from server.library.words.showing import Showing
 from server.postgres.queries import queries
 from server.reading.store import STORE
 
@@ -48,17 +49,6 @@ class ListedVideo(NamedTuple):
     thumbnail: bool
     links: int
     views: int
-
-
-class Showing(NamedTuple):
-    """A definition or question that shows a video, and all it shows."""
-
-    kind: str
-    id: int
-    word: str | None
-    learning_language: str | None
-    native_language: str | None
-    videos: list[int]
 
 
 class LinkableDefinition(NamedTuple):

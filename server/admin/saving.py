@@ -31,7 +31,7 @@ from server.reading.store import STORE
 if TYPE_CHECKING:
     from aiohttp import web
 
-    from server.library.words.link import LinkTarget
+    from server.library.words.target import LinkTarget
     from server.postgres.pool import Database
 
 _REPAIRS = {

@@ -14,6 +14,7 @@ from server.library.clips.check import FAULT
 from server.library.files import show_text
 from server.library.upkeep import doctor, stats, verify
 from server.library.words import link, suggest
+from server.library.words.target import LinkTarget
 
 if TYPE_CHECKING:
     import argparse
@@ -143,10 +144,8 @@ def run_unlink(url: str, options: argparse.Namespace) -> int:
     return 0
 
 
-def _read_target(options: argparse.Namespace) -> link.LinkTarget:
-    return link.LinkTarget(
-        *(getattr(options, name) for name in link.LinkTarget._fields)
-    )
+def _read_target(options: argparse.Namespace) -> LinkTarget:
+    return LinkTarget(*(getattr(options, name) for name in LinkTarget._fields))
 
 
 def _print_links(links: list[link.Link], options: argparse.Namespace) -> None:

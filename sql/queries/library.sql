@@ -83,15 +83,6 @@ SELECT id
  WHERE learning_language = %(language)s
    AND word = ANY(%(words)s);
 
--- name: lock_by_id
--- Locks definitions before they are read, so that two who link at the same time do not
--- miss each other; in the order in which link does it.
-SELECT id
-  FROM definitions
- WHERE id = ANY(%(ids)s)
- ORDER BY id
-   FOR UPDATE;
-
 -- name: list_present
 -- Which of these videos are still in the table.
 SELECT id

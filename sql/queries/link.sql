@@ -15,7 +15,7 @@ SELECT id, filename
 -- before they are read, so that two who link at the same time do not miss each other.
 SELECT id
   FROM definitions
- WHERE (id = %(id)s OR %(id)s IS NULL)
+ WHERE (id = ANY(%(ids)s::bigint[]) OR %(ids)s IS NULL)
    AND (word = %(word)s OR %(word)s IS NULL)
    AND (learning_language = %(language)s OR %(language)s IS NULL)
    AND (native_language = %(native)s OR %(native)s IS NULL)
@@ -29,7 +29,8 @@ SELECT id
 
 -- name: read_definitions
 -- What these definitions are of, and all their videos in order.
-SELECT id,
+SELECT 'definition' AS kind,
+       id,
        word,
        learning_language,
        native_language,
@@ -39,7 +40,7 @@ SELECT id,
                       FROM definition_videos AS further
                      WHERE definition_id = definitions.id
                      ORDER BY position),
-           NULL)
+           NULL) AS videos
   FROM definitions
  WHERE id = ANY(%(ids)s)
  ORDER BY id;
@@ -68,7 +69,7 @@ SELECT %(id)s, coalesce((SELECT max(position) FROM had), 0) + place, added
 -- The questions that are asked for, by id or by a video they show.
 SELECT id
   FROM test_questions
- WHERE (id = %(id)s OR %(id)s IS NULL)
+ WHERE (id = ANY(%(ids)s::bigint[]) OR %(ids)s IS NULL)
    AND (video_id = %(video)s
         OR id IN (SELECT question_id
                     FROM question_videos
@@ -79,7 +80,8 @@ SELECT id
 
 -- name: read_questions
 -- What these questions are about, and all their videos in order.
-SELECT question.id,
+SELECT 'question' AS kind,
+       question.id,
        word,
        learning_language,
        native_language,
@@ -89,7 +91,7 @@ SELECT question.id,
                       FROM question_videos AS further
                      WHERE question_id = question.id
                      ORDER BY position),
-           NULL)
+           NULL) AS videos
   FROM test_questions AS question
   LEFT JOIN definitions ON definitions.id = definition_id
  WHERE question.id = ANY(%(ids)s)

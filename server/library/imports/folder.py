@@ -9,8 +9,14 @@ from server.errors import Fault
 from server.library.files import find_files, name_file, show_text
 from server.library.imports.files import import_paths
 from server.library.imports.summary import ClipLink, Summary
-from server.library.words.link import Shown, add_video
 from server.library.words.naming import word_candidates, word_key
+from server.library.words.showing import (
+    Showing,
+    add_video,
+    lock_showing,
+    read_showing,
+    save_videos,
+)
 from server.postgres.queries import queries
 from server.postgres.refusals import opening
 
@@ -145,19 +151,18 @@ class Linker:
         asked = {"language": self._language, "words": list(self._ready)}
         cursor.execute(queries()["list_definitions"], asked)
         ids = [number for (number,) in cursor.fetchall()]
-        links = {shown.id: self._choose_links(shown)[0] for shown in _read(cursor, ids)}
+        showing = read_showing(cursor, "definition", ids)
+        links = {each.id: self._choose_links(each)[0] for each in showing}
         lacking = [
             number
             for number, each in links.items()
             if any(link.is_new for link in each)
         ]
         if lacking and not self._dry_run:
-            cursor.execute(queries()["limit_patience"])
-            cursor.execute(queries()["lock_by_id"], {"ids": lacking})
-            for shown in _read(cursor, lacking):  # another may have linked meanwhile
-                links[shown.id], videos = self._choose_links(shown)
-                values = {"id": shown.id, "first": videos[0], "further": videos[1:]}
-                cursor.execute(queries()["save_definition_videos"], values)
+            # Another may have linked meanwhile.
+            for each in lock_showing(cursor, "definition", ids=lacking):
+                links[each.id], videos = self._choose_links(each)
+                save_videos(cursor, each, videos)
         return [link for each in links.values() for link in each]
 
     def _forget_gone(self, cursor: Cursor) -> None:
@@ -168,21 +173,16 @@ class Linker:
         for word, done in self._ready.items():
             self._ready[word] = [each for each in done if each.video_id in present]
 
-    def _choose_links(self, shown: Shown) -> tuple[list[ClipLink], list[int]]:
+    def _choose_links(self, showing: Showing) -> tuple[list[ClipLink], list[int]]:
         """Return what is to be said of a definition, and the videos it is to show."""
-        word, videos, links = shown.word or "", shown.videos, []
+        word, videos, links = showing.word or "", showing.videos, []
         for done in self._ready[word]:
             before = videos
             if done.video_id is not None:
-                videos = add_video(videos, done.video_id, replace=False)
+                videos = add_video(videos, done.video_id)
             is_new = videos != before or done.video_id is None
-            links.append(ClipLink(done.file, word, shown.id, is_new))
+            links.append(ClipLink(done.file, word, showing.id, is_new))
         return links, videos
-
-
-def _read(cursor: Cursor, ids: list[int]) -> list[Shown]:
-    cursor.execute(queries()["read_definitions"], {"ids": ids})
-    return [Shown(*row) for row in cursor.fetchall()]
 
 
 def _name_order(done: Imported) -> tuple[str, str]:

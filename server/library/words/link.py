@@ -1,4 +1,4 @@
-"""Link videos to the definitions and questions that show them, and take links away."""
+"""Link videos to definitions and questions, take links away, and delete videos."""
 
 from __future__ import annotations
 
@@ -7,6 +7,15 @@ from typing import TYPE_CHECKING, NamedTuple
 from server.errors import Fault
 from server.library.arguments import ID_DIGITS
 from server.library.files import show_text
+from server.library.words.showing import (
+    Showing,
+    add_video,
+    lock_target,
+    remove_video,
+    save_videos,
+    take_away,
+)
+from server.library.words.target import LinkTarget, Misfit, find_misfit
 from server.postgres.queries import queries
 from server.postgres.refusals import opening
 
@@ -15,15 +24,14 @@ if TYPE_CHECKING:
 
     from psycopg2.extensions import cursor as Cursor
 
-
-class LinkTarget(NamedTuple):
-    """The definitions of a word, one definition, one question; all None for all."""
-
-    word: str | None = None
-    language: str | None = None
-    native: str | None = None
-    definition: int | None = None
-    question: int | None = None
+_MISFITS = {
+    Misfit.SEVERAL: "--word, --definition and --question exclude each other: give one",
+    Misfit.HALF_A_WORD: "--word and --language go together: give both, or neither",
+    Misfit.NATIVE_ALONE: "--native goes with --word and --language: add them, or leave "
+    "it",
+    Misfit.NOTHING: "nothing to link to: add --word W --language L, --definition ID or "
+    "--question ID",
+}
 
 
 class Link(NamedTuple):
@@ -40,81 +48,75 @@ class Link(NamedTuple):
     videos: list[int]
 
 
-class Shown(NamedTuple):
-    """A definition or question with its videos."""
-
-    id: int
-    word: str | None
-    learning_language: str | None
-    native_language: str | None
-    videos: list[int]
-
-
 def link(
     url: str, video: str, target: LinkTarget, *, replace: bool = False
 ) -> list[Link]:
-    """Add a video to all of target, or make it the only one; return what became."""
-    check_target(target)
-    if target == LinkTarget():
-        raise Fault("nothing to link to: add --word W --language L, --definition ID "
-                    "or --question ID")  # fmt: skip
+    """Add a video to all of target, or make it the only one; return what became.
+
+    Fault for a target that is not one thing or is not there, and without the video.
+    """
+    if misfit := find_misfit(target):
+        raise Fault(_MISFITS[misfit])
     with opening(url) as connection, connection, connection.cursor() as cursor:
-        cursor.execute(queries()["limit_patience"])
         video_id, filename = find_video(cursor, video)
-        found = _lock(cursor, target)
-        if not any(found.values()):
+        showing = lock_target(cursor, target)
+        if not showing:
             raise _explain_absence(cursor, target)
-        return [
-            _save(
-                cursor,
-                kind,
-                shown,
-                add_video(shown.videos, video_id, replace=replace),
-                Link("linked", video_id, filename, kind, *shown),
-            )
-            for kind, all_shown in found.items()
-            for shown in all_shown
-        ]
+        links = []
+        for each in showing:
+            videos = add_video(each.videos, video_id, replace=replace)
+            status = "linked" if save_videos(cursor, each, videos) else "exists"
+            links.append(_describe_link(status, video_id, filename, each, videos))
+        return links
 
 
 def unlink(url: str, video: str, target: LinkTarget) -> list[Link]:
     """Take a video from all of target, without one from everything; return from what.
 
-    An id is enough: the video may be gone from a table that is not ours.
+    An id is enough: the video may be gone from a table that is not ours. Fault for a
+    target that is several things or half of one, and without the video.
     """
-    check_target(target)
+    misfit = find_misfit(target)
+    if misfit and misfit is not Misfit.NOTHING:
+        raise Fault(_MISFITS[misfit])
     with opening(url) as connection, connection, connection.cursor() as cursor:
-        cursor.execute(queries()["limit_patience"])
         video_id, filename = find_video(cursor, video, may_be_gone=True)
         return [
-            _save(
-                cursor,
-                kind,
-                shown,
-                [each for each in shown.videos if each != video_id],
-                Link("unlinked", video_id, filename, kind, *shown),
+            _describe_link(
+                "unlinked",
+                video_id,
+                filename,
+                each,
+                remove_video(each.videos, video_id),
             )
-            for kind, all_shown in _lock(cursor, target, video_id).items()
-            for shown in all_shown
+            for each in take_away(cursor, target, video_id)
         ]
 
 
-def add_video(videos: list[int], video: int, *, replace: bool) -> list[int]:
-    """Return the videos with this one behind them, or alone; once is enough."""
-    if replace:
-        return [video]
-    return videos if video in videos else [*videos, video]
+def _describe_link(
+    status: str,
+    video_id: int,
+    filename: str | None,
+    showing: Showing,
+    videos: list[int],
+) -> Link:
+    fields = showing._replace(videos=videos)._asdict()
+    return Link(status, video_id, filename, **fields)
 
 
-def check_target(target: LinkTarget) -> None:
-    """Raise Fault for a target that is not one thing."""
-    named = (target.word, target.definition, target.question)
-    if sum(each is not None for each in named) > 1:
-        raise Fault("--word, --definition and --question exclude each other: give one")
-    if (target.word is None) != (target.language is None):
-        raise Fault("--word and --language go together: give both, or neither")
-    if target.native is not None and target.word is None:
-        raise Fault("--native goes with --word and --language: add them, or leave it")
+def delete_with_links(url: str, video_id: int) -> list[Showing] | None:
+    """Delete a video; return what showed it, as it was; None if it was gone already.
+
+    What showed it shows its other videos.
+    """
+    with opening(url) as connection, connection, connection.cursor() as cursor:
+        cursor.execute(queries()["allow_long_statements"])
+        showing = take_away(cursor, LinkTarget(), video_id)
+        cursor.execute(queries()["delete_video"], {"id": video_id})
+        if cursor.fetchall():
+            return showing
+        connection.rollback()
+        return None
 
 
 def find_video(
@@ -137,44 +139,6 @@ def find_video(
         f"there is no video {show_text(video)}: give the id of one or its file name"
         + (f", which is ./{video} if it is of digits only" if digits else "")
     )
-
-
-def _lock(
-    cursor: Cursor, target: LinkTarget, video: int | None = None
-) -> dict[str, list[Shown]]:
-    """Return what target means of each kind, and that shows the video if one is given.
-
-    Nobody else changes it until the transaction ends.
-    """
-    asked = target._asdict() | {"video": video}
-    definitions = target.question is None
-    questions = target.word is None and target.definition is None
-    return {
-        kind: _read(cursor, kind, asked | {"id": asked[kind]})
-        for kind, wanted in (("definition", definitions), ("question", questions))
-        if wanted
-    }
-
-
-def _read(cursor: Cursor, kind: str, asked: dict[str, object]) -> list[Shown]:
-    cursor.execute(queries()[f"lock_{kind}s"], asked)
-    ids = [number for (number,) in cursor.fetchall()]
-    if not ids:
-        return []
-    cursor.execute(queries()[f"read_{kind}s"], {"ids": ids})
-    return [Shown(*row) for row in cursor.fetchall()]
-
-
-def _save(
-    cursor: Cursor, kind: str, shown: Shown, videos: list[int], done: Link
-) -> Link:
-    if videos == shown.videos:
-        return done._replace(status="exists")
-    cursor.execute(
-        queries()[f"save_{kind}_videos"],
-        {"id": shown.id, "first": next(iter(videos), None), "further": videos[1:]},
-    )
-    return done._replace(videos=videos)
 
 
 def _explain_absence(cursor: Cursor, target: LinkTarget) -> Fault:

@@ -16,7 +16,8 @@ from server.errors import Fault
 from server.library.upkeep.doctor import diagnose, name_is_odd, render_findings
 from server.library.upkeep.stats import read_stats
 from server.library.upkeep.verify import verify
-from server.library.words.link import LinkTarget, link
+from server.library.words.link import link
+from server.library.words.target import LinkTarget
 from server.postgres import migrations
 from tests.breakable import Postgres
 from tests.conftest import execute, insert_video, open_folder

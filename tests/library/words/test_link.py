@@ -12,9 +12,11 @@ import pytest
 
 from server.cli import main
 from server.errors import Fault
-from server.library.words.link import LinkTarget, add_video, link, unlink
+from server.library.words.link import link, unlink
 from server.library.words.naming import word_candidates, word_key
+from server.library.words.showing import add_video
 from server.library.words.suggest import quote, suggest
+from server.library.words.target import LinkTarget
 from server.postgres.refusals import opening
 from tests.conftest import execute, insert_video
 from tests.postgres.test_schema import run as ask
