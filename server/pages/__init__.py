@@ -26,13 +26,14 @@ class Asset(NamedTuple):
 
 @cache
 def read_assets() -> dict[str, Asset]:
-    """Return {name: asset} of every file beside this one that a page may load."""
+    """Return {path: asset} of every file in this folder that a page may load."""
     found: dict[str, Asset] = {}
-    for path in sorted(_FOLDER.iterdir()):
+    for path in sorted(_FOLDER.rglob("*")):
         if path.suffix in _TYPES:
             body = path.read_bytes()
             version = sha256(body).hexdigest()[:16]
-            found[path.name] = Asset(_TYPES[path.suffix], body, version)
+            name = path.relative_to(_FOLDER).as_posix()
+            found[name] = Asset(_TYPES[path.suffix], body, version)
     return found
 
 

@@ -78,7 +78,7 @@ def render_index(
         render_learner(number, user_id, due)
         for number, (user_id, due) in enumerate(learners, start=1)
     )
-    return read_template("index.html").substitute(
+    return read_template("home/index.html").substitute(
         clips=entries,
         learners=links,
         practice="" if links else "hidden",

@@ -128,9 +128,9 @@ async def test_page_names_files_that_may_be_kept(client: ClientSession) -> None:
     paths = {address.partition("?")[0] for address in named}
     assert paths == {
         "/assets/icon.svg",
-        "/assets/index.css",
-        "/assets/index.js",
-        "/assets/strip.js",
+        "/assets/home/index.css",
+        "/assets/home/index.js",
+        "/assets/home/strip.js",
     }
     for address in named:
         async with client.get(address) as response:
@@ -140,13 +140,15 @@ async def test_page_names_files_that_may_be_kept(client: ClientSession) -> None:
 
 
 async def test_file_of_another_version_is_not_kept(client: ClientSession) -> None:
-    async with client.get("/assets/index.css?v=older") as response:
+    async with client.get("/assets/home/index.css?v=older") as response:
         assert response.status == 200
         assert response.headers["Cache-Control"] == "no-cache"
         assert response.headers["Content-Type"] == "text/css; charset=utf-8"
 
 
-@pytest.mark.parametrize("name", ["index.html", "__init__.py", "..%2Ffront.py", "x"])
+@pytest.mark.parametrize(
+    "name", ["home/index.html", "__init__.py", "..%2Froutes.py", "x"]
+)
 async def test_other_files_are_not_served(client: ClientSession, name: str) -> None:
     async with client.get(f"/assets/{name}") as response:
         assert response.status == 404

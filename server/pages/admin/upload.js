@@ -1,12 +1,12 @@
 /* The upload view: files come by choice or drop, each gets a card, and none is lost by
    leaving the page unasked. */
 
-import { find, named, say } from "./admin-dom.js";
-import { FileCard, tellQueue } from "./admin-file.js";
-import { hasToken } from "./admin-api.js";
-import { refreshSummary } from "./admin-overview.js";
-import { Queue } from "./admin-queue.js";
-import { go, readRoute } from "./admin-route.js";
+import { find, named, say } from "./dom.js";
+import { FileCard, tellQueue } from "./file.js";
+import { hasToken } from "./api.js";
+import { refreshSummary } from "./overview.js";
+import { Queue } from "./queue.js";
+import { go, readRoute } from "./route.js";
 
 const section = find("section[data-view=upload]");
 const said = find("[data-queued]", section);

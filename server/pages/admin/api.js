@@ -1,7 +1,7 @@
 /* Asks the server, with the token; whatever goes wrong becomes a Trouble with a sentence. */
 
-import { named } from "./admin-dom.js";
-import { span } from "./admin-words.js";
+import { named } from "./dom.js";
+import { span } from "./words.js";
 
 const KEY = "bytereel:admin-token";
 const SENDABLE = /^[\x21-\x7e]+$/; // what a header can carry

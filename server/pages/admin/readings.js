@@ -1,6 +1,6 @@
 /* What the server's history says, as cards to draw; decides, and touches nothing. */
 
-import { bytes, counted, number, percent } from "./admin-words.js";
+import { bytes, counted, number, percent } from "./words.js";
 
 const MINUTE = 60; // seconds
 const HOUR = 60 * MINUTE;

@@ -1,9 +1,9 @@
 /* Storage and health at a glance. */
 
-import { ask } from "./admin-api.js";
-import { find, linked, make, say } from "./admin-dom.js";
-import { go } from "./admin-route.js";
-import { bytes, counted, number, percent, span } from "./admin-words.js";
+import { ask } from "./api.js";
+import { find, linked, make, say } from "./dom.js";
+import { go } from "./route.js";
+import { bytes, counted, number, percent, span } from "./words.js";
 
 const TIME = new Intl.DateTimeFormat("en", { timeStyle: "medium" });
 

@@ -1,9 +1,9 @@
 /* The live view: how the server does, asked for again and again while someone looks. */
 
-import { ask } from "./admin-api.js";
-import { fillChart, makeChart, renderSwatch } from "./admin-chart.js";
-import { find, make } from "./admin-dom.js";
-import { readCards, tellAge } from "./admin-readings.js";
+import { ask } from "./api.js";
+import { fillChart, makeChart, renderSwatch } from "./chart.js";
+import { find, make } from "./dom.js";
+import { readCards, tellAge } from "./readings.js";
 
 const AGAIN_SECONDS = 10;
 const SOON_SECONDS = 2; // right after the server's start

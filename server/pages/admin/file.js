@@ -1,11 +1,11 @@
 /* One file of the queue on the page: how far it is, what was found, what can be done. */
 
-import { renderFlaws } from "./admin-check.js";
-import { copy, find, linked, make, markWrong, named, say } from "./admin-dom.js";
-import { tellLinked } from "./admin-links.js";
-import { WordField, proposeWord } from "./admin-word-field.js";
-import { address } from "./admin-route.js";
-import { bytes, cleanName, counted, nextName, verdict } from "./admin-words.js";
+import { renderFlaws } from "./check.js";
+import { copy, find, linked, make, markWrong, named, say } from "./dom.js";
+import { tellLinked } from "./links.js";
+import { WordField, proposeWord } from "./word-field.js";
+import { address } from "./route.js";
+import { bytes, cleanName, counted, nextName, verdict } from "./words.js";
 
 const WAITING = {
   "": "Waiting for its turn.",

@@ -1,8 +1,8 @@
 /* A field for a word that completes what is typed (ARIA practices, combobox with a list). */
 
-import { ask } from "./admin-api.js";
-import { copy, find, make, markWrong, named, say } from "./admin-dom.js";
-import { counted, tellLanguages, wordKey, wordsOf } from "./admin-words.js";
+import { ask } from "./api.js";
+import { copy, find, make, markWrong, named, say } from "./dom.js";
+import { counted, tellLanguages, wordKey, wordsOf } from "./words.js";
 
 const TYPING_MS = 150;
 const HINT = "Type its first letters, then choose.";

@@ -1,6 +1,6 @@
 /* Draws a small chart: SVG stretches to its card, words beside it keep their size. */
 
-import { find, make } from "./admin-dom.js";
+import { find, make } from "./dom.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const SIZE = 100; // of the drawing, in units of its own

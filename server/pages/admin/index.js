@@ -1,15 +1,15 @@
 /* The admin page: who may come in, which view the address names, and what to do when the
    server does not answer. */
 
-import { hasToken, keepToken, whenRefused } from "./admin-api.js";
-import { pauseClip, showClip } from "./admin-clip.js";
-import { showDashboard } from "./admin-dashboard.js";
-import { find } from "./admin-dom.js";
-import { showList } from "./admin-list.js";
-import { refreshSummary, showOverview, tellSummary } from "./admin-overview.js";
-import { readRoute, whenMoved } from "./admin-route.js";
-import { askForToken, showHowTo, whenSignedIn } from "./admin-signin.js";
-import { abandonUploads, resumeUploads, startUploads, uploadsAreOpen } from "./admin-upload.js";
+import { hasToken, keepToken, whenRefused } from "./api.js";
+import { pauseClip, showClip } from "./clip.js";
+import { showDashboard } from "./dashboard.js";
+import { find } from "./dom.js";
+import { showList } from "./list.js";
+import { refreshSummary, showOverview, tellSummary } from "./overview.js";
+import { readRoute, whenMoved } from "./route.js";
+import { askForToken, showHowTo, whenSignedIn } from "./signin.js";
+import { abandonUploads, resumeUploads, startUploads, uploadsAreOpen } from "./upload.js";
 
 const TITLES = { clips: "Clips", clip: "Clip", upload: "Upload", overview: "Overview", live: "Live", signin: "Sign in", unset: "Switched off" };
 const views = { clips: showList, clip: showClip, overview: showOverview, live: showDashboard, upload: () => {} };

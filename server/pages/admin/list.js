@@ -1,9 +1,9 @@
 /* The clips, fifty at a time: searched, sorted and turned over by the server. */
 
-import { ask } from "./admin-api.js";
-import { copy, DAY, find, named, say, timed } from "./admin-dom.js";
-import { address, go, readRoute } from "./admin-route.js";
-import { bytes, clock, counted, number } from "./admin-words.js";
+import { ask } from "./api.js";
+import { copy, DAY, find, named, say, timed } from "./dom.js";
+import { address, go, readRoute } from "./route.js";
+import { bytes, clock, counted, number } from "./words.js";
 
 const PAGE_SIZE = 50;
 const TYPING_MS = 250;

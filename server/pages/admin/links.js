@@ -1,9 +1,9 @@
 /* Which words show a clip; one more, or one less. */
 
-import { ask } from "./admin-api.js";
-import { attempt, find, make, named, say } from "./admin-dom.js";
-import { WordField } from "./admin-word-field.js";
-import { counted, tellLanguages } from "./admin-words.js";
+import { ask } from "./api.js";
+import { attempt, find, make, named, say } from "./dom.js";
+import { WordField } from "./word-field.js";
+import { counted, tellLanguages } from "./words.js";
 
 const section = find("section[data-view=clip]");
 const said = find("[data-linked]", section);

@@ -1,12 +1,12 @@
 /* One clip: played, checked, and what is known of it. */
 
-import { ask } from "./admin-api.js";
-import { renderFlaws } from "./admin-check.js";
-import { listenToDelete } from "./admin-delete.js";
-import { attempt, copyText, find, MOMENT, make, named, say, timed } from "./admin-dom.js";
-import { listenToLinks, showLinks } from "./admin-links.js";
-import { address, readRoute } from "./admin-route.js";
-import { bytes, clock, number, percent, verdict } from "./admin-words.js";
+import { ask } from "./api.js";
+import { renderFlaws } from "./check.js";
+import { listenToDelete } from "./delete.js";
+import { attempt, copyText, find, MOMENT, make, named, say, timed } from "./dom.js";
+import { listenToLinks, showLinks } from "./links.js";
+import { address, readRoute } from "./route.js";
+import { bytes, clock, number, percent, verdict } from "./words.js";
 
 const section = find("section[data-view=clip]");
 const player = find("video", section);

@@ -1,7 +1,7 @@
 /* The way in: a token that the server takes, or how to give the server one. */
 
-import { keepToken, signIn, tellLock } from "./admin-api.js";
-import { copyText, find, markWrong } from "./admin-dom.js";
+import { keepToken, signIn, tellLock } from "./api.js";
+import { copyText, find, markWrong } from "./dom.js";
 
 const TOKEN_BYTES = 24;
 const form = find("[data-signin]");

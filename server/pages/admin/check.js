@@ -1,7 +1,7 @@
 /* What a check found, as a list. */
 
-import { make, named } from "./admin-dom.js";
-import { flawRemedy, flawSentence, SEVERITIES } from "./admin-words.js";
+import { make, named } from "./dom.js";
+import { flawRemedy, flawSentence, SEVERITIES } from "./words.js";
 
 /* Return an entry for each flaw; offered is the repair that stands beside it. */
 export function renderFlaws(flaws, offered) {
