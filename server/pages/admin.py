@@ -3,8 +3,7 @@
 from aiohttp import web
 
 from server.admin.token import ACCESS
-from server.pages import read_template
-from server.pages.home import PAGE_HEADERS
+from server.pages import PAGE_HEADERS, read_template
 
 
 async def get_admin(request: web.Request) -> web.Response:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from server.errors import ERROR_HEADERS, render_error
-from server.pages import read_assets, read_template
+from server.pages import PAGE_HEADERS, read_assets, read_template
 from server.practice.batch import list_learners
 from server.reading.store import STORE, list_videos
 from server.video.thumbnails import list_thumbnails
@@ -25,17 +25,6 @@ if TYPE_CHECKING:
 CLIPS_MAX = 200
 HEARTBEAT_SECONDS = 15  # shorter than what proxies allow an idle connection
 GATHER_SECONDS = 0.04  # what happens within goes to the page together
-
-PAGE_HEADERS = {
-    "Cache-Control": "no-cache",
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
-        "media-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "
-        "frame-ancestors 'none'"
-    ),
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-}
 _STREAM_HEADERS = {
     "Content-Type": "text/event-stream",
     "Cache-Control": "no-store",

@@ -2,8 +2,7 @@
 
 from aiohttp import web
 
-from server.pages import read_assets, read_template
-from server.pages.home import PAGE_HEADERS
+from server.pages import PAGE_HEADERS, read_assets, read_template
 
 _WORKER_HEADERS = {
     "Cache-Control": "no-cache",  # or browsers would go on with an older one
