@@ -42,7 +42,7 @@ ROUTES = [
     web.get("/metrics", get_metrics),
     web.get("/openapi.json", get_openapi),
     web.get("/", get_index),
-    web.get("/assets/{name:.+}", get_asset),
+    web.get("/assets/{version}/{name:.+}", get_asset),
     web.get("/reads", get_reads),
     web.get("/practice", get_practice),
     web.get("/worker.js", get_worker),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import posixpath
+import re
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -24,6 +26,7 @@ _TYPES = {
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
+_IMPORT = re.compile(r'\b(?:from|import) "(\.{1,2}/[^"]+)"')
 
 
 class Asset(NamedTuple):
@@ -31,26 +34,61 @@ class Asset(NamedTuple):
 
     content_type: str
     body: bytes
-    version: str  # changes with the body
 
 
 @cache
 def read_assets() -> dict[str, Asset]:
     """Return {path: asset} of every file in this folder that a page may load."""
-    found: dict[str, Asset] = {}
-    for path in sorted(_FOLDER.rglob("*")):
-        if path.suffix in _TYPES:
-            body = path.read_bytes()
-            version = sha256(body).hexdigest()[:16]
-            name = path.relative_to(_FOLDER).as_posix()
-            found[name] = Asset(_TYPES[path.suffix], body, version)
-    return found
+    return {
+        path.relative_to(_FOLDER).as_posix(): Asset(
+            _TYPES[path.suffix], path.read_bytes()
+        )
+        for path in sorted(_FOLDER.rglob("*"))
+        if path.suffix in _TYPES
+    }
 
 
 @cache
-def read_template(name: str) -> Template:
-    """Return a page in which "file" has become the versioned address of that asset."""
-    text = (_FOLDER / name).read_text(encoding="utf-8")
-    for asset, (_, _, version) in read_assets().items():
-        text = text.replace(f'"{asset}"', f'"/assets/{asset}?v={version}"')
-    return Template(text)
+def hash_assets() -> str:
+    """Return a version that changes with any asset.
+
+    It stands in the path of each, so that the relative imports of a module lead to
+    modules of the same version.
+    """
+    digest = sha256()
+    for name, (_, body) in read_assets().items():
+        digest.update(f"{name}\n{len(body)}\n".encode())
+        digest.update(body)
+    return digest.hexdigest()[:16]
+
+
+def list_imports(script: str) -> list[str]:
+    """Return the paths of the modules that a script imports, by others too.
+
+    Raises KeyError where it imports what is not there.
+    """
+    found = [script]
+    for name in found:  # it grows meanwhile
+        text = read_assets()[name].body.decode()
+        for target in _IMPORT.findall(text):
+            path = posixpath.normpath(posixpath.join(posixpath.dirname(name), target))
+            if path not in found:
+                found.append(path)
+    return found[1:]
+
+
+@cache
+def read_template(page: str) -> Template:
+    """Return the HTML of a page: admin, home or practice.
+
+    $assets has become the address of its assets. $modules has become links to what
+    its script imports, so that a browser loads all at once, and the service worker
+    finds them named.
+    """
+    text = (_FOLDER / page / "index.html").read_text(encoding="utf-8")
+    assets = f"/assets/{hash_assets()}"
+    modules = "\n".join(
+        f'<link rel="modulepreload" href="{assets}/{path}">'
+        for path in list_imports(f"{page}/index.js")
+    )
+    return Template(Template(text).safe_substitute(assets=assets, modules=modules))

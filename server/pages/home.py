@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from server.errors import ERROR_HEADERS, render_error
-from server.pages import PAGE_HEADERS, read_assets, read_template
+from server.pages import PAGE_HEADERS, hash_assets, read_assets, read_template
 from server.practice.batch import list_learners
 from server.reading.store import STORE, list_videos
 from server.video.thumbnails import list_thumbnails
@@ -67,7 +67,7 @@ def render_index(
         render_learner(number, user_id, due)
         for number, (user_id, due) in enumerate(learners, start=1)
     )
-    return read_template("home/index.html").substitute(
+    return read_template("home").substitute(
         clips=entries,
         learners=links,
         practice="" if links else "hidden",
@@ -121,7 +121,7 @@ async def get_asset(request: web.Request) -> web.Response:
     asset = read_assets().get(request.match_info["name"])
     if asset is None:
         return _refuse(404, "There is no such file.")
-    named = request.query.get("v") == asset.version
+    named = request.match_info["version"] == hash_assets()
     keep = "public, max-age=31536000, immutable" if named else "no-cache"
     return web.Response(
         body=asset.body,

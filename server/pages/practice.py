@@ -14,14 +14,12 @@ _WORKER_HEADERS = {
 async def get_practice(request: web.Request) -> web.Response:
     """Answer with the page, the same for every learner."""
     sparing = request.headers.get("Save-Data", "").lower() == "on"
-    page = read_template("practice/index.html").substitute(
-        save="yes" if sparing else "no"
-    )
+    page = read_template("practice").substitute(save="yes" if sparing else "no")
     return web.Response(text=page, content_type="text/html", headers=PAGE_HEADERS)
 
 
 async def get_worker(request: web.Request) -> web.Response:
     """Answer with the service worker: at the root, as its folder bounds its scope."""
-    content_type, body, _ = read_assets()["practice/worker.js"]
+    content_type, body = read_assets()["practice/worker.js"]
     headers = {"Content-Type": content_type, **_WORKER_HEADERS}
     return web.Response(body=body, headers=headers)

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 # What people or Prometheus look at, and what those pages are made of.
 PAGES = {
-    *("/", "/admin", "/practice", "/worker.js", "/reads", "/assets/{name}"),
-    "/metrics",
+    *("/", "/admin", "/practice", "/worker.js", "/reads"),
+    *("/metrics", "/assets/{version}/{name}"),
 }
 TOKEN = "a-token-of-tests-only"
 UNLINKING = (

@@ -301,7 +301,7 @@ async def test_nothing_private_is_kept(uncached: Served, edge: Edge) -> None:
             "/admin",
             f"/practice?user_id={user}",
         ),
-        *("/", "/readyz", "/openapi.json", "/worker.js", "/assets/practice/index.js"),
+        *("/", "/readyz", "/openapi.json", "/worker.js", "/assets/x/practice/index.js"),
     ]
     for path in paths:
         for _ in range(2):
@@ -320,7 +320,7 @@ async def test_text_is_compressed_and_video_is_not(
     number = insert_video(uncached.database_url, "a.mp4", bytes(MIB))
     for path, encoding in (
         ("/openapi.json", "gzip"),
-        ("/assets/practice/index.js", "gzip"),
+        ("/assets/x/practice/index.js", "gzip"),
         (f"/v3/videos/{number}", None),
         (f"/v3/videos/{number}.mp4?x", None),
     ):

@@ -229,7 +229,8 @@ def test_charts_have_gaps_and_fitting_axes(browser: Browser, site: Site) -> None
     told_young = {**told, "points": told["points"][-30:]}
     with open_live(browser, site, PHONE) as page:
         page.evaluate(
-            "import('/assets/admin/readings.js').then(all => { window.readings = all })"
+            "import('/assets/x/admin/readings.js')"
+            ".then(all => { window.readings = all })"
         )
         young, *_ = page.evaluate("told => readings.readCards(told)", told_young)
         speed, edge, size, errors, plays = page.evaluate(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -120,39 +119,6 @@ async def test_page_lists_what_is_in_the_table(
     policy = response.headers["Content-Security-Policy"]
     assert policy.startswith("default-src 'none';")
     assert "unsafe" not in policy
-
-
-async def test_page_names_files_that_may_be_kept(client: ClientSession) -> None:
-    async with client.get("/") as response:
-        named = set(re.findall(r'(?:src|href)="([^"]+)"', await response.text()))
-    paths = {address.partition("?")[0] for address in named}
-    assert paths == {
-        "/assets/icon.svg",
-        "/assets/home/index.css",
-        "/assets/home/index.js",
-        "/assets/home/strip.js",
-    }
-    for address in named:
-        async with client.get(address) as response:
-            assert response.status == 200
-            assert "immutable" in response.headers["Cache-Control"]
-            assert response.headers["X-Content-Type-Options"] == "nosniff"
-
-
-async def test_file_of_another_version_is_not_kept(client: ClientSession) -> None:
-    async with client.get("/assets/home/index.css?v=older") as response:
-        assert response.status == 200
-        assert response.headers["Cache-Control"] == "no-cache"
-        assert response.headers["Content-Type"] == "text/css; charset=utf-8"
-
-
-@pytest.mark.parametrize(
-    "name", ["home/index.html", "__init__.py", "..%2Froutes.py", "x"]
-)
-async def test_other_files_are_not_served(client: ClientSession, name: str) -> None:
-    async with client.get(f"/assets/{name}") as response:
-        assert response.status == 404
-        assert "error" in await response.json()
 
 
 async def test_reads_show_one_answer_to_one_viewer(

@@ -720,7 +720,7 @@ def bench(browser: Browser, site: Site) -> Iterator[Page]:
     with open_context(browser) as context:
         page = context.new_page()
         page.goto(f"{site.address}healthz")
-        for path in ("worker.js", "assets/practice/words.js"):
+        for path in ("worker.js", "assets/x/practice/words.js"):
             page.add_script_tag(url=site.address + path)
         yield page
 
