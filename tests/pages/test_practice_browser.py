@@ -720,8 +720,9 @@ def bench(browser: Browser, site: Site) -> Iterator[Page]:
     with open_context(browser) as context:
         page = context.new_page()
         page.goto(f"{site.address}healthz")
-        for path in ("worker.js", "assets/x/practice/words.js"):
-            page.add_script_tag(url=site.address + path)
+        page.add_script_tag(url=f"{site.address}worker.js")
+        words = "import('/assets/x/practice/words.js')"
+        page.evaluate(f"{words}.then(all => {{ Object.assign(window, all) }})")
         yield page
 
 

@@ -1,5 +1,6 @@
-"use strict";
 /* Plays the clip that the address names, and shows what is sent of it. */
+
+import { Strip, TONES } from "./strip.js";
 
 const LOG_ROWS = 8;
 const OPEN_MS = 1500; // then play, whether the live view has come or not

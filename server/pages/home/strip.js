@@ -1,14 +1,13 @@
-"use strict";
 /* Draws a file from its first byte to its last, and what of it was sent. */
 
-const TONES = ["#ffb347", "#5fd0c5", "#8fb4ff", "#ff9d94", "#c7a8ff", "#b9d66a"];
+export const TONES = ["#ffb347", "#5fd0c5", "#8fb4ff", "#ff9d94", "#c7a8ff", "#b9d66a"];
 const DARK = "#242932";
 const FLASH_MS = 900;
 const PAD = 6; // CSS pixels left and right, for half of the play head
 const HOLD_MS = 1500; // after so long without bytes the player has paused the answer
 const BAND = { top: 11, bottom: 57 }; // CSS pixels; the play head and the marks lie outside
 
-class Strip {
+export class Strip {
   constructor(canvas) {
     this.canvas = canvas;
     this.pen = canvas.getContext("2d");

@@ -1,4 +1,3 @@
-"use strict";
 /* Brings answers to the server, later if need be; each carries an id of its own, by which
    the server counts it once however often it comes. */
 
@@ -7,7 +6,7 @@ const RETRY_SECONDS = { first: 4, most: 60 };
 const LATER = [408, 425, 429]; // other refusals are for good (RFC 9110, 15.5; RFC 8470; RFC 6585)
 const ANSWER = "answer:";
 
-class Answers {
+export class Answers {
   constructor(store, changed) {
     this.store = store;
     this.changed = changed; // called when more or fewer answers wait

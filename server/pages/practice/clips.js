@@ -1,14 +1,13 @@
-"use strict";
 /* The clips kept for offline: fetched ahead, within a limit, the oldest dropped first. */
 
 const CLIPS = "bytereel-clips-1"; // the worker answers from it
 const LIMIT = "limit";
 const KEPT_HEADERS = ["Content-Type", "ETag", "Last-Modified"];
 
-const clipUrl = (id) => `/v3/videos/${id}.mp4`;
-const posterUrl = (id) => `/v3/videos/${id}/thumbnail?missing=empty`; // not every clip has one
+export const clipUrl = (id) => `/v3/videos/${id}.mp4`;
+export const posterUrl = (id) => `/v3/videos/${id}/thumbnail?missing=empty`; // not every clip has one
 
-class Clips {
+export class Clips {
   constructor(store) {
     this.store = store;
     this.wanted = []; // addresses, the next one first; these are not dropped

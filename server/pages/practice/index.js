@@ -1,5 +1,25 @@
-"use strict";
 /* A session: a batch of due words, one question after the other, and what came of them. */
+
+import { Answers } from "./answers.js";
+import { Clips } from "./clips.js";
+import { listenToOptions, showLine } from "./options.js";
+import { Player } from "./player.js";
+import { Store } from "./store.js";
+import {
+  find,
+  lockChoices,
+  messages,
+  renderEnd,
+  showEnd,
+  showEntry,
+  showMain,
+  showMarks,
+  showMessage,
+  showProgress,
+  showVerdict,
+  showView,
+} from "./views.js";
+import { clipsAhead, clipsOf, makeId, questionOf, USER } from "./words.js";
 
 const WORDS = 10; // in one batch
 const WORDS_AHEAD = 3;

@@ -1,7 +1,9 @@
-"use strict";
 /* What this device keeps: answers not sent yet, and clips as far as the options let it. */
 
-function listenToOptions(clips, answers) {
+import { find } from "./views.js";
+import { bytes, counted } from "./words.js";
+
+export function listenToOptions(clips, answers) {
   const show = () => showKept(clips);
   find("[data-options]").addEventListener("click", () => showOptions(clips, answers));
   find("[data-close]").addEventListener("click", () => find("dialog").close());
@@ -30,7 +32,7 @@ async function showKept(clips) {
 }
 
 /* Say in one line at the top what a person should know now; mostly that is nothing. */
-function showLine(answers) {
+export function showLine(answers) {
   const waiting = answers.list().length;
   const unsent = waiting > 0 && (answers.failing || !navigator.onLine);
   const parts = [];

@@ -1,13 +1,16 @@
-"use strict";
 /* Plays the clips of a definition or a question: muted, at once, by byte ranges; text in
    their place when they can't be had. */
+
+import { clipUrl, posterUrl } from "./clips.js";
+import { watched } from "./watched.js";
+import { languageOf } from "./words.js";
 
 const SLOW_MS = 9000; // without a picture for so long the text helps more
 const SWIPE_PX = 40;
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 let sound = false; // wanted by the person, for all players
 
-class Player {
+export class Player {
   constructor(root, settled) {
     this.root = root;
     this.settled = settled; // called when the clip has come, or will not

@@ -1,9 +1,8 @@
-"use strict";
 /* What outlives the page, in small pieces; in memory where the browser refuses. */
 
 const PREFIX = "bytereel:";
 
-class Store {
+export class Store {
   constructor() {
     this.memory = new Map();
     this.lasting = true; // whether all that was set will be there after a reload

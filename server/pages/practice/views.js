@@ -1,9 +1,10 @@
-"use strict";
 /* Puts a card, a verdict, an end or a message on the page; decides nothing of a session. */
+
+import { clipsOf, counted, fromNow, languageOf, MOMENT } from "./words.js";
 
 const LONG = 90; // characters; more are set smaller
 
-const find = (selector) => document.querySelector(selector);
+export const find = (selector) => document.querySelector(selector);
 
 /* Show text that may be of any language and direction. */
 function write(selector, text, root = document) {
@@ -17,12 +18,12 @@ function setSign(root, name) {
   root.querySelector(".sign use").setAttribute("href", `#${name}`);
 }
 
-function showView(name) {
+export function showView(name) {
   document.body.dataset.view = name;
   scrollTo(0, 0);
 }
 
-function showMain(label, { enabled = true } = {}) {
+export function showMain(label, { enabled = true } = {}) {
   const button = find("footer [data-main]");
   button.textContent = label;
   button.hidden = label === "";
@@ -31,7 +32,7 @@ function showMain(label, { enabled = true } = {}) {
 
 /* --- a card -------------------------------------------------------------- */
 
-function showEntry(entry, question, place, count) {
+export function showEntry(entry, question, place, count) {
   showView("card");
   find("footer").dataset.verdict = "none";
   find("[data-place]").textContent = `${place + 1} of ${count}`;
@@ -49,7 +50,7 @@ function showEntry(entry, question, place, count) {
   find("[data-word]").focus({ preventScroll: true });
 }
 
-function showProgress(done, count) {
+export function showProgress(done, count) {
   const bar = find("progress");
   bar.max = Math.max(count, 1);
   bar.value = done;
@@ -65,12 +66,12 @@ function showChoices(choices) {
   }));
 }
 
-function lockChoices(locked) {
+export function lockChoices(locked) {
   for (const input of document.querySelectorAll("[name=answer]")) input.disabled = locked;
 }
 
 /* Mark the right choice, and the chosen one where it is another. */
-function showMarks(chosen, right) {
+export function showMarks(chosen, right) {
   const words = { right: ", the right answer", wrong: ", your answer, not right", "": "" };
   for (const input of document.querySelectorAll("[name=answer]")) {
     const choice = input.closest(".choice");
@@ -85,7 +86,7 @@ function showMarks(chosen, right) {
 
 const SAID = { right: "Right", wrong: "Not quite", seen: "No question yet" };
 
-function showVerdict(result) {
+export function showVerdict(result) {
   const footer = find("footer");
   const { verdict, answer } = result;
   footer.dataset.verdict = verdict;
@@ -106,7 +107,7 @@ function tellSaved({ verdict, back, refused, sent }) {
 
 /* --- the end of a batch -------------------------------------------------- */
 
-function showEnd(results) {
+export function showEnd(results) {
   showView("end");
   find("footer").dataset.verdict = "none";
   find("[data-place]").textContent = "";
@@ -115,7 +116,7 @@ function showEnd(results) {
   renderEnd(results);
 }
 
-function renderEnd(results) {
+export function renderEnd(results) {
   const asked = results.filter(({ verdict }) => verdict !== "seen");
   const right = asked.filter(({ verdict }) => verdict === "right").length;
   const share = asked.length ? right / asked.length : 1;
@@ -160,7 +161,7 @@ function whenBack({ verdict, back, refused }) {
 
 /* --- a message ----------------------------------------------------------- */
 
-function showMessage({ sign, title, more, soon = "", action = "", home = false }) {
+export function showMessage({ sign, title, more, soon = "", action = "", home = false }) {
   showView("message");
   find("footer").dataset.verdict = "none";
   find("[data-place]").textContent = "";
@@ -176,7 +177,7 @@ function showMessage({ sign, title, more, soon = "", action = "", home = false }
   find(".message").focus({ preventScroll: true });
 }
 
-const messages = {
+export const messages = {
   missing: () => ({
     sign: "trouble",
     title: "Who is practising?",

@@ -1,4 +1,3 @@
-"use strict";
 /* Counts how far clips are watched: started, quarter, half, completed, each at most once a
    showing. What was played counts, wherever in the clip, each second once: to go to the
    end without watching completes nothing, and neither does the first quarter four times.
@@ -50,4 +49,4 @@ function playedShare({ played, duration }) {
   return duration > 0 ? seconds / duration : 0;
 }
 
-const watched = new Watched();
+export const watched = new Watched();

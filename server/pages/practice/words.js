@@ -1,10 +1,9 @@
-"use strict";
 /* Words for numbers, times and languages; decides, and touches neither page nor network. */
 
 const UNITS = [["day", 86400], ["hour", 3600], ["minute", 60]];
 const RELATIVE = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
-const MOMENT = new Intl.DateTimeFormat("en", { dateStyle: "medium", timeStyle: "short" });
-const USER = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i; // as the server reads it (RFC 9562, 4)
+export const MOMENT = new Intl.DateTimeFormat("en", { dateStyle: "medium", timeStyle: "short" });
+export const USER = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i; // as the server reads it (RFC 9562, 4)
 
 /* Which language a script gives away; kana before Han, as Japanese has both. */
 const SCRIPTS = [
@@ -19,35 +18,35 @@ const SCRIPTS = [
 ];
 
 /* Return a language tag for text, "" for what many languages could be (HTML, "lang"). */
-function languageOf(text) {
+export function languageOf(text) {
   return SCRIPTS.find(([, script]) => script.test(text))?.[0] ?? "";
 }
 
-function bytes(size) {
+export function bytes(size) {
   if (size < 1000) return `${size} B`;
   if (size < 999500) return `${(size / 1e3).toFixed(0)} kB`;
   return `${(size / 1e6).toFixed(size < 1e7 ? 1 : 0)} MB`;
 }
 
-function counted(number, one, many = `${one}s`) {
+export function counted(number, one, many = `${one}s`) {
   return `${number} ${number === 1 ? one : many}`;
 }
 
 /* Return how far off a moment is, in the largest unit that fits. */
-function fromNow(date, now = Date.now()) {
+export function fromNow(date, now = Date.now()) {
   const seconds = (date - now) / 1000;
   const [unit, length] = UNITS.find(([, size]) => Math.abs(seconds) >= 0.95 * size) ?? UNITS.at(-1);
   return seconds < 45 ? "in a moment" : RELATIVE.format(Math.max(Math.round(seconds / length), 1), unit);
 }
 
 /* Return the clips of a definition or a question, first the one to show first. */
-function clipsOf({ video_id: first, video_ids: all }) {
+export function clipsOf({ video_id: first, video_ids: all }) {
   if (Array.isArray(all) && all.length > 0) return all;
   return first === null || first === undefined ? [] : [first];
 }
 
 /* Return what an entry asks; null where there is nothing to choose from. */
-function questionOf({ questions }) {
+export function questionOf({ questions }) {
   return questions.find(({ choices }) => Array.isArray(choices) && choices.length > 0) ?? null;
 }
 
@@ -58,7 +57,7 @@ function clipsOfEntry(entry) {
 }
 
 /* Return the clips of the entries after a place, up to so many other words. */
-function clipsAhead(entries, place, words) {
+export function clipsAhead(entries, place, words) {
   const following = entries.slice(place + 1);
   const current = entries[place]?.saved_word_id;
   const near = [...new Set(following.map((entry) => entry.saved_word_id))]
@@ -69,7 +68,7 @@ function clipsAhead(entries, place, words) {
 }
 
 /* Return a random UUID; crypto.randomUUID is missing where the address is not secure. */
-function makeId() {
+export function makeId() {
   const octets = crypto.getRandomValues(new Uint8Array(16));
   octets[6] = (octets[6] & 0x0f) | 0x40; // version 4 (RFC 9562, 5.4)
   octets[8] = (octets[8] & 0x3f) | 0x80;
