@@ -154,7 +154,7 @@ def test_server_is_ready_and_gone_afterwards(folder: Path) -> None:
 def test_root_lends_the_data_to_an_ordinary_user(used: Path) -> None:
     used.parent.chmod(0o751)
     with embedded.running(used, FAST):
-        postmaster = min(processes(used, "/postgres"))  # others were just forked
+        postmaster = min(processes(used, "/bin/postgres"))  # others were just forked
         assert Path(f"/proc/{postmaster}").stat().st_uid == NOBODY
         for name in ("cluster", "socket"):
             assert (used / name).stat().st_uid == NOBODY
@@ -184,7 +184,7 @@ def test_interrupt_of_the_starter_spares_the_server(used: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-@pytest.mark.parametrize("victim", ["command", "keeper.py", "/postgres"])
+@pytest.mark.parametrize("victim", ["command", "keeper.py", "/bin/postgres"])
 def test_death_of_one_process_blocks_no_start(
     used: Path, victim: str, number: signal.Signals
 ) -> None:
@@ -206,10 +206,10 @@ def test_server_ends_with_a_killed_command(used: Path) -> None:
 
 def test_server_is_restarted_for_a_command_that_uses_it(used: Path) -> None:
     with embedded.running(used, FAST) as url:
-        (first,) = processes(used, "/postgres")
+        (first,) = processes(used, "/bin/postgres")
         os.kill(first, signal.SIGKILL)
         wait_until(lambda: answers(url))
-        assert processes(used, "/postgres") != [first]
+        assert processes(used, "/bin/postgres") != [first]
 
 
 def test_server_without_keeper_is_stopped_by_the_last_command(used: Path) -> None:
@@ -220,13 +220,13 @@ def test_server_without_keeper_is_stopped_by_the_last_command(used: Path) -> Non
 
 def test_server_without_keeper_is_adopted(used: Path) -> None:
     with command(used) as (process, _):
-        first = processes(used, "/postgres")
+        first = processes(used, "/bin/postgres")
         os.kill(processes(used, "keeper.py")[0], signal.SIGKILL)
         process.kill()
         process.wait()
         with embedded.running(used, FAST) as url:
             assert answers(url)
-            assert processes(used, "/postgres") == first
+            assert processes(used, "/bin/postgres") == first
             assert processes(used, "keeper.py")
         assert not processes(used)
 
@@ -322,7 +322,7 @@ def test_programs_in_a_closed_home_are_copied(
     for _ in range(2):  # made, then used again
         with embedded.running(folder, FAST) as url:
             assert answers(url)
-            (postmaster,) = processes(folder, "/postgres")
+            (postmaster,) = processes(folder, "/bin/postgres")
             program = Path(f"/proc/{postmaster}/exe").readlink()
             assert program.is_relative_to(folder)
     assert home.stat().st_mode & 0o777 == 0o700
@@ -404,7 +404,7 @@ def test_server_that_hangs_is_killed_in_the_end(
     server = keeper.Server(used / "cluster", cluster.prepare_server(used, FAST))
     server.start()
     wait_until(lambda: answers((used / "url").read_text()))
-    os.kill(processes(used, "/postgres")[0], signal.SIGSTOP)
+    os.kill(processes(used, "/bin/postgres")[0], signal.SIGSTOP)
     server.stop()
     assert not server.runs()
 
