@@ -34,7 +34,7 @@ import psycopg2
 from psycopg2.extensions import make_dsn, parse_dsn
 
 from server.postgres.embedded.binaries import find_binaries
-from server.postgres.embedded.keeper import pick_account
+from server.postgres.embedded.supervisor import pick_account
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

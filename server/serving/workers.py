@@ -127,7 +127,7 @@ class Workers:
         """Return those that ended though nobody told them to; kill those that hang."""
         lost = []
         for pid, worker in list(self._living.items()):
-            # Not -1: the embedded PostgreSQL's keeper may be a child of ours.
+            # Not -1: the embedded PostgreSQL's supervisor may be a child of ours.
             ended, status = os.waitpid(pid, os.WNOHANG)
             if ended:
                 del self._living[pid]

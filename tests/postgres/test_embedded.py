@@ -19,7 +19,7 @@ import pytest
 
 from server.errors import Fault
 from server.postgres import embedded
-from server.postgres.embedded import binaries, cluster, keeper
+from server.postgres.embedded import binaries, cluster, supervisor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -168,7 +168,7 @@ def test_commands_share_a_server_until_the_last_leaves(folder: Path) -> None:
         urls = {read_url(process) for process in started}
         assert len(urls) == 1
         (url,) = urls
-        assert len(processes(folder, "keeper.py")) == 1
+        assert len(processes(folder, "supervisor.py")) == 1
         for process in started[:2]:
             process.communicate()
             assert answers(url)
@@ -184,7 +184,7 @@ def test_interrupt_of_the_starter_spares_the_server(used: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-@pytest.mark.parametrize("victim", ["command", "keeper.py", "/bin/postgres"])
+@pytest.mark.parametrize("victim", ["command", "supervisor.py", "/bin/postgres"])
 def test_death_of_one_process_blocks_no_start(
     used: Path, victim: str, number: signal.Signals
 ) -> None:
@@ -212,22 +212,22 @@ def test_server_is_restarted_for_a_command_that_uses_it(used: Path) -> None:
         assert processes(used, "/bin/postgres") != [first]
 
 
-def test_server_without_keeper_is_stopped_by_the_last_command(used: Path) -> None:
+def test_server_without_supervisor_is_stopped_by_the_last_command(used: Path) -> None:
     with embedded.running(used, FAST):
-        os.kill(processes(used, "keeper.py")[0], signal.SIGKILL)
+        os.kill(processes(used, "supervisor.py")[0], signal.SIGKILL)
     assert not processes(used)
 
 
-def test_server_without_keeper_is_adopted(used: Path) -> None:
+def test_server_without_supervisor_is_adopted(used: Path) -> None:
     with command(used) as (process, _):
         first = processes(used, "/bin/postgres")
-        os.kill(processes(used, "keeper.py")[0], signal.SIGKILL)
+        os.kill(processes(used, "supervisor.py")[0], signal.SIGKILL)
         process.kill()
         process.wait()
         with embedded.running(used, FAST) as url:
             assert answers(url)
             assert processes(used, "/bin/postgres") == first
-            assert processes(used, "keeper.py")
+            assert processes(used, "supervisor.py")
         assert not processes(used)
 
 
@@ -247,7 +247,7 @@ def test_pid_of_a_stranger_blocks_no_start(used: Path) -> None:
     # A container's process ids start anew: the dead server's may be anybody's.
     with embedded.running(used, FAST):
         left = (used / "cluster/postmaster.pid").read_text().split("\n")
-    account = keeper.pick_account(used / "cluster")
+    account = supervisor.pick_account(used / "cluster")
     with subprocess.Popen(["sleep", "60"], cwd="/", **account) as stranger:
         left[0] = f"{stranger.pid}"
         (used / "cluster/postmaster.pid").write_text("\n".join(left))
@@ -302,7 +302,7 @@ def test_environment_does_not_matter(folder: Path, environment: dict[str, str]) 
 
 def test_log_is_bounded(used: Path) -> None:
     with embedded.running(used, FAST):
-        os.truncate(used / "postgres.log", keeper.LOG_BYTES + 1)
+        os.truncate(used / "postgres.log", supervisor.LOG_BYTES + 1)
         wait_until(lambda: (used / "postgres.log").stat().st_size < 1000)
 
 
@@ -377,8 +377,8 @@ def test_server_that_does_not_answer_is_a_fault(
 ) -> None:
     folder.mkdir()
     monkeypatch.setattr(embedded, "START_SECONDS", 0.1)
-    lock = keeper.open_lock(folder / "keeper.lock")
-    assert keeper.take_lock(lock, fcntl.LOCK_EX)
+    lock = supervisor.open_lock(folder / "keeper.lock")
+    assert supervisor.take_lock(lock, fcntl.LOCK_EX)
     monkeypatch.setattr(embedded, "STOP_SECONDS", 0.1)
     with pytest.raises(Fault, match="did not start"), embedded.running(folder):
         pass
@@ -390,8 +390,8 @@ def test_server_that_does_not_stop_is_a_fault(
 ) -> None:
     folder.mkdir()
     monkeypatch.setattr(embedded, "START_SECONDS", 0.1)
-    users = keeper.open_lock(folder / "users.lock")
-    assert keeper.take_lock(users, fcntl.LOCK_EX)
+    users = supervisor.open_lock(folder / "users.lock")
+    assert supervisor.take_lock(users, fcntl.LOCK_EX)
     with pytest.raises(Fault, match="does not finish stop"), embedded.running(folder):
         pass
     os.close(users)
@@ -400,8 +400,8 @@ def test_server_that_does_not_stop_is_a_fault(
 def test_server_that_hangs_is_killed_in_the_end(
     used: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(keeper, "PATIENCE_SECONDS", 0.1)
-    server = keeper.Server(used / "cluster", cluster.prepare_server(used, FAST))
+    monkeypatch.setattr(supervisor, "PATIENCE_SECONDS", 0.1)
+    server = supervisor.Server(used / "cluster", cluster.prepare_server(used, FAST))
     server.start()
     wait_until(lambda: answers((used / "url").read_text()))
     os.kill(processes(used, "/bin/postgres")[0], signal.SIGSTOP)
@@ -415,7 +415,7 @@ def test_ordinary_user_has_no_other_account(
     folder.mkdir(mode=0o700)
     owner = folder.stat().st_uid
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    account = keeper.pick_account(folder)
+    account = supervisor.pick_account(folder)
     assert account == {}
     cluster.hand_over(folder, account)
     assert folder.stat().st_uid == owner
@@ -441,7 +441,7 @@ def test_refused_setting_is_a_fault_that_quotes_the_log(used: Path) -> None:
 def test_failing_initdb_is_a_fault_that_quotes_it(folder: Path) -> None:
     folder.mkdir(mode=0o755)
     (folder / "full").touch()
-    account = keeper.pick_account(folder)
+    account = supervisor.pick_account(folder)
     programs = binaries.find_binaries(None, folder, account)
     initdb = [f"{programs.folder}/initdb", "-D", f"{folder}"]
     with pytest.raises(Fault, match="exists but is not empty"):

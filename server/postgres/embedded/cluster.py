@@ -16,7 +16,7 @@ from psycopg2.extensions import parse_dsn
 
 from server.errors import Fault
 from server.postgres.embedded.binaries import find_binaries
-from server.postgres.embedded.keeper import (
+from server.postgres.embedded.supervisor import (
     CLUSTER,
     SOCKET,
     URL,
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from server.postgres.embedded.binaries import Binaries
-    from server.postgres.embedded.keeper import Account
+    from server.postgres.embedded.supervisor import Account
 
 SOCKET_BYTES = 103  # the shortest sun_path, macOS's, less its final zero
 SETTINGS = {
@@ -45,7 +45,7 @@ SETTINGS = {
 def prepare_server(folder: Path, settings: Mapping[str, str]) -> list[str]:
     """Return the server's command line, its cluster created and its address written.
 
-    The caller holds the keeper's lock. A server that lost its keeper keeps its address.
+    The caller holds the supervisor's lock. A server without one keeps its address.
     """
     for left in folder.glob("new-*"):
         shutil.rmtree(left, ignore_errors=True)

@@ -1,7 +1,7 @@
 """Keeps the embedded PostgreSQL running while commands use it, then stops it.
 
-A process of its own, `keeper.py FOLDER LOCK [POSTGRES ARGUMENT…]`, started isolated
-(python -I) by embedded.py from any directory: nothing but the standard library.
+A process of its own, `supervisor.py FOLDER LOCK [POSTGRES ARGUMENT…]`, started isolated
+(python -I) by the package from any directory: nothing but the standard library.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypedDict
 
-# What lies in the data directory.
+# What lies in the data directory. Commands of older versions may use it at the same
+# time, so no name may change.
 CLUSTER = "cluster"  # PostgreSQL's own files
 SOCKET = "socket"  # the socket's directory, or a link to it where the path is too long
 URL = "url"  # where the server of now answers
 LOG = "postgres.log"
 USERS = "users.lock"  # shared: a command uses the server; exclusive: it is stopped
-KEEPER = "keeper.lock"  # exclusive: a keeper lives, or a command prepares one
+SUPERVISOR = "keeper.lock"  # exclusive: a supervisor runs, or a command prepares one
 
 POLL_SECONDS = 0.1
 TRIES = 8  # starts in a row; the last server's backends may hold its memory a while
@@ -101,7 +102,7 @@ def remove_address(folder: Path) -> None:
 
 
 class Server:
-    """The postmaster: our child, or one whose keeper was killed, adopted."""
+    """The postmaster: our child, or one whose supervisor was killed, adopted."""
 
     def __init__(self, cluster: Path, command: list[str]) -> None:
         self.cluster = cluster
