@@ -2,13 +2,13 @@
 
 import logging
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 from aiohttp import web
 
 from server.admin.lifecycle import add_admin
-from server.errors import ERROR_HEADERS, render_error
+from server.api.errors import build_error_response
 from server.postgres.pool import Database, DatabaseAway
 from server.postgres.queries import queries
 from server.practice.batch import LEFT_OUT, LeftOut
@@ -94,24 +94,16 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         if error.status < 400:
             raise
         allow = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
-        return _answer(
+        return build_error_response(
             error.status, f"{error.reason}: {request.method} {request.path}", allow
         )
     except DatabaseAway as error:
         _log.warning("database away: %s", error)
-        return _answer(
+        return build_error_response(
             503,
             "The database can't be reached now; try again in a moment.",
             {"Retry-After": str(RETRY_SECONDS)},
         )
     except Exception:
         _log.exception("%s %s failed", request.method, request.path)
-        return _answer(500, "Internal server error")
-
-
-def _answer(
-    status: int, sentence: str, headers: Mapping[str, str] = {}
-) -> web.Response:
-    return web.Response(
-        status=status, body=render_error(sentence), headers={**ERROR_HEADERS, **headers}
-    )
+        return build_error_response(500, "Internal server error")

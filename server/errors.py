@@ -1,8 +1,9 @@
 """What can go wrong: a sentence for a person, and its one shape in HTTP. No I/O."""
 
 import json
+from collections.abc import Mapping
 
-ERROR_HEADERS = {
+_HEADERS = {
     "Content-Type": "application/json; charset=utf-8",
     "Cache-Control": "no-store",
 }
@@ -20,7 +21,10 @@ class Fault(Exception):
         self.remedy = remedy
 
 
-def render_error(sentence: str) -> bytes:
-    """Return the body of every error answer."""
+def render_error(
+    sentence: str, more: Mapping[str, str] = {}
+) -> tuple[dict[str, str], bytes]:
+    """Return the headers and the body of an error answer; more are further headers."""
     text = json.dumps({"error": sentence}, ensure_ascii=False)
-    return text.encode(errors="backslashreplace")  # a path may hold half a character
+    body = text.encode(errors="backslashreplace")  # a path may hold half a character
+    return {**_HEADERS, **more}, body

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 import psycopg2
 from aiohttp import web
 
-from server.api.bodies import Refused
+from server.api.errors import Refused
 from server.errors import Fault
 from server.library.ffmpeg.sandbox import Sandbox
 from server.library.imports.importer import Importer, RepairPolicy

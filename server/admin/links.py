@@ -13,7 +13,7 @@ from server.admin.listing import (
     read_id,
 )
 from server.admin.token import guarded
-from server.api.bodies import Refused
+from server.api.errors import Refused
 from server.api.fields import (
     check_members,
     optional,

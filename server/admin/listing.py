@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from aiohttp import web
 
 from server.admin.token import guarded
-from server.api.bodies import Refused
+from server.api.errors import Refused
 from server.api.fields import choice, parse_query, text, whole
 from server.library.words.showing import Showing
 from server.postgres.queries import queries

@@ -13,7 +13,7 @@ from server.admin.listing import answer
 from server.admin.spool import SPOOL, Spool, Upload
 from server.admin.token import guarded
 from server.admin.uploads import GONE, find_copies, find_upload, parse_name, show_flaws
-from server.api.bodies import Refused
+from server.api.errors import Refused
 from server.api.fields import choice, optional, parse_query, read_json
 from server.errors import Fault
 from server.library.files import show_text

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 from psycopg2.errors import UndefinedColumn, UndefinedTable
 
-from server.api.bodies import Refused, refuse
+from server.api.errors import Refused, build_error_response
 from server.errors import Fault
 from server.telemetry.access_log import ACCESS_LOG
 
@@ -142,10 +142,12 @@ def guarded(handler: Handler) -> Handler:
             )
             return await handler(request)
         except Refused as refused:
-            return refuse(refused.status, refused.sentence, refused.headers)
+            return build_error_response(
+                refused.status, refused.sentence, refused.headers
+            )
         except Fault as fault:
-            return refuse(400, str(fault))
+            return build_error_response(400, str(fault))
         except (UndefinedTable, UndefinedColumn):
-            return refuse(503, NOT_MIGRATED)
+            return build_error_response(503, NOT_MIGRATED)
 
     return answer

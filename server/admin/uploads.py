@@ -13,7 +13,7 @@ from server.admin.jobs import JOBS, Jobs
 from server.admin.listing import NAME_LETTERS, answer, find_listed_video, read_id
 from server.admin.spool import SPOOL, PartialUpload, Spool, Upload
 from server.admin.token import guarded
-from server.api.bodies import Refused
+from server.api.errors import Refused
 from server.api.fields import parse_query, text
 from server.errors import Fault
 from server.library.clips.check import FAULT, Flaw, Limits, find_worst

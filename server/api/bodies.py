@@ -1,4 +1,4 @@
-"""Read what a request brings, and refuse what is not right."""
+"""Read the body of a request, and refuse one that is not right."""
 
 from __future__ import annotations
 
@@ -6,28 +6,12 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from server.errors import ERROR_HEADERS, render_error
+from server.api.errors import Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
 BODY_MAX = 16_384  # bytes
-
-
-class Refused(Exception):
-    """What is not done: a status and one sentence."""
-
-    def __init__(
-        self, status: int, sentence: str, headers: Mapping[str, str] = {}
-    ) -> None:
-        super().__init__(status, sentence)
-        self.status, self.sentence, self.headers = status, sentence, headers
-
-
-def refuse(status: int, sentence: str, headers: Mapping[str, str] = {}) -> web.Response:
-    """Return an error as its answer."""
-    body = render_error(sentence)
-    return web.Response(status=status, body=body, headers={**ERROR_HEADERS, **headers})
 
 
 async def read_body(

@@ -3,7 +3,7 @@
 import psycopg2
 from aiohttp import web
 
-from server.errors import ERROR_HEADERS, render_error
+from server.api.errors import build_error_response
 from server.reading.store import STORE, check_columns
 
 _HEADERS = {"Cache-Control": "no-store"}
@@ -19,6 +19,6 @@ async def get_readiness(request: web.Request) -> web.Response:
     try:
         await check_columns(request.app[STORE].database)
     except psycopg2.ProgrammingError:
-        body = render_error("The database has no videos to serve: run bytereel migrate")
-        return web.Response(status=503, body=body, headers=ERROR_HEADERS)
+        sentence = "The database has no videos to serve: run bytereel migrate"
+        return build_error_response(503, sentence)
     return web.json_response({"status": "ready"}, headers=_HEADERS)

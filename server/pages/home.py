@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from server.errors import ERROR_HEADERS, render_error
+from server.api.errors import build_error_response
 from server.pages import PAGE_HEADERS, hash_assets, read_assets, read_template
 from server.practice.batch import list_learners
 from server.reading.store import STORE, list_videos
@@ -171,6 +171,4 @@ async def send_news(response: web.StreamResponse, news: News) -> None:
 
 def _refuse(status: int, sentence: str) -> web.Response:
     more = {"Retry-After": "10"} if status == 503 else {}
-    return web.Response(
-        status=status, headers={**ERROR_HEADERS, **more}, body=render_error(sentence)
-    )
+    return build_error_response(status, sentence, more)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from aiohttp import web
 from psycopg2.errors import UndefinedTable
 
-from server.api.bodies import refuse
+from server.api.errors import build_error_response
 from server.errors import Fault
 from server.postgres.queries import queries
 from server.practice.submission import parse_uuid
@@ -72,11 +72,11 @@ async def get_batch(request: web.Request) -> web.Response:
     try:
         user_id, count = parse_asked(request.query)
     except Fault as fault:
-        return refuse(400, str(fault))
+        return build_error_response(400, str(fault))
     try:
         rows = await list_due(request.app[STORE].database, user_id, count)
     except UndefinedTable:
-        return refuse(503, NOT_MIGRATED)
+        return build_error_response(503, NOT_MIGRATED)
     left_out = request.app[LEFT_OUT]
     left_out.words += rows[0][0]
     return web.Response(body=render_batch(rows, left_out), headers=HEADERS)

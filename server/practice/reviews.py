@@ -13,7 +13,8 @@ from aiohttp import web
 from psycopg2 import IntegrityError
 from psycopg2.errors import UndefinedTable
 
-from server.api.bodies import Refused, read_body, refuse
+from server.api.bodies import read_body
+from server.api.errors import Refused, build_error_response
 from server.errors import Fault
 from server.postgres.pool import DatabaseAway
 from server.postgres.queries import queries
@@ -68,11 +69,11 @@ async def post_review(request: web.Request) -> web.Response:
         async with _turns.setdefault(submission.saved_word_id, Lock()):
             review = await keep_review(database, submission)
     except Fault as fault:
-        return refuse(400, str(fault))
+        return build_error_response(400, str(fault))
     except Refused as refused:
-        return refuse(refused.status, refused.sentence)
+        return build_error_response(refused.status, refused.sentence)
     except UndefinedTable:
-        return refuse(503, NOT_MIGRATED)
+        return build_error_response(503, NOT_MIGRATED)
     return web.Response(body=render_review(review), headers=HEADERS)
 
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from server.api.bodies import Refused, read_body, refuse
+from server.api.bodies import read_body
+from server.api.errors import Refused, build_error_response
 from server.api.strict_json import Members, parse_object
 from server.errors import Fault
 from server.practice.submission import parse_id, read_member
@@ -27,9 +28,9 @@ async def post_views(request: web.Request) -> web.Response:
     try:
         views = parse_views(await read_body(request, BODY_MAX, _KINDS))
     except Fault as fault:
-        return refuse(400, str(fault))
+        return build_error_response(400, str(fault))
     except Refused as refused:
-        return refuse(refused.status, refused.sentence)
+        return build_error_response(refused.status, refused.sentence)
     request.app[TALLY].add(views, datetime.now(UTC).date())
     return web.Response(status=204, headers={"Cache-Control": "no-store"})
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 from aiohttp import web
 
-from server.errors import ERROR_HEADERS, render_error
+from server.api.errors import build_error_response
 from server.serving.aiohttp_private import (
     awaits_request,
     is_answering,
@@ -210,8 +210,6 @@ class Connection(web.RequestHandler):
         sentence = BAD_REQUEST if status == 400 else "Internal server error"
         level = logging.DEBUG if status == 400 else logging.ERROR
         self.logger.log(level, "%s: %s", sentence, request.remote, exc_info=exc)
-        response = web.Response(
-            status=status, body=render_error(sentence), headers=ERROR_HEADERS
-        )
+        response = build_error_response(status, sentence)
         response.force_close()
         return response

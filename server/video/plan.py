@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import NamedTuple, Protocol
 from urllib.parse import quote
 
-from server.errors import ERROR_HEADERS, render_error
+from server.errors import render_error
 from server.model import Video
 from server.video.conditions import (
     modified_since,
@@ -175,14 +175,10 @@ def _plan_body(
     return Plan(status, own, body, _video_fields(video, kind or _content_type(video)))
 
 
-_ERROR_FIELDS = render_fields({**ERROR_HEADERS, **ANY_ORIGIN})
-
-
 def plan_error(status: int, sentence: str, more: Mapping[str, str] = {}) -> Plan:
     """Return an error that pages of any origin may read."""
-    body = render_error(sentence)
-    own = {**more, "Content-Length": str(len(body))}
-    return Plan(status, own, [body], _ERROR_FIELDS)
+    headers, body = render_error(sentence, {**ANY_ORIGIN, **more})
+    return Plan(status, {**headers, "Content-Length": str(len(body))}, [body])
 
 
 @lru_cache(maxsize=4096)

@@ -16,7 +16,7 @@ from server.admin.token import (
     parse_bearer,
     widen_address,
 )
-from server.api.bodies import Refused
+from server.api.errors import Refused
 from server.cli import build_parser
 from server.routes import ROUTES
 from tests.admin.client import TOKEN, Admin, serving_admin

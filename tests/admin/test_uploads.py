@@ -29,7 +29,7 @@ from server.admin.spool import (
     opening_spool,
 )
 from server.admin.uploads import parse_name
-from server.api.bodies import Refused
+from server.api.errors import Refused
 from server.errors import Fault
 from server.library.ffmpeg.sandbox import OverrunError
 from server.library.imports.importer import RepairPolicy
