@@ -33,7 +33,7 @@ FAST = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
 PURE = [
     f"server/{name}.py"
     for name in (
-        *("errors", "model", "api/strict_json", "reading/cache"),
+        *("errors", "model", "api/fields", "api/strict_json", "reading/cache"),
         *("video/conditions", "video/plan", "video/ranges", "library/words/naming"),
         *("practice/scheduling", "practice/submission"),
     )

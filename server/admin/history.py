@@ -13,7 +13,7 @@ from aiohttp import web
 
 from server.admin.listing import answer
 from server.admin.token import guarded
-from server.api.fields import parse_query
+from server.api.bodies import parse_query
 from server.postgres.pool import DatabaseAway
 from server.postgres.queries import queries
 from server.reading.store import STORE

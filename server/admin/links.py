@@ -13,16 +13,16 @@ from server.admin.listing import (
     read_id,
 )
 from server.admin.token import guarded
+from server.api.bodies import parse_query, read_json
 from server.api.errors import Refused
 from server.api.fields import (
-    check_members,
-    optional,
-    parse_fields,
-    parse_query,
-    read_json,
+    TRUTH,
+    FieldType,
+    digits,
+    nullable,
+    object_of,
     text,
-    truth,
-    whole,
+    whole_number,
 )
 from server.errors import Fault
 from server.library.words.link import Link, delete_with_links, link, unlink
@@ -34,8 +34,9 @@ if TYPE_CHECKING:
     from aiohttp import web
 
 _WORD = text(WORD_LETTERS, shortest=1)
-WORD_FIELDS = {"word": _WORD, "language": _WORD, "native": optional(_WORD)}
-FIELDS = {**WORD_FIELDS, "definition": whole, "question": whole}
+WORD_FIELDS = {"word": _WORD, "language": _WORD, "native": nullable(_WORD)}
+FIELDS = {**WORD_FIELDS, "definition": whole_number(), "question": whole_number()}
+QUERY_FIELDS = {**WORD_FIELDS, "definition": digits(), "question": digits()}
 _ONE_OF = "Give one of: word with language, definition, question."
 _MISFITS = {
     Misfit.NOTHING: _ONE_OF,
@@ -48,7 +49,7 @@ _MISFITS = {
 @guarded
 async def post_links(request: web.Request) -> web.Response:
     """Add the video to what shows none or others, or make it the only one."""
-    asked = await read_json(request, **FIELDS, replace=truth)
+    asked = await read_json(request, **FIELDS, replace=TRUTH)
     replace = asked.pop("replace", False)
     target = build_target(asked)
     video_id = read_id(request)
@@ -74,7 +75,7 @@ async def save_links(
 @guarded
 async def delete_links(request: web.Request) -> web.Response:
     """Take the video away from what shows it."""
-    target = build_target(parse_query(request, **FIELDS))
+    target = build_target(parse_query(request, **QUERY_FIELDS))
     video_id = read_id(request)
     await find_listed_video(request.app[STORE].database, video_id)
     jobs = request.app[JOBS]
@@ -90,9 +91,13 @@ def build_target(asked: dict[str, Any]) -> LinkTarget:
     return target
 
 
-def parse_word(value: object) -> LinkTarget:
-    """Return the definitions of a word, from an object in JSON; raise Fault."""
-    return build_target(parse_fields(check_members(value), WORD_FIELDS))
+def _read_word(value: object) -> LinkTarget:
+    return build_target(_WORD_OBJECT.read(value))
+
+
+_WORD_OBJECT = object_of(WORD_FIELDS)
+WORD_TARGET = FieldType(_WORD_OBJECT.allowed, _read_word)
+"""A word in JSON, to be linked to its definitions."""
 
 
 def show_change(change: Link) -> dict[str, Any]:

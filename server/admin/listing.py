@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from aiohttp import web
 
 from server.admin.token import guarded
+from server.api.bodies import parse_query
 from server.api.errors import Refused
-from server.api.fields import choice, parse_query, text, whole
+from server.api.fields import choice, digits, text
 from server.library.words.showing import Showing
 from server.postgres.queries import queries
 from server.reading.store import STORE
@@ -103,7 +104,7 @@ async def get_videos(request: web.Request) -> web.Response:
         search=text(NAME_LETTERS),
         sort=choice(*SORTS),
         filter=choice("all", "unlinked"),
-        page=lambda value: whole(value, PAGE_MAX),
+        page=digits(PAGE_MAX),
     )
     page = asked.pop("page", 1)
     start = (page - 1) * PAGE_VIDEOS

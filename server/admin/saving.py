@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 import psycopg2
 
 from server.admin.jobs import JOBS, Jobs
-from server.admin.links import parse_word, save_links
+from server.admin.links import WORD_TARGET, save_links
 from server.admin.listing import answer
 from server.admin.spool import SPOOL, Spool, Upload
 from server.admin.token import guarded
-from server.admin.uploads import GONE, find_copies, find_upload, parse_name, show_flaws
+from server.admin.uploads import FILE_NAME, GONE, find_copies, find_upload, show_flaws
+from server.api.bodies import parse_query, read_json
 from server.api.errors import Refused
-from server.api.fields import choice, optional, parse_query, read_json
+from server.api.fields import choice, nullable
 from server.errors import Fault
 from server.library.files import show_text
 from server.library.imports.files import import_open
@@ -47,9 +48,9 @@ async def save_upload(request: web.Request) -> web.Response:
     parse_query(request)
     asked = await read_json(
         request,
-        filename=optional(parse_name),
+        filename=nullable(FILE_NAME),
         repair=choice(*_REPAIRS),
-        link=optional(parse_word),
+        link=nullable(WORD_TARGET),
     )
     upload = find_upload(request)
     name = asked.get("filename") or upload.filename

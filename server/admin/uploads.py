@@ -13,8 +13,9 @@ from server.admin.jobs import JOBS, Jobs
 from server.admin.listing import NAME_LETTERS, answer, find_listed_video, read_id
 from server.admin.spool import SPOOL, PartialUpload, Spool, Upload
 from server.admin.token import guarded
+from server.api.bodies import parse_query
 from server.api.errors import Refused
-from server.api.fields import parse_query, text
+from server.api.fields import FieldType, NotAllowed, required, text
 from server.errors import Fault
 from server.library.clips.check import FAULT, Flaw, Limits, find_worst
 from server.library.clips.checking import check_media, check_videos
@@ -46,9 +47,7 @@ class Copies(NamedTuple):
 @guarded
 async def post_upload(request: web.Request) -> web.Response:
     """Take a file, tell what is wrong with it, and keep it until it is saved."""
-    asked = parse_query(request, filename=parse_name)
-    if "filename" not in asked:
-        raise Fault("filename is missing; add ?filename= with the name of the file.")
+    asked = parse_query(request, filename=required(FILE_NAME))
     check_head(request)
     spool, jobs = request.app[SPOOL], request.app[JOBS]
     upload = await receive(request, spool, asked["filename"])
@@ -73,16 +72,23 @@ async def post_upload(request: web.Request) -> web.Response:
     )
 
 
-def parse_name(value: object) -> str:
-    """Return the name of a file; raise Fault for one that the table can't keep."""
-    name: str = text(NAME_LETTERS, shortest=1)(value)
+def _read_name(value: object) -> str:
+    name: str = _NAME_TEXT.read(value)
     if "/" in name or name in {".", ".."}:
-        raise Fault("must be the name of a file, without folders.")
+        raise NotAllowed
     try:
-        check_name(Path(os.devnull, name), "this")  # in which no folder can be
+        check_name(Path(os.devnull, name), "it")  # in which no folder can be
     except Fault as fault:
-        raise Fault(f"can't be kept: {fault}.") from None
+        raise NotAllowed(f"can't be kept: {fault}.") from None
     return name
+
+
+_NAME_TEXT = text(NAME_LETTERS, shortest=1)
+FILE_NAME = FieldType(
+    f"the name of a file, without folders, of 1 to {NAME_LETTERS} characters",
+    _read_name,
+)
+"""A name that the table can keep."""
 
 
 def check_head(request: web.Request) -> None:

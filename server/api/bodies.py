@@ -1,15 +1,19 @@
-"""Read the body of a request, and refuse one that is not right."""
+"""Read what a request brings: its query, its body, and the JSON in that."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
 from server.api.errors import Refused
+from server.api.fields import parse_fields
+from server.api.strict_json import parse_object
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from server.api.fields import FieldType
 
 BODY_MAX = 16_384  # bytes
 
@@ -31,3 +35,13 @@ async def read_body(
         raise Refused(413, f"The body may have at most {most} bytes.") from None
     except (web.RequestPayloadError, ConnectionError):
         raise Refused(400, "The body broke off or isn't packed as it says.") from None
+
+
+def parse_query(request: web.Request, **types: FieldType) -> dict[str, Any]:
+    """Return the fields of the query; raise Fault."""
+    return parse_fields(request.query.items(), types)
+
+
+async def read_json(request: web.Request, **types: FieldType) -> dict[str, Any]:
+    """Return the fields of the JSON object in the body; raise Refused or Fault."""
+    return parse_fields(parse_object(await read_body(request)), types)

@@ -22,14 +22,14 @@ def parse_object(body: bytes) -> Members:
             parse_constant=_refuse_constant,
         )
     except UnicodeDecodeError as error:
-        raise Fault(f"$: byte {error.start} of the body is not UTF-8.") from None
+        raise Fault(f"Byte {error.start} of the body is not UTF-8.") from None
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
-        raise Fault(f"$: is not JSON at {place}: {error.msg}.") from None
+        raise Fault(f"The body is not JSON at {place}: {error.msg}.") from None
     except RecursionError:
-        raise Fault("$: is nested too deeply.") from None
+        raise Fault("The body is nested too deeply.") from None
     if not isinstance(parsed, Members):
-        raise Fault("$: must be an object.")
+        raise Fault("The body must be a JSON object.")
     return parsed
 
 
@@ -39,4 +39,4 @@ def _parse_int(digits: str) -> float:
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise Fault(f"$: is not JSON: {name} stands for no number there.")
+    raise Fault(f"The body is not JSON: {name} is no number of JSON.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -12,9 +11,9 @@ from aiohttp import web
 from psycopg2.errors import UndefinedTable
 
 from server.api.errors import build_error_response
+from server.api.fields import UUID, digits, parse_fields, required
 from server.errors import Fault
 from server.postgres.queries import queries
-from server.practice.submission import parse_uuid
 from server.reading.store import STORE
 
 if TYPE_CHECKING:
@@ -30,6 +29,7 @@ COUNT_MAX = 100
 LEARNERS_MAX = 20
 NOT_MIGRATED = "The database has nothing to practise: run bytereel migrate."
 
+FIELDS = {"user_id": required(UUID), "count": digits(COUNT_MAX)}
 HEADERS = {
     "Content-Type": "application/json; charset=utf-8",
     "Cache-Control": "private, no-store",
@@ -84,19 +84,8 @@ async def get_batch(request: web.Request) -> web.Response:
 
 def parse_asked(query: MultiMapping[str]) -> tuple[str, int]:
     """Return the learner and how many words; raise Fault."""
-    for name in ("user_id", "count"):
-        if len(query.getall(name, [])) > 1:
-            raise Fault(f"{name} is given twice; give it once.")
-    if "user_id" not in query:
-        raise Fault("user_id is missing; add ?user_id= with the UUID of a learner.")
-    try:
-        user_id = parse_uuid(query["user_id"])
-    except Fault as fault:
-        raise Fault(f"user_id {fault}") from None
-    count = query.get("count", str(COUNT_DEFAULT))
-    if not re.fullmatch("[1-9][0-9]{0,2}", count) or int(count) > COUNT_MAX:
-        raise Fault(f"count must be a whole number from 1 to {COUNT_MAX}.")
-    return user_id, int(count)
+    asked = parse_fields(query.items(), FIELDS, ignore_unknown=True)
+    return asked["user_id"], asked.get("count", COUNT_DEFAULT)
 
 
 async def list_due(database: Database, user_id: str, count: int) -> list[Row]:

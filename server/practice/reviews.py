@@ -108,7 +108,7 @@ def recognise(submission: Submission, known: Review) -> Review:
     """Return the review that was kept before if it is this one; raise Refused."""
     if submission[:4] != known[:4]:
         raise Refused(
-            409, "$.review_id: is the id of another answer already; make a new one."
+            409, "review_id is the id of another answer already; make a new one."
         )
     return known
 

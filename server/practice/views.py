@@ -9,9 +9,16 @@ from aiohttp import web
 
 from server.api.bodies import read_body
 from server.api.errors import Refused, build_error_response
-from server.api.strict_json import Members, parse_object
+from server.api.fields import (
+    choice,
+    list_of,
+    object_of,
+    parse_fields,
+    required,
+    whole_number,
+)
+from server.api.strict_json import parse_object
 from server.errors import Fault
-from server.practice.submission import parse_id, read_member
 from server.practice.view_counts import REACHED, TALLY
 
 if TYPE_CHECKING:
@@ -21,6 +28,8 @@ BODY_MAX = 4096  # bytes
 VIEWS_MAX = 50
 # What sendBeacon sends is text, or a page of another origin would need a preflight.
 _KINDS = ("application/json", "text/plain")
+_VIEW = {"video_id": required(whole_number()), "reached": required(choice(*REACHED))}
+_FIELDS = {"views": required(list_of(object_of(_VIEW, ignore_unknown=True), VIEWS_MAX))}
 
 
 async def post_views(request: web.Request) -> web.Response:
@@ -36,29 +45,6 @@ async def post_views(request: web.Request) -> web.Response:
 
 
 def parse_views(body: bytes) -> list[View]:
-    """Return what was watched; raise Fault with the path of what is wrong."""
-    given = read_member(parse_object(body), "views", _parse_list)
-    return [_parse_view(each, f"$.views[{place}]") for place, each in enumerate(given)]
-
-
-def _parse_list(value: object) -> list[object]:
-    if (
-        not isinstance(value, list)
-        or isinstance(value, Members)
-        or len(value) > VIEWS_MAX
-    ):
-        raise Fault(f"must be a list of at most {VIEWS_MAX} views.")
-    return value
-
-
-def _parse_view(value: object, at: str) -> View:
-    if not isinstance(value, Members):
-        raise Fault(f"{at}: must be an object.")
-    video_id = read_member(value, "video_id", parse_id, at=at)
-    return video_id, read_member(value, "reached", _parse_reached, at=at)
-
-
-def _parse_reached(value: object) -> str:
-    if not isinstance(value, str) or value not in REACHED:
-        raise Fault(f"must be one of {', '.join(REACHED)}.")
-    return value
+    """Return what was watched; raise Fault. Fields that are not known are ignored."""
+    found = parse_fields(parse_object(body), _FIELDS, ignore_unknown=True)
+    return [(view["video_id"], view["reached"]) for view in found["views"]]

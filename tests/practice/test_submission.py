@@ -60,7 +60,8 @@ def test_time_is_read_with_its_zone(text: str, expected: datetime) -> None:
 @pytest.mark.parametrize("name", RIGHT)
 def test_missing_member_is_named(name: str) -> None:
     rest = {key: value for key, value in RIGHT.items() if key != name}
-    assert fault(json.dumps(rest).encode()) == f"$.{name}: is missing."
+    sentence = fault(json.dumps(rest).encode())
+    assert sentence.startswith(f"{name} is missing; it must be ")
 
 
 @pytest.mark.parametrize(
@@ -101,33 +102,33 @@ def test_missing_member_is_named(name: str) -> None:
 )
 def test_wrong_member_is_named(name: str, value: object, words: str) -> None:
     sentence = fault(body(**{name: value}))
-    assert sentence.startswith(f"$.{name}: ")
+    assert sentence.startswith(f"{name} must be ")
     assert words in sentence
 
 
 @pytest.mark.parametrize(
     ("sent", "sentence"),
     [
-        (b"", "$: is not JSON at line 1, column 1: Expecting value."),
-        (b"{", "$: is not JSON at line 1, column 2: "),
-        (b'{"answer": "A",\n}', "$: is not JSON at line "),
-        (b'{"answer": "A\n"}', "$: is not JSON at line 1, column 14: "),
-        (b"{} {}", "$: is not JSON at line 1, column 4: "),
-        (b"\xef\xbb\xbf{}", "$: is not JSON at line 1, column 1: "),
-        (b'{"a": NaN}', "$: is not JSON: NaN"),
-        (b'{"a": -Infinity}', "$: is not JSON: -Infinity"),
-        (b'{"a": "\xff"}', "$: byte 7 of the body is not UTF-8."),
-        ('{"a": "ö"}'.encode("utf-16"), "$: byte 0 of the body is not UTF-8."),
-        (b"[" * 16_000, "$: is nested too deeply."),
-        (b"null", "$: must be an object."),
-        (b"[]", "$: must be an object."),
-        (b'["user_id"]', "$: must be an object."),
-        (b'"text"', "$: must be an object."),
-        (b'{"answer": "A", "answer": "A"}', "$.user_id: is missing."),
-        (body()[:-1] + b', "answer": "A"}', "$.answer: is given twice; give it once."),
+        (b"", "The body is not JSON at line 1, column 1: Expecting value."),
+        (b"{", "The body is not JSON at line 1, column 2: "),
+        (b'{"answer": "A",\n}', "The body is not JSON at line "),
+        (b'{"answer": "A\n"}', "The body is not JSON at line 1, column 14: "),
+        (b"{} {}", "The body is not JSON at line 1, column 4: "),
+        (b"\xef\xbb\xbf{}", "The body is not JSON at line 1, column 1: "),
+        (b'{"a": NaN}', "The body is not JSON: NaN"),
+        (b'{"a": -Infinity}', "The body is not JSON: -Infinity"),
+        (b'{"a": "\xff"}', "Byte 7 of the body is not UTF-8."),
+        ('{"a": "ö"}'.encode("utf-16"), "Byte 0 of the body is not UTF-8."),
+        (b"[" * 16_000, "The body is nested too deeply."),
+        (b"null", "The body must be a JSON object."),
+        (b"[]", "The body must be a JSON object."),
+        (b'["user_id"]', "The body must be a JSON object."),
+        (b'"text"', "The body must be a JSON object."),
+        (b'{"answer": "A", "answer": "A"}', "user_id is missing; "),
+        (body()[:-1] + b', "answer": "A"}', "answer is given twice; give it once."),
         (
             body()[:-1] + b', "\\u0061nswer": "B"}',
-            "$.answer: is given twice; give it once.",
+            "answer is given twice; give it once.",
         ),
     ],
 )
@@ -138,7 +139,7 @@ def test_what_is_no_json_object_is_refused(sent: bytes, sentence: str) -> None:
 @given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
 @settings(max_examples=200, deadline=None)
 def test_any_body_is_read_or_refused(sent: bytes) -> None:
-    assert fault(sent).startswith("$")
+    assert fault(sent).startswith(("The body ", "Byte "))
 
 
 JSON = st.recursive(
@@ -156,7 +157,7 @@ JSON = st.recursive(
 def test_any_value_is_read_or_named(name: str, value: object) -> None:
     found = read(body(**{name: value}))
     if isinstance(found, str):
-        assert found.startswith((f"$.{name}: ", "$: is not JSON"))
+        assert found.startswith((f"{name} must be ", "The body is not JSON"))
     else:
         assert getattr(found, name) in (value, str(value).lower())
 
@@ -187,5 +188,5 @@ def test_time_is_at_the_latest_now(
 )
 def test_time_beyond_its_limits_is_refused(text: str, words: str) -> None:
     given_at = parse_submission(body(reviewed_at=text)).reviewed_at
-    with pytest.raises(Fault, match=rf"^\$\.reviewed_at: .*{words}"):
+    with pytest.raises(Fault, match=rf"^reviewed_at must not be .*{words}"):
         fit_time(given_at, NOW)
