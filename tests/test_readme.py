@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import argparse
+import json
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 
 from server.cli import build_parser
 from server.config import SETTINGS
+from server.edge.nginx import render_nginx
 from server.routes import ROUTES
 
 ROOT = Path(__file__).parents[1]
+READMES = sorted(
+    path.relative_to(ROOT).as_posix()
+    for pattern in ("*.md", "bench/**/*.md", "server/**/*.md")
+    for path in ROOT.glob(pattern)
+)
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+EDGE = (ROOT / "server/edge/README.md").read_text(encoding="utf-8")
+PICTURE_BYTES = 150_000  # whoever reads the page waits for it
 CI = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 
 
@@ -76,3 +86,71 @@ def test_ci_runs_the_command_of_readme() -> None:
     (command,) = re.findall(r"<!-- test -->\n```sh\n(.*)\n```", README)
     assert "[test]" in command
     assert "<!-- test -->" in CI
+
+
+def list_typed(text: str) -> list[list[str]]:
+    """Return the arguments of each call of bytereel in the blocks for a shell."""
+    found = []
+    for line in "\n".join(re.findall(r"```sh\n(.*?)```", text, re.S)).splitlines():
+        if re.match(r"(?:[A-Z_]+=\S+ )?bytereel ", line):
+            typed = shlex.split(line, comments=True)
+            ends = [place for place, word in enumerate(typed) if word in (">", "|")]
+            typed = typed[: min(ends, default=None)]
+            found.append(typed[typed.index("bytereel") + 1 :])
+    return found
+
+
+@pytest.mark.parametrize("readme", READMES)
+def test_typed_command_is_understood(readme: str) -> None:
+    for arguments in list_typed((ROOT / readme).read_text(encoding="utf-8")):
+        build_parser().parse_args(arguments)
+
+
+def test_edges_commands_are_shown() -> None:
+    shown = {arguments[0] for arguments in list_typed(EDGE)}
+    assert shown == {"nginx-config", "check-edge", "warm"}
+
+
+def list_headings(text: str) -> set[str]:
+    """Return the names by which GitHub links to headings."""
+    headings = re.findall(r"^#+ (.+)$", text, re.M)
+    return {re.sub(r"[^\w -]", "", each.lower()).replace(" ", "-") for each in headings}
+
+
+@pytest.mark.parametrize("readme", READMES)
+def test_links_lead_somewhere(readme: str) -> None:
+    path = ROOT / readme
+    text = path.read_text(encoding="utf-8")
+    for link in re.findall(r"\]\((?!https?:)([^)]+)\)", text):
+        file, _, heading = link.partition("#")
+        target = path.parent / file if file else path
+        assert target.is_file(), link
+        assert not heading or heading in list_headings(target.read_text("utf-8")), link
+
+
+def test_every_chapter_stands_in_the_contents() -> None:
+    for text in (README, EDGE):
+        chapters = re.findall(r"^## (?!Start$|Contents$)(.+)$", text, re.M)
+        links = re.findall(r"^- \[(.+)\]\(#[\w-]+\)", text, re.M)
+        assert links == chapters
+
+
+def test_picture_is_small() -> None:
+    (name,) = re.findall(r"!\[[^]]+\]\(([^)]+)\)", README)
+    assert 0 < (ROOT / name).stat().st_size <= PICTURE_BYTES
+
+
+def test_rules_for_cloudflare_are_for_videos_alone() -> None:
+    (text,) = re.findall(r"--data '(\{\"rules\".*?)'", EDGE, re.S)
+    (rule,) = json.loads(text)["rules"]
+    assert rule["action_parameters"]["respect_strong_etags"]
+    video = ROUTES[0].path.partition("{")[0]
+    plain = EDGE.replace('\\"', '"')  # of JSON and of Terraform
+    starts = re.findall(r'starts_with\(http.request.uri.path, "(.*?)"\)', plain)
+    assert set(starts) == {video, f"/api{video}"}
+
+
+def test_listen_line_is_there_to_be_replaced() -> None:
+    text = render_nginx("80", "127.0.0.1:8080", Path("/var/cache/bytereel"), 1)
+    assert len(re.findall(r"^ *listen 80;$", text, re.M)) == 1
+    assert re.findall(r"^listen 443 ssl;$", EDGE, re.M)

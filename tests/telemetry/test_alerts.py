@@ -1,4 +1,4 @@
-"""Dashboard and alerts name metrics and labels that there are."""
+"""Dashboard, alerts and README name metrics and labels that there are."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ RULES = [
     for group in yaml.safe_load((FOLDER / "alerts.yml").read_text())["groups"]
     for rule in group["rules"]
 ]
+README = (FOLDER / "README.md").read_text(encoding="utf-8")
 PANELS = json.loads((FOLDER / "grafana.json").read_text())["panels"]
 QUERIES = [rule["expr"] for rule in RULES] + [
     target["expr"] for panel in PANELS for target in panel["targets"]
@@ -37,6 +38,7 @@ def list_exposed() -> dict[str, set[str]]:
     metrics.publish({}, {}, dict.fromkeys(metrics.query_names, (1, 1)))
     library = Library()
     library.numbers = (1, 1, 1)
+    library.imports = [("imported", 1)]
     found: dict[str, set[str]] = {}
     for family in Counted(metrics, library).collect():
         for sample in family.samples:
@@ -81,3 +83,11 @@ def test_panels_do_not_overlap() -> None:
     ]
     assert len(cells) == len(set(cells))
     assert max(x for x, _ in cells) < 24
+
+
+def test_readme_names_every_metric_and_alert() -> None:
+    family = re.compile(r"_(?:bucket|sum|count|created)$")
+    exposed = {family.sub("", name) for name in EXPOSED}
+    assert set(re.findall(r"`(bytereel_\w+)`", README)) == exposed
+    alerts = re.findall(r"^\| `(Bytereel\w+)` \|", README, re.M)
+    assert alerts == [rule["alert"] for rule in RULES]
