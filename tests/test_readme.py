@@ -23,6 +23,7 @@ READMES = sorted(
 )
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 EDGE = (ROOT / "server/edge/README.md").read_text(encoding="utf-8")
+MAP = (ROOT / "server/README.md").read_text(encoding="utf-8")
 PICTURE_BYTES = 150_000  # whoever reads the page waits for it
 CI = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 
@@ -129,7 +130,7 @@ def test_links_lead_somewhere(readme: str) -> None:
 
 
 def test_every_chapter_stands_in_the_contents() -> None:
-    for text in (README, EDGE):
+    for text in (README, EDGE, MAP):
         chapters = re.findall(r"^## (?!Start$|Contents$)(.+)$", text, re.M)
         links = re.findall(r"^- \[(.+)\]\(#[\w-]+\)", text, re.M)
         assert links == chapters
