@@ -93,7 +93,7 @@ def write_files(folder: Path, files: dict[str, str]) -> Path:
 
 def start_apply(url: str, folder: Path) -> subprocess.Popen[str]:
     code = (
-        "import sys, pathlib; from server import migrations as m; "
+        "import sys, pathlib; from server.postgres import migrations as m; "
         "print(*m.apply(sys.argv[1], directory=pathlib.Path(sys.argv[2])))"
     )
     command = [sys.executable, "-c", code, url, str(folder)]
