@@ -25,8 +25,8 @@ from server.edge.client import (
     open_session,
 )
 from server.errors import Fault
-from server.postgres.queries import queries
 from server.postgres.refusals import opening
+from server.postgres.rows import read_rows
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -79,8 +79,8 @@ def list_clips(url: str, days: float | None, most: int | None) -> list[Clip]:
     """Return the videos to fetch: all, those of the last days, or the most viewed."""
     query = "list_to_warm" if most is None else "list_to_warm_by_views"
     with opening(url) as connection, connection.cursor() as cursor:
-        cursor.execute(queries()[query], {"days": days, "count": most})
-        return [Clip(*row) for row in cursor.fetchall()]
+        rows = read_rows(cursor, query, {"days": days, "count": most})
+    return [Clip(**row) for row in rows]
 
 
 class RateLimit:

@@ -3,7 +3,7 @@
 
 -- name: list_to_warm
 -- All videos with their sizes, the newest first; those of the last days if days is set.
-SELECT id, octet_length(video_data)
+SELECT id AS video_id, octet_length(video_data) AS size
   FROM videos
  WHERE %(days)s::float IS NULL
     OR created_at > now() - %(days)s::float * interval '1 day'
@@ -11,7 +11,7 @@ SELECT id, octet_length(video_data)
 
 -- name: list_to_warm_by_views
 -- The videos that were started most often, with their sizes.
-SELECT id, octet_length(video_data)
+SELECT id AS video_id, octet_length(video_data) AS size
   FROM videos
   JOIN (SELECT video_id, sum(started) AS started
           FROM video_views

@@ -11,14 +11,14 @@ SELECT EXISTS (SELECT
                  FROM pg_attribute
                 WHERE attrelid = to_regclass('videos')
                   AND attname = 'source_sha256'
-                  AND NOT attisdropped),
+                  AND NOT attisdropped) AS keeps_source,
        EXISTS (SELECT
                  FROM pg_constraint
                 WHERE conrelid = to_regclass('thumbnails')
                   AND confrelid = to_regclass('videos')
                   AND has_table_privilege(conrelid, 'SELECT')
                   AND has_table_privilege(conrelid, 'INSERT')
-                  AND has_table_privilege(conrelid, 'UPDATE'));
+                  AND has_table_privilege(conrelid, 'UPDATE')) AS keeps_thumbnails;
 
 -- name: list_imports
 -- The videos of these file names with their digests; a table of others need not have
@@ -26,8 +26,8 @@ SELECT EXISTS (SELECT
 SELECT filename,
        sha256,
        (SELECT source_sha256 FROM (SELECT video.*) AS own),
-       id,
-       file_size_bytes,
+       id AS video_id,
+       file_size_bytes AS size,
        duration_seconds
   FROM videos AS video,
        (SELECT NULL::bytea AS source_sha256) AS absent

@@ -119,7 +119,7 @@ SELECT %(id)s, coalesce((SELECT max(position) FROM had), 0) + place, added
 
 -- name: list_similar_words
 -- The same word in other letters or languages, for whom the word was not found.
-SELECT DISTINCT word, learning_language, native_language
+SELECT DISTINCT word, learning_language AS language, native_language AS native
   FROM definitions
  WHERE lower(word) = lower(%(word)s)
  ORDER BY word, learning_language, native_language
@@ -127,7 +127,7 @@ SELECT DISTINCT word, learning_language, native_language
 
 -- name: list_words
 -- Every word once a language.
-SELECT DISTINCT word, learning_language
+SELECT DISTINCT word, learning_language AS language
   FROM definitions
  WHERE learning_language = %(language)s OR %(language)s IS NULL
  ORDER BY word, learning_language;

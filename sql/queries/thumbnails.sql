@@ -31,7 +31,10 @@ SELECT video_id
 
 -- name: list_picturable
 -- These videos, or all that lack a picture, or all; and whether each has one.
-SELECT id, filename, octet_length(video_data), video_id IS NOT NULL
+SELECT id,
+       filename,
+       octet_length(video_data) AS size,
+       video_id IS NOT NULL AS has_thumbnail
   FROM videos
   LEFT JOIN thumbnails ON video_id = id
  WHERE id = ANY(%(ids)s::bigint[])

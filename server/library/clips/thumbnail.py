@@ -17,6 +17,7 @@ from server.library.words.link import find_video
 from server.postgres.plain import first_line
 from server.postgres.queries import queries
 from server.postgres.refusals import is_damage, opening
+from server.postgres.rows import read_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -93,16 +94,15 @@ def make_thumbnails(
         with connection.cursor() as cursor:
             ids = [find_video(cursor, video)[0] for video in videos] or None
             values = {"ids": ids, "again": again}
-            cursor.execute(queries()["list_picturable"], values)
-            rows = cursor.fetchall()
-        for video_id, filename, size, there in rows:
-            if there and not again:
-                yield ThumbnailResult("exists", video_id, filename)
+            rows = read_rows(cursor, "list_picturable", values)
+        for row in rows:
+            if row["has_thumbnail"] and not again:
+                yield ThumbnailResult("exists", row["id"], row["filename"])
                 continue
-            media = open_video(connection, video_id, size or 0)
-            done = _picture(connection, sandbox, media, video_id)
+            media = open_video(connection, row["id"], row["size"] or 0)
+            done = _picture(connection, sandbox, media, row["id"])
             if done.status != "gone":
-                yield done._replace(filename=filename)
+                yield done._replace(filename=row["filename"])
 
 
 def _picture(

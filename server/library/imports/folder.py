@@ -19,6 +19,7 @@ from server.library.words.showing import (
 )
 from server.postgres.queries import queries
 from server.postgres.refusals import opening
+from server.postgres.rows import read_rows
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Sequence
@@ -82,14 +83,13 @@ def import_folder(
 def read_words(connection: Connection, language: str) -> Words:
     """Return the words of a language by their keys; Fault if it has none."""
     with connection, connection.cursor() as cursor:
-        cursor.execute(queries()["list_words"], {"language": None})
-        found = cursor.fetchall()
+        rows = read_rows(cursor, "list_words", {"language": None})
     words: Words = {}
-    for word, spoken in found:
-        if spoken == language:
-            words.setdefault(word_key(word), []).append(word)
+    for row in rows:
+        if row["language"] == language:
+            words.setdefault(word_key(row["word"]), []).append(row["word"])
     if not words:
-        others = ", ".join(sorted({show_text(spoken) for _, spoken in found}))
+        others = ", ".join(sorted({show_text(row["language"]) for row in rows}))
         raise Fault(
             f"there are no words of the language {show_text(language)}: "
             + (f"there are those of {others}" if others else "add definitions first")

@@ -21,6 +21,7 @@ from server.library.imports.copy_stream import (
 )
 from server.postgres.plain import first_line
 from server.postgres.queries import queries
+from server.postgres.rows import read_rows
 
 if TYPE_CHECKING:
     import io
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from server.library.clips.check import Flaw
     from server.library.clips.thumbnail import MadeThumbnail
     from server.library.mp4.movie import Movie
+    from server.postgres.rows import Row
 
 # A value and the rest of its row must stay below 1 GiB together.
 MAX_BYTES = 1_073_740_000
@@ -123,15 +125,15 @@ def build_row(
 def read_inventory(connection: Connection, names: Iterable[str]) -> Inventory:
     """Return what the table has under these names."""
     with transaction(connection) as cursor:
-        cursor.execute(queries()["describe_inventory"])
-        [(keeps_source, keeps_thumbnails)] = cursor.fetchall()
-        cursor.execute(queries()["list_imports"], {"names": list(names)})
-        rows = cursor.fetchall()
-    videos = {
-        name: KnownVideo(digest and bytes(digest), source and bytes(source), *numbers)
-        for name, digest, source, *numbers in rows
-    }
-    return Inventory(videos, keeps_source, keeps_thumbnails)
+        [keeps] = read_rows(cursor, "describe_inventory")
+        rows = read_rows(cursor, "list_imports", {"names": list(names)})
+    return Inventory({row.pop("filename"): _build_known(row) for row in rows}, **keeps)
+
+
+def _build_known(row: Row) -> KnownVideo:
+    for digest in ("sha256", "source_sha256"):
+        row[digest] = row[digest] and bytes(row[digest])
+    return KnownVideo(**row)
 
 
 def note_results(connection: Connection, results: Iterable[Imported]) -> None:

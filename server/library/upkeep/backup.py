@@ -17,6 +17,7 @@ from server.postgres import migrations
 from server.postgres.embedded.binaries import list_candidates
 from server.postgres.queries import queries
 from server.postgres.refusals import opening
+from server.postgres.rows import read_rows
 
 if TYPE_CHECKING:
     import argparse
@@ -65,12 +66,11 @@ def save_backup(url: str, file: Path) -> int:
         raise Fault(f"{shown} is there already: choose another name, or move it away")
     with opening(url) as connection, connection.cursor() as cursor:
         major = connection.server_version // 10_000
-        cursor.execute(queries()["find_too_large"], {"most": MOST_BYTES})
-        for video, name, size in cursor.fetchall():
+        for row in read_rows(cursor, "find_too_large", {"most": MOST_BYTES}):
             raise Fault(
-                f"video {video} ({show_text(name)}) has {size} bytes, and pg_dump can "
-                f"take no more than {MOST_BYTES}: copy the server's files instead, "
-                "with pg_basebackup"
+                f"video {row['id']} ({show_text(row['filename'])}) has {row['size']} "
+                f"bytes, and pg_dump can take no more than {MOST_BYTES}: copy the "
+                "server's files instead, with pg_basebackup"
             )
     try:
         os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))

@@ -21,6 +21,7 @@ from server.library.words.link import find_video
 from server.postgres.plain import first_line
 from server.postgres.queries import queries
 from server.postgres.refusals import is_damage, opening
+from server.postgres.rows import read_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -137,8 +138,8 @@ def _prepare(
             if anew:
                 cursor.execute(queries()["clear_verifications"])
             return {}
-        cursor.execute(queries()["list_verifications"])
-        return dict(cursor.fetchall())
+        rows = read_rows(cursor, "list_verifications")
+        return {row["video_id"]: row["damage"] for row in rows}
 
 
 def _list_rows(
@@ -147,8 +148,8 @@ def _list_rows(
     """Return the rows to verify, and a line for each block that has lost its rows."""
     try:
         with connection, connection.cursor() as cursor:
-            cursor.execute(queries()["list_digests"], {"ids": ids})
-            return [Digested(*row) for row in cursor.fetchall()], []
+            found = read_rows(cursor, "list_digests", {"ids": ids})
+            return [Digested(**row) for row in found], []
     except psycopg2.Error as error:
         if not is_damage(error):
             raise
@@ -158,8 +159,8 @@ def _list_rows(
         try:
             with connection, connection.cursor() as cursor:
                 values = {"ids": ids, "block": block}
-                cursor.execute(queries()["list_digests_in_block"], values)
-                rows += [Digested(*row) for row in cursor.fetchall()]
+                found = read_rows(cursor, "list_digests_in_block", values)
+                rows += [Digested(**row) for row in found]
         except psycopg2.Error as error:
             if not is_damage(error):
                 raise

@@ -18,6 +18,7 @@ from server.library.words.showing import (
 from server.library.words.target import LinkTarget, Misfit, find_misfit
 from server.postgres.queries import queries
 from server.postgres.refusals import opening
+from server.postgres.rows import read_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -127,12 +128,9 @@ def find_video(
     name = None if digits else video
     plain = None if digits else video.removeprefix("./")
     number = int(video) if digits and len(video) <= ID_DIGITS else None
-    cursor.execute(
-        queries()["find_video"], {"id": number, "name": name, "plain": plain}
-    )
-    found = cursor.fetchone()
-    if found is not None:
-        return int(found[0]), found[1]
+    values = {"id": number, "name": name, "plain": plain}
+    for row in read_rows(cursor, "find_video", values):
+        return row["id"], row["filename"]
     if number is not None and may_be_gone:
         return number, None
     raise Fault(
@@ -148,15 +146,16 @@ def _explain_absence(cursor: Cursor, target: LinkTarget) -> Fault:
         number = target.question if target.definition is None else target.definition
         return Fault(f"there is no {kind} {number}: give the id of one")
     asked = _describe(target.word, target.language, target.native)
-    cursor.execute(queries()["list_similar_words"], {"word": target.word})
-    similar = "; ".join(_describe(*row) for row in cursor.fetchall())
+    rows = read_rows(cursor, "list_similar_words", {"word": target.word})
+    similar = "; ".join(_describe(**row) for row in rows)
     remedy = f"there is {similar}" if similar else "add the definition first"
     return Fault(f"there is no definition of {asked}: {remedy}")
 
 
-def _describe(*texts: str | None) -> str:
-    word, *languages = (show_text(text) for text in texts if text is not None)
-    return f"“{word}”" + (f" ({' for '.join(languages)})" if languages else "")
+def _describe(word: str, language: str | None, native: str | None) -> str:
+    languages = [show_text(each) for each in (language, native) if each is not None]
+    of = f" ({' for '.join(languages)})" if languages else ""
+    return f"“{show_text(word)}”{of}"
 
 
 def render_links(links: Iterable[Link]) -> list[str]:

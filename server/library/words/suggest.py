@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from server.library.files import show_text
 from server.library.words.naming import word_candidates, word_key
-from server.postgres.queries import queries
 from server.postgres.refusals import opening
+from server.postgres.rows import read_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from server.postgres.rows import Row
 
 
 class Suggestion(NamedTuple):
@@ -33,23 +35,22 @@ class UnlinkedClip(NamedTuple):
 def suggest(url: str, language: str | None = None) -> list[UnlinkedClip]:
     """Return the unlinked videos and the words of a language that they may be for."""
     with opening(url) as connection, connection.cursor() as cursor:
-        cursor.execute(queries()["list_words"], {"language": language})
-        words: dict[str, list[tuple[str, str]]] = {}
-        for word, spoken in cursor.fetchall():
-            words.setdefault(word_key(word), []).append((word, spoken))
-        cursor.execute(queries()["list_unlinked"])
-        return [
-            UnlinkedClip(
-                video_id,
-                filename,
-                [
-                    Suggestion(*pair, build_command(video_id, *pair))
-                    for key in word_candidates(filename)
-                    for pair in words.get(key, [])
-                ],
-            )
-            for video_id, filename in cursor.fetchall()
-        ]
+        words: dict[str, list[Row]] = {}
+        for row in read_rows(cursor, "list_words", {"language": language}):
+            words.setdefault(word_key(row["word"]), []).append(row)
+        clips = read_rows(cursor, "list_unlinked")
+    return [
+        UnlinkedClip(
+            clip["id"],
+            clip["filename"],
+            [
+                Suggestion(**word, command=build_command(clip["id"], **word))
+                for key in word_candidates(clip["filename"])
+                for word in words.get(key, [])
+            ],
+        )
+        for clip in clips
+    ]
 
 
 def build_command(video_id: int, word: str, language: str) -> str:
