@@ -25,7 +25,7 @@ class Video(NamedTuple):
 
 
 class Thumbnail(NamedTuple):
-    """The picture of a video, as it is answered with."""
+    """The picture of a video, as it is answered with: the row of find_thumbnail."""
 
     video_id: int
     mime_type: str

@@ -41,6 +41,15 @@ class Point(NamedTuple):
     plays: int  # that the practice page told of
 
 
+class Day(NamedTuple):
+    """A row of list_days."""
+
+    day: str  # of UTC, as 2026-01-31
+    started: int  # plays
+    completed: int
+    video_bytes: int  # of the videos that were there at its end
+
+
 class History:
     """Points of the last hour, from readings of the metrics."""
 
@@ -150,9 +159,8 @@ async def get_history(request: web.Request) -> web.Response:
 
 async def list_days(app: web.Application) -> list[dict[str, object]]:
     """Return four weeks; none without a database, where the last hour is of use yet."""
-    names = ("day", "started", "completed", "video_bytes")
     try:
         rows = await app[STORE].database.fetch(queries()["list_days"], {})
     except (DatabaseAway, psycopg2.Error):
         return []
-    return [dict(zip(names, row, strict=True)) for row in rows]
+    return [Day(*row)._asdict() for row in rows]

@@ -19,7 +19,6 @@ from server.reading.store import STORE
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from server.postgres.libpq import Row
     from server.postgres.pool import Database
 
 PAGE_VIDEOS = 50
@@ -33,9 +32,34 @@ HEADERS = {
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
 }
-_STEPS = ("started", "quarter", "half", "completed")
 _OF_CACHE = ("held_bytes", "limit_bytes", "hits", "misses")
 _STARTED = monotonic()
+
+
+class LibraryCounts(NamedTuple):
+    """The row of count_library."""
+
+    videos: int
+    bytes: int
+    table_bytes: int | None  # None of a view
+    linked: int  # shown by anything
+    without_thumbnail: int
+    views_today: dict[str, int]  # by how far they went
+    version: str  # of PostgreSQL
+
+
+class PageRow(NamedTuple):
+    """A row of list_page."""
+
+    total: int  # videos of what is asked for
+    video: dict[str, Any] | None  # a ListedVideo; None if the page is empty
+
+
+class VideoDetails(NamedTuple):
+    """The row of read_details."""
+
+    sha256: str | None  # hexadecimal
+    views: dict[str, int]  # by how far they went
 
 
 class ListedVideo(NamedTuple):
@@ -46,14 +70,14 @@ class ListedVideo(NamedTuple):
     mime_type: str
     bytes: int
     duration_seconds: int | None
-    created_at: str
+    created_at: str  # of UTC, in ISO 8601
     thumbnail: bool
     links: int
     views: int
 
 
 class LinkableDefinition(NamedTuple):
-    """A definition that a video can be linked to."""
+    """A definition that a video can be linked to: a row of complete_words."""
 
     word: str
     language: str
@@ -75,22 +99,22 @@ async def get_overview(request: web.Request) -> web.Response:
     parse_query(request)
     store = request.app[STORE]
     [row] = await store.database.fetch(queries()["count_library"], {})
-    videos, size, table_bytes, linked, without_thumbnail, views, version = row
+    counts = LibraryCounts(*row)
     health = {
-        "database": version,
+        "database": counts.version,
         "uptime_seconds": round(monotonic() - _STARTED),
         "connections": store.database.counts._asdict(),
         "cache": {name: getattr(store.cache, name) for name in _OF_CACHE},
     }
     return answer(
         {
-            "videos": videos,
-            "bytes": size,
-            "table_bytes": table_bytes,
-            "linked": linked,
-            "unlinked": videos - linked,
-            "without_thumbnail": without_thumbnail,
-            "views_today": dict(zip(_STEPS, views, strict=True)),
+            "videos": counts.videos,
+            "bytes": counts.bytes,
+            "table_bytes": counts.table_bytes,
+            "linked": counts.linked,
+            "unlinked": counts.videos - counts.linked,
+            "without_thumbnail": counts.without_thumbnail,
+            "views_today": counts.views_today,
             "health": health,
         }
     )
@@ -131,8 +155,9 @@ async def list_page(
         "start": 0,
         "count": PAGE_VIDEOS,
     }
-    rows = await database.fetch(queries()["list_page"], everything | asked)
-    return rows[0][0], [ListedVideo(*row[1:]) for row in rows if row[1] is not None]
+    found = await database.fetch(queries()["list_page"], everything | asked)
+    rows = [PageRow(*row) for row in found]
+    return rows[0].total, [ListedVideo(**row.video) for row in rows if row.video]
 
 
 @guarded
@@ -145,14 +170,14 @@ async def get_details(request: web.Request) -> web.Response:
     rows = await database.fetch(queries()["read_details"], asked)
     if not rows:
         raise explain_absence(video_id)
-    [(digest, *views)] = rows
+    details = VideoDetails(*rows[0])
     links = await database.fetch(queries()["list_showing"], asked)
     return answer(
         entry._asdict()
         | {
-            "sha256": digest,
-            "links": [show_link(row) for row in links],
-            "views": dict(zip(_STEPS, views, strict=True)),
+            "sha256": details.sha256,
+            "links": [Showing(*row)._asdict() for row in links],
+            "views": details.views,
         }
     )
 
@@ -173,11 +198,6 @@ async def find_listed_video(database: Database, video_id: int) -> ListedVideo:
 def explain_absence(video_id: int) -> Refused:
     """Return that a video is gone, or never was."""
     return Refused(404, f"There is no video {video_id}.")
-
-
-def show_link(row: Row) -> dict[str, Any]:
-    """Return what shows a video."""
-    return Showing(*row)._asdict()
 
 
 @guarded

@@ -36,6 +36,15 @@ TOO_LARGE = f"PostgreSQL keeps at most {MAX_BYTES} bytes as one value: make it s
 GONE = "There is no such upload, or no longer: upload the file again."
 
 
+class Copy(NamedTuple):
+    """A row of find_copies."""
+
+    id: int
+    is_this: bool  # kept as it was or repaired
+    has_name: bool
+    has_bytes: bool
+
+
 class Copies(NamedTuple):
     """The videos that are like an upload."""
 
@@ -143,12 +152,12 @@ async def find_copies(database: Database, upload: Upload) -> Copies:
     """Return which videos have the name of an upload, and which its bytes."""
     values = upload._asdict() | {"repaired": name_repaired(upload.filename)}
     rows = await database.fetch(queries()["find_copies"], values)
-    exists = [video for video, known, _, _ in rows if known]
-    taken = [video for video, known, named, _ in rows if named and not known]
+    copies = [Copy(*row) for row in rows]
+    taken = (copy.id for copy in copies if copy.has_name and not copy.is_this)
     return Copies(
-        next(iter(exists), None),
-        next(iter(taken), None),
-        [video for video, _, _, same in rows if same],
+        next((copy.id for copy in copies if copy.is_this), None),
+        next(taken, None),
+        [copy.id for copy in copies if copy.has_bytes],
     )
 
 

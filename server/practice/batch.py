@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from itertools import groupby
-from operator import itemgetter
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aiohttp import web
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from multidict import MultiMapping
 
-    from server.postgres.libpq import Row
     from server.postgres.pool import Database
 
 COUNT_DEFAULT = 10
@@ -47,24 +46,30 @@ class LeftOut:
 LEFT_OUT = web.AppKey("left_out", LeftOut)
 
 
-class Entry(NamedTuple):
-    """A saved word with one of its definitions."""
+class DueRow(NamedTuple):
+    """A row of list_due: a due word, one of its definitions, one of its questions.
 
-    saved_word_id: int
+    Without a due word all but the first is None, without a question what is of one.
+    """
+
+    passed_over: int  # due words without a definition
+    saved_word_id: int | None
     word: str
     definition_id: int
-    text: str
-    videos: list[int]
-
-
-class Question(NamedTuple):
-    """What is asked about a definition."""
-
-    id: int
-    text: str
-    videos: list[int]
+    definition_text: str
+    definition_videos: list[int]
+    question_id: int | None
+    question_text: str
+    question_videos: list[int]
     choices: object
     correct_answer: str
+
+
+class Learner(NamedTuple):
+    """A row of list_learners."""
+
+    user_id: str
+    due: int  # words
 
 
 async def get_batch(request: web.Request) -> web.Response:
@@ -78,7 +83,7 @@ async def get_batch(request: web.Request) -> web.Response:
     except UndefinedTable:
         return build_error_response(503, NOT_MIGRATED)
     left_out = request.app[LEFT_OUT]
-    left_out.words += rows[0][0]
+    left_out.words += rows[0].passed_over
     return web.Response(body=render_batch(rows, left_out), headers=HEADERS)
 
 
@@ -88,28 +93,30 @@ def parse_asked(query: MultiMapping[str]) -> tuple[str, int]:
     return asked["user_id"], asked.get("count", COUNT_DEFAULT)
 
 
-async def list_due(database: Database, user_id: str, count: int) -> list[Row]:
+async def list_due(database: Database, user_id: str, count: int) -> list[DueRow]:
     """Return the due words of a learner with all that belongs to them."""
     values = {"user_id": user_id, "count": count}
-    return await database.fetch(queries()["list_due"], values)
+    return [DueRow(*row) for row in await database.fetch(queries()["list_due"], values)]
 
 
-def render_batch(rows: Iterable[Row], left_out: LeftOut) -> bytes:
+def render_batch(rows: Iterable[DueRow], left_out: LeftOut) -> bytes:
     """Return the JSON of the plan for the rows of list_due, which come in its order."""
     words = []
-    for key, group in groupby(rows, itemgetter(slice(1, 6))):
-        if key[0] is None:
+    for _, group in groupby(rows, attrgetter("saved_word_id", "definition_id")):
+        first, *further = group
+        if first.saved_word_id is None:
             continue  # no word is due
-        entry = Entry(*key)
-        definition = {"text": entry.text, **show_videos(entry.videos)}
-        asked = [Question(*row[6:]) for row in group if row[6] is not None]
-        questions = [show_question(one) for one in asked if can_be_decoded(one)]
+        asked = [row for row in (first, *further) if row.question_id is not None]
+        questions = [show_question(row) for row in asked if can_be_decoded(row)]
         left_out.questions += len(asked) - len(questions)
         words.append(
             {
-                "saved_word_id": entry.saved_word_id,
-                "word": entry.word,
-                "definition": definition,
+                "saved_word_id": first.saved_word_id,
+                "word": first.word,
+                "definition": {
+                    "text": first.definition_text,
+                    **show_videos(first.definition_videos),
+                },
                 "questions": questions,
             }
         )
@@ -117,14 +124,14 @@ def render_batch(rows: Iterable[Row], left_out: LeftOut) -> bytes:
     return text.encode()
 
 
-def show_question(question: Question) -> dict[str, object]:
+def show_question(row: DueRow) -> dict[str, object]:
     """Return a question with its keys in the plan's order."""
     return {
-        "id": question.id,
-        "question_text": question.text,
-        **show_videos(question.videos),
-        "choices": question.choices,
-        "correct_answer": question.correct_answer,
+        "id": row.question_id,
+        "question_text": row.question_text,
+        **show_videos(row.question_videos),
+        "choices": row.choices,
+        "correct_answer": row.correct_answer,
     }
 
 
@@ -136,12 +143,12 @@ def show_videos(videos: Sequence[int]) -> dict[str, object]:
     return shown
 
 
-def can_be_decoded(question: Question) -> bool:
-    """Report whether the app can decode it; one that it can't would cost the batch."""
-    choices: Any = question.choices
+def can_be_decoded(row: DueRow) -> bool:
+    """Report whether the app can decode a question; else it would lose the batch."""
+    choices: Any = row.choices
     return (
-        isinstance(question.text, str)
-        and isinstance(question.correct_answer, str)
+        isinstance(row.question_text, str)
+        and isinstance(row.correct_answer, str)
         and isinstance(choices, list)
         and all(
             isinstance(choice, dict)
@@ -152,9 +159,7 @@ def can_be_decoded(question: Question) -> bool:
     )
 
 
-async def list_learners(
-    database: Database, limit: int = LEARNERS_MAX
-) -> list[tuple[str, int]]:
-    """Return learners and how many of their words are due; only for the demo."""
+async def list_learners(database: Database, limit: int = LEARNERS_MAX) -> list[Learner]:
+    """Return learners by id; it counts the whole table, so only for the demo."""
     rows = await database.fetch(queries()["list_learners"], {"limit": limit})
-    return [(user_id, due) for user_id, due in rows]
+    return [Learner(*row) for row in rows]

@@ -61,6 +61,46 @@ class AnswerContext(NamedTuple):
     card: Card | None
 
 
+class ReviewRow(NamedTuple):
+    """The row of find_review; None is what there is not."""
+
+    now: datetime
+    known_user_id: str | None  # what is known is the same answer, sent before
+    known_saved_word_id: int
+    known_question_id: int
+    known_answer: str
+    known_correct_answer: str
+    known_next_review_date: datetime
+    correct_answer: str | None
+    reviews: int | None
+    state: int  # of the card, as the rest
+    step: int | None
+    stability: float
+    difficulty: float
+    last_review: datetime
+
+    def find_known(self) -> Review | None:
+        """Return the answer that was kept before, if it was."""
+        if self.known_user_id is None:
+            return None
+        return Review(
+            self.known_user_id,
+            self.known_saved_word_id,
+            self.known_question_id,
+            self.known_answer,
+            self.known_correct_answer,
+            self.known_next_review_date,
+        )
+
+    def find_card(self) -> Card | None:
+        """Return the state of the word, if it was answered before."""
+        if self.reviews is None:
+            return None
+        return Card(
+            self.state, self.step, self.stability, self.difficulty, self.last_review
+        )
+
+
 async def post_review(request: web.Request) -> web.Response:
     """Keep an answer; tell whether it was right and when the word is due again."""
     try:
@@ -118,16 +158,14 @@ async def find_review(
 ) -> AnswerContext:
     """Return what is known of an answer, its question and its word."""
     values = submission._asdict() | {"review_id": review_id}
-    [row] = await database.fetch(queries()["find_review"], values)
-    now, known, correct_answer, reviews, card = (
-        row[0], row[1:7], row[7], row[8], row[9:]
-    )  # fmt: skip
+    [found] = await database.fetch(queries()["find_review"], values)
+    row = ReviewRow(*found)
     return AnswerContext(
-        now,
-        None if known[0] is None else Review(*known),
-        correct_answer,
-        reviews or 0,
-        None if reviews is None else Card(*card),
+        row.now,
+        row.find_known(),
+        row.correct_answer,
+        row.reviews or 0,
+        row.find_card(),
     )
 
 

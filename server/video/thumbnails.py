@@ -89,9 +89,7 @@ async def find_thumbnail(database: Database, video_id: int) -> Thumbnail | None:
         rows = await database.fetch_binary(queries()["find_thumbnail"], values)
     except UndefinedTable:
         return None
-    for kind, made, image in rows:
-        return Thumbnail(video_id, kind, made, image)
-    return None
+    return Thumbnail(*rows[0]) if rows else None
 
 
 async def list_thumbnails(database: Database, ids: Sequence[int]) -> set[int]:

@@ -19,18 +19,18 @@ SELECT count(*) AS videos,
        count(*) FILTER (
            WHERE NOT EXISTS (SELECT FROM thumbnails WHERE video_id = videos.id)
        ) AS without_thumbnail,
-       (SELECT ARRAY[coalesce(sum(started), 0),
-                     coalesce(sum(quarter), 0),
-                     coalesce(sum(half), 0),
-                     coalesce(sum(completed), 0)]::bigint[]
+       (SELECT json_build_object('started', coalesce(sum(started), 0),
+                                 'quarter', coalesce(sum(quarter), 0),
+                                 'half', coalesce(sum(half), 0),
+                                 'completed', coalesce(sum(completed), 0))
           FROM video_views
-         WHERE day = (now() AT TIME ZONE 'UTC')::date) AS views,
+         WHERE day = (now() AT TIME ZONE 'UTC')::date) AS views_today,
        split_part(current_setting('server_version'), ' ', 1) AS version
   FROM videos;
 
 -- name: list_page
--- One page of the videos, or the one video of an id, and on each row of how many it is a
--- page; a row with nothing else if the page is empty. Only if they are sorted by views are
+-- One page of the videos, or the one video of an id, each as an object, and on each row of
+-- how many it is a page; a row with nothing else if the page is empty. Only if they are sorted by views are
 -- those of all added up.
 WITH found AS (
     SELECT id,
@@ -63,7 +63,7 @@ WITH found AS (
            video.id,
            video.filename,
            video.mime_type,
-           video.file_size_bytes,
+           video.file_size_bytes AS bytes,
            video.duration_seconds,
            to_char(video.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
                AS created_at,
@@ -85,27 +85,18 @@ WITH found AS (
       JOIN videos AS video USING (id)
      WHERE place > %(start)s AND place <= %(start)s + %(count)s
 )
-SELECT total.count,
-       page.id,
-       page.filename,
-       page.mime_type,
-       page.file_size_bytes,
-       page.duration_seconds,
-       page.created_at,
-       page.thumbnail,
-       page.links,
-       page.views
+SELECT total.count AS total, to_jsonb(page) - 'place' AS video
   FROM (SELECT count(*) FROM found) AS total
   LEFT JOIN page ON TRUE
  ORDER BY page.place;
 
 -- name: read_details
 -- What only the page of a single video tells: its digest, and views of all days.
-SELECT encode(sha256, 'hex'),
-       coalesce(sum(started), 0)::bigint,
-       coalesce(sum(quarter), 0)::bigint,
-       coalesce(sum(half), 0)::bigint,
-       coalesce(sum(completed), 0)::bigint
+SELECT encode(sha256, 'hex') AS sha256,
+       json_build_object('started', coalesce(sum(started), 0),
+                         'quarter', coalesce(sum(quarter), 0),
+                         'half', coalesce(sum(half), 0),
+                         'completed', coalesce(sum(completed), 0)) AS views
   FROM videos
   LEFT JOIN video_views ON video_id = id
  WHERE id = %(id)s
@@ -150,15 +141,15 @@ SELECT 'question',
 -- name: complete_words
 -- The definitions whose word begins like this, in any case of letters.
 SELECT word,
-       learning_language,
-       native_language,
-       id,
+       learning_language AS language,
+       native_language AS native,
+       id AS definition_id,
        definition_text,
        (SELECT count(*)
           FROM (SELECT definitions.video_id WHERE definitions.video_id IS NOT NULL
                 UNION
                 SELECT video_id FROM definition_videos
-                 WHERE definition_id = definitions.id) AS shown)
+                 WHERE definition_id = definitions.id) AS shown) AS videos
   FROM definitions
  WHERE starts_with(lower(word), lower(%(prefix)s))
    AND (learning_language = %(language)s OR %(language)s IS NULL)
@@ -179,9 +170,10 @@ SELECT EXISTS (
 -- name; which its bytes.
 SELECT id,
        coalesce(filename = %(filename)s AND sha256 = digest
-                OR filename = %(repaired)s AND source_sha256 = digest, false),
-       filename = %(filename)s,
-       sha256 = digest
+                OR filename = %(repaired)s AND source_sha256 = digest, false)
+           AS is_this,
+       filename = %(filename)s AS has_name,
+       sha256 = digest AS has_bytes
   FROM videos,
        (SELECT decode(%(sha256)s, 'hex') AS digest) AS sent
  WHERE filename IN (%(filename)s, %(repaired)s) OR sha256 = digest
@@ -211,9 +203,9 @@ WITH days AS (
      GROUP BY 1
 )
 SELECT day::text,
-       coalesce(started, 0)::bigint,
-       coalesce(completed, 0)::bigint,
-       coalesce(sum(size) OVER (ORDER BY day), 0)::bigint
+       coalesce(started, 0)::bigint AS started,
+       coalesce(completed, 0)::bigint AS completed,
+       coalesce(sum(size) OVER (ORDER BY day), 0)::bigint AS video_bytes
   FROM days
   LEFT JOIN watched USING (day)
   LEFT JOIN added USING (day)

@@ -41,15 +41,15 @@ WITH batch AS (
      WHERE user_id = %(user_id)s
        AND (next_review_date, id) <= (SELECT until, id FROM seen)
 )
-SELECT passed.over,
-       batch.id,
+SELECT passed.over AS passed_over,
+       batch.id AS saved_word_id,
        batch.word,
-       definition.id,
+       definition.id AS definition_id,
        definition.definition_text,
-       definition.videos,
-       question.id,
+       definition.videos AS definition_videos,
+       question.id AS question_id,
        question.question_text,
-       question.videos,
+       question.videos AS question_videos,
        question.choices,
        question.correct_answer
   FROM passed
@@ -95,7 +95,7 @@ SELECT passed.over,
 -- Those who keep words, and how many of these are due. It counts the whole table: only
 -- the demo asks for it.
 SELECT user_id::text,
-       count(*) FILTER (WHERE next_review_date <= now())
+       count(*) FILTER (WHERE next_review_date <= now()) AS due
   FROM saved_words
  GROUP BY user_id
  ORDER BY user_id
@@ -105,12 +105,12 @@ SELECT user_id::text,
 -- One row, of what there is: the review of this id if it came before; the right answer if
 -- the question is about a word that the learner keeps; the state of that word; the time.
 SELECT now(),
-       known.user_id::text,
-       known.saved_word_id,
-       known.question_id,
-       known.answer,
-       known.correct_answer,
-       known.next_review_date,
+       known.user_id::text AS known_user_id,
+       known.saved_word_id AS known_saved_word_id,
+       known.question_id AS known_question_id,
+       known.answer AS known_answer,
+       known.correct_answer AS known_correct_answer,
+       known.next_review_date AS known_next_review_date,
        asked.correct_answer,
        card.reviews,
        card.state,

@@ -16,8 +16,9 @@ VALUES (%(video_id)s, %(mime_type)s, %(width)s, %(height)s, %(image)s)
 -- name: find_thumbnail
 -- The picture of a video, and when it was made in microseconds. Where videos is a view,
 -- thumbnails may be one too.
-SELECT coalesce(mime_type, '')::text,
-       coalesce(extract(epoch FROM created_at) * 1000000, 0)::bigint,
+SELECT video_id::bigint,
+       coalesce(mime_type, '')::text AS mime_type,
+       coalesce(extract(epoch FROM created_at) * 1000000, 0)::bigint AS made,
        image
   FROM thumbnails
  WHERE video_id = %(video_id)s

@@ -4,24 +4,54 @@ from __future__ import annotations
 
 import re
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import psycopg2
 import pytest
 
+from server.admin.history import Day
+from server.admin.listing import (
+    LibraryCounts,
+    LinkableDefinition,
+    PageRow,
+    VideoDetails,
+)
+from server.admin.uploads import Copy
+from server.library.words.showing import Showing
+from server.model import Thumbnail
 from server.postgres.queries import queries, sql_directory
+from server.practice.batch import DueRow, Learner
+from server.practice.reviews import ReviewRow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from psycopg2.extensions import connection as Connection
 
+ROWS: dict[str, type[NamedTuple]] = {
+    "complete_words": LinkableDefinition,
+    "count_library": LibraryCounts,
+    "find_copies": Copy,
+    "find_review": ReviewRow,
+    "find_thumbnail": Thumbnail,
+    "list_days": Day,
+    "list_due": DueRow,
+    "list_learners": Learner,
+    "list_page": PageRow,
+    "list_showing": Showing,
+    "read_details": VideoDetails,
+}
+"""What is built of the rows of each statement, by the places of their columns."""
+
 PREPARED = re.compile(r"\A(SELECT|INSERT|UPDATE|DELETE|WITH)\b")
+
+
+PARAMETER = re.compile(r"%\((\w+)\)s")
 
 
 def prepare(statement: str) -> str:
     """Return PREPARE with its parameters numbered as PostgreSQL wants them."""
-    names = list(dict.fromkeys(re.findall(r"%\((\w+)\)s", statement)))
+    names = list(dict.fromkeys(PARAMETER.findall(statement)))
     for number, name in enumerate(names, 1):
         statement = statement.replace(f"%({name})s", f"${number}")
     return f"PREPARE checked AS {statement.replace('%%', '%')}"
@@ -44,6 +74,18 @@ def test_query_can_be_prepared(name: str, connection: Connection) -> None:
     connection.rollback()
     with connection.cursor() as cursor:
         cursor.execute("DEALLOCATE ALL")
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_row_has_a_field_for_each_column(name: str, connection: Connection) -> None:
+    nulls = ", ".join("NULL" for _ in set(PARAMETER.findall(queries()[name])))
+    with connection.cursor() as cursor:
+        cursor.execute(prepare(queries()[name]))
+        cursor.execute(f"EXECUTE checked ({nulls})" if nulls else "EXECUTE checked")
+        columns = [column.name for column in cursor.description or ()]
+        cursor.execute("DEALLOCATE checked")
+    connection.rollback()
+    assert columns == list(ROWS[name]._fields)
 
 
 def test_plan_that_an_empty_library_leaves_is_good_for_a_large_one(
