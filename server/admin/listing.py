@@ -12,6 +12,7 @@ from server.admin.token import guarded
 from server.api.bodies import parse_query
 from server.api.errors import Refused
 from server.api.fields import choice, digits, text
+from server.library.files import NAME_LETTERS
 from server.library.words.showing import Showing
 from server.postgres.queries import queries
 from server.reading.store import STORE
@@ -25,7 +26,6 @@ PAGE_VIDEOS = 50
 PAGE_MAX = 1_000_000
 SORTS = ("newest", "oldest", "name", "size", "duration", "views")
 WORDS_MAX = 20
-NAME_LETTERS = 255
 WORD_LETTERS = 500
 HEADERS = {
     "Content-Type": "application/json; charset=utf-8",

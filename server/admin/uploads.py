@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from aiohttp import web
 
 from server.admin.jobs import JOBS, Jobs
-from server.admin.listing import NAME_LETTERS, answer, find_listed_video, read_id
+from server.admin.listing import answer, find_listed_video, read_id
 from server.admin.spool import SPOOL, PartialUpload, Spool, Upload
 from server.admin.token import guarded
 from server.api.bodies import parse_query
@@ -20,7 +20,7 @@ from server.errors import Fault
 from server.library.clips.check import FAULT, Flaw, Limits, find_worst
 from server.library.clips.checking import check_media, check_videos
 from server.library.clips.repair import open_media, plan_repair
-from server.library.files import check_name, name_repaired
+from server.library.files import NAME_LETTERS, check_name, name_repaired
 from server.library.imports.rows import MAX_BYTES
 from server.postgres.queries import queries
 from server.reading.store import STORE

@@ -8,14 +8,14 @@ import unicodedata
 from typing import TYPE_CHECKING
 
 from server.errors import Fault
+from server.model import VIDEO_SUFFIXES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from io import BufferedReader
     from pathlib import Path
 
-MAX_NAME_LETTERS = 255
-SUFFIXES = (".mp4", ".m4v", ".mov", ".webm")
+NAME_LETTERS = 255
 _REMEDY = "import an MP4 video"
 
 
@@ -103,7 +103,7 @@ def _walk(folder: Path, seen: set[str]) -> Iterator[Path]:
             continue
         if os.path.isdir(entry):
             yield from _walk(entry, seen)
-        elif entry.suffix.lower() in SUFFIXES:
+        elif entry.suffix.lower() in VIDEO_SUFFIXES:
             yield entry
 
 
@@ -115,13 +115,14 @@ def name_repaired(name: str) -> str:
 def check_name(path: Path, shown: str) -> None:
     """Raise a Fault for a folder, and for a name that the table cannot keep."""
     if os.path.isdir(path):
+        suffixes = ", ".join(VIDEO_SUFFIXES)
         raise Fault(
-            f"{shown} is a folder in which no {', '.join(SUFFIXES)} file can be found: "
+            f"{shown} is a folder in which no {suffixes} file can be found: "
             "check the path, and that you may read it"
         )
     kinds = {unicodedata.category(letter) for letter in path.name}
-    if len(path.name) > MAX_NAME_LETTERS:
-        raise Fault(f"{shown} has a name longer than {MAX_NAME_LETTERS}: rename it")
+    if len(path.name) > NAME_LETTERS:
+        raise Fault(f"{shown} has a name longer than {NAME_LETTERS}: rename it")
     if "Cs" in kinds:  # Python's stand-in for a byte it cannot decode
         raise Fault(f"{shown} has a name that is not UTF-8: rename it")
     if "Cc" in kinds:

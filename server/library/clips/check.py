@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
+from server.library.mp4.codecs import APPLE_TAGS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -23,7 +25,6 @@ _EXPORT = "export it again from what it was made of"
 
 _H264 = ("avc1", "avc3")
 _H265 = ("hvc1", "hev1", "dvh1", "dvhe")
-_TAGS = {"avc3": "avc1", "hev1": "hvc1", "dvhe": "dvh1"}
 # Apple's HLS authoring specification, 1: up to High at 5.2, Main 10 at 5.1.
 _PROFILES = {"H.264": (66, 77, 100), "H.265": (1, 2)}
 _LEVELS = {"H.264": (52, 10), "H.265": (153, 30)}  # the highest, and the unit
@@ -32,7 +33,6 @@ _MP3 = (0x69, 0x6B)
 _APPLE_SOUND = {".mp3", "ac-3", "ec-3", "alac", "lpcm", "sowt", "twos", "in24", "fl32"}
 _EXTRA = {"tmcd": "timecode", "text": "text", "sbtl": "subtitles", "subt": "subtitles"}
 _HDR = {16: "PQ", 18: "HLG"}  # ISO/IEC 23091-2, 8.2
-_PICTURE_BRANDS = {"avif", "avis", "heic", "heix", "heim", "heis", "mif1", "msf1"}
 _SPARE = ("free", "skip", "uuid", "meta", "udta")  # boxes that nobody plays
 _KEY_SECONDS = 2
 _SHIFT_SECONDS = 0.1  # what AAC needs to start is less, and nobody sees it
@@ -69,7 +69,7 @@ class Limits(NamedTuple):
 
 def find_flaws(movie: Movie | None, probed: ProbeResult, limits: Limits) -> list[Flaw]:
     """Return what is wrong, the worst first."""
-    if movie is None or movie.brand in _PICTURE_BRANDS:
+    if movie is None or movie.is_picture:
         return [_name_format(probed, is_picture=movie is not None or probed.is_picture)]
     flaws = list(_list_all(movie, probed, limits))
     if probed.broken and not any(flaw.severity == FAULT for flaw in flaws):
@@ -169,11 +169,11 @@ def _list_picture(track: Track) -> Iterator[Flaw]:
         sentence = f"has the codec {coding.codec!r}, not H.264 or H.265"
         yield _repairable("codec", FAULT, sentence, TRANSCODE)
         return
-    if coding.codec in _TAGS:
+    if coding.codec in APPLE_TAGS:
         code = "avc3-tag" if coding.codec == "avc3" else "hev1-tag"
         sentence = (
             f"has {standard} tagged {coding.codec}, where Apple's players want "
-            f"{_TAGS[coding.codec]}"
+            f"{APPLE_TAGS[coding.codec]}"
         )
         repair: Repair = FIX if coding.has_parameters else TRANSCODE
         yield _repairable(code, FAULT, sentence, repair)

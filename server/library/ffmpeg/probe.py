@@ -10,6 +10,7 @@ import av
 from av.stream import Disposition
 
 from server.library.ffmpeg.probe_result import ProbeResult
+from server.library.mp4.movie import PICTURE_BRANDS
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -26,7 +27,6 @@ FORMATS = (
     "png_pipe,jpeg_pipe,webp_pipe,bmp_pipe,tiff_pipe"
 )
 _PICTURES = ("gif", "apng")
-_PICTURE_BRANDS = {"avif", "avis", "heic", "heix", "heim", "heis", "mif1", "msf1"}
 _SEEKS = 8
 _WHOLE_BYTES = 64 << 20  # up to here every sample is looked at, not only key frames
 
@@ -70,7 +70,7 @@ def probe(source: Source, *, whole: bool) -> ProbeResult:
 
 def _name_format(container: InputContainer) -> ProbeResult:
     name, brand = container.format.name, container.metadata.get("major_brand", "")
-    picture = name.endswith("_pipe") or name in _PICTURES or brand in _PICTURE_BRANDS
+    picture = name.endswith("_pipe") or name in _PICTURES or brand in PICTURE_BRANDS
     seconds = container.duration / av.time_base if container.duration else None
     return ProbeResult(container.format.long_name, picture, seconds)
 

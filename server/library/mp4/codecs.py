@@ -11,6 +11,9 @@ _PICTURE_FIELDS = 78
 _SOUND_FIELDS = {0: 28, 1: 44, 2: 64}  # by version; QuickTime has the latter two
 # Profiles whose parameter sets tell colour sampling and depth (H.264, 7.3.2.1.1).
 _HIGH_PROFILES = {44, 83, 86, 100, 110, 118, 122, 128, 134, 135, 138, 139, 244}
+APPLE_TAGS = {"avc3": "avc1", "hev1": "hvc1", "dvhe": "dvh1"}
+"""What Apple's players want a picture to be tagged instead."""
+
 CHROMA = ("4:0:0", "4:2:0", "4:2:2", "4:4:4")
 
 

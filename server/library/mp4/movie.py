@@ -17,6 +17,8 @@ _TURNS: dict[tuple[int, ...], int] = {  # the signs of a matrix
     (-1, 0, 0, -1): 180,
     (0, -1, 1, 0): 270,
 }
+# Of the file types of HEIF and AVIF, whose boxes hold pictures, moving ones too.
+PICTURE_BRANDS = {"avif", "avis", "heic", "heix", "heim", "heis", "mif1", "msf1"}
 _MOST_EDITS = 100  # two say already that it is not simple
 OTHERWISE = -1  # turned by a matrix that is no quarter
 
@@ -53,6 +55,11 @@ class Movie(NamedTuple):
     index_is_last: bool
     is_fragmented: bool
     malformed: str  # what is wrong with its boxes
+
+    @property
+    def is_picture(self) -> bool:
+        """Report whether the file type is one of pictures."""
+        return self.brand in PICTURE_BRANDS
 
     def list_tracks(self, handler: str) -> list[Track]:
         """Return the tracks of a kind."""

@@ -9,12 +9,12 @@ from bisect import bisect_right
 from typing import TYPE_CHECKING, NamedTuple
 
 from server.library.mp4.boxes import Box, MalformedError, Read, Tree, list_boxes
+from server.library.mp4.codecs import APPLE_TAGS
 from server.library.mp4.movie import read_index
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_NEW_TAGS = {"hev1": b"hvc1", "dvhe": b"dvh1", "avc3": b"avc1"}
 _OPENED = {"mdia", "minf", "stbl"}
 _PIECE_BYTES = 1 << 20
 
@@ -163,6 +163,6 @@ def _set_tags(stsd: Tree) -> bytes:
     body = bytearray(stsd.data[:8])
     for entry in stsd.children(8):
         size = len(entry.data) + 8
-        tag = _NEW_TAGS.get(entry.kind, entry.kind.encode("latin-1"))
-        body += size.to_bytes(4, "big") + tag + entry.data
+        tag = APPLE_TAGS.get(entry.kind, entry.kind)
+        body += size.to_bytes(4, "big") + tag.encode("latin-1") + entry.data
     return bytes(body)

@@ -3,7 +3,9 @@
 import re
 import unicodedata
 
-_SUFFIX = re.compile(r"\.(mp4|m4v|mov|webm)\Z", re.IGNORECASE)
+from server.model import VIDEO_SUFFIXES
+
+_SUFFIX = re.compile(rf"({'|'.join(map(re.escape, VIDEO_SUFFIXES))})\Z", re.IGNORECASE)
 _BETWEEN = re.compile(r"[\s_\u2010\u2011-]+")  # the hyphens, of which two are no ASCII
 
 
