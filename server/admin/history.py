@@ -18,10 +18,10 @@ from server.postgres.pool import DatabaseAway
 from server.postgres.queries import queries
 from server.reading.store import STORE
 from server.telemetry.exposition import LIBRARY
-from server.telemetry.metrics import BOUNDS, CLASSES, COUNTERS, METRICS, WIDTH, Metrics
+from server.telemetry.metrics import BOUNDS, CLASSES, METRICS, VIDEO, Metrics, Totals
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Collection, Sequence
 
 STEP_SECONDS = 10
 POINTS = 360
@@ -61,26 +61,26 @@ class History:
     def note(self, at: int) -> None:
         """Add what has happened since the last time."""
         now = self._metrics.read()
-        grown = [new - old for new, old in zip(now, self._before, strict=True)]
-        self._before = now
-        self.points.append(read_point(grown, self._metrics, at))
+        grown, self._before = now.since(self._before), now
+        self.points.append(read_point(grown, self._metrics.routes, at))
 
 
-def read_point(grown: Sequence[int], metrics: Metrics, at: int) -> Point:
+def read_point(grown: Totals, routes: Collection[str], at: int) -> Point:
     """Return a point of what the numbers have grown by."""
-    place = metrics.place
-    answers = grown[place["requests"] :][: len(metrics.routes) * len(CLASSES)]
-    first_byte = grown[place["first_byte"] :][: WIDTH - 1]
-    counters = grown[place["counters"] :]
+    answers = {
+        status: [grown["requests", route, status] for route in routes]
+        for status in CLASSES
+    }
+    first_byte, _ = grown.histogram("first_byte", VIDEO)
     return Point(
         at,
-        sum(answers),
-        sum(answers[3 :: len(CLASSES)]),
-        sum(answers[4 :: len(CLASSES)]),
-        sum(answers[: len(CLASSES)]),  # videos are the first route
-        grown[place["sent_bytes"]],
+        sum(map(sum, answers.values())),
+        sum(answers["4xx"]),
+        sum(answers["5xx"]),
+        sum(grown["requests", VIDEO, status] for status in CLASSES),
+        grown["sent_bytes", VIDEO],
         [find_quantile(first_byte, share) for share in SHARES],
-        counters[COUNTERS.index("plays")],
+        grown["counters", "plays"],
     )
 
 

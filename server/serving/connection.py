@@ -17,7 +17,7 @@ from server.serving.aiohttp_private import (
     keep_until,
 )
 from server.telemetry.access_log import Outcome
-from server.telemetry.metrics import OTHER
+from server.telemetry.metrics import OTHER, VIDEO
 from server.video.gather import gather
 from server.video.handler import BOUNDARY
 from server.video.head import render_head
@@ -84,7 +84,7 @@ class Connection(web.RequestHandler):
         """Tell who waits for the end."""
         super().connection_lost(exc)
         if self._stalled and not self._taken and not is_answering(self):
-            self._metrics.note_abort(0)  # of a short answer; others tell by themselves
+            self._metrics.note_abort(VIDEO)  # a short one; others tell by themselves
         self._taken = b""
         self._set_stalled(False)
         self.lost.set_result(None)
@@ -206,7 +206,7 @@ class Connection(web.RequestHandler):
             raise ConnectionError("an answer is on its way already")
         if isinstance(exc, UnicodeError):  # aiohttp stumbled over a header's bytes
             status = 400
-        self._metrics.note(self._metrics.routes[OTHER], status, 0, (0, 0))
+        self._metrics.note(OTHER, status, 0, (0, 0))
         sentence = BAD_REQUEST if status == 400 else "Internal server error"
         level = logging.DEBUG if status == 400 else logging.ERROR
         self.logger.log(level, "%s: %s", sentence, request.remote, exc_info=exc)

@@ -21,19 +21,11 @@ from psycopg2.errors import UndefinedTable
 from server.postgres.pool import DatabaseAway
 from server.postgres.queries import queries
 from server.reading.store import STORE
-from server.telemetry.metrics import (
-    BOUNDS,
-    CLASSES,
-    COUNTERS,
-    GAUGES,
-    KINDS,
-    METRICS,
-    WIDTH,
-)
+from server.telemetry.metrics import BOUNDS, CLASSES, KINDS, METRICS
 from server.telemetry.publishing import publish
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from prometheus_client import Metric
 
@@ -102,10 +94,6 @@ class Counted(Collector):
         yield from self._collect_plain()
         yield from self._collect_library()
 
-    def _slice(self, name: str, start: int, length: int) -> list[int]:
-        place = self._metrics.place[name] + start
-        return self._totals[place : place + length]
-
     def _collect_answers(self) -> Iterator[Metric]:
         requests = CounterMetricFamily(
             "bytereel_requests", "Answers", labels=["route", "status"]
@@ -122,28 +110,26 @@ class Counted(Collector):
         whole = HistogramMetricFamily(
             "bytereel_request_seconds", "Until the last byte", labels=["route"]
         )
-        for route, place in self._metrics.routes.items():
-            answers = self._slice("requests", place * len(CLASSES), len(CLASSES))
-            for status, count in zip(CLASSES, answers, strict=True):
+        for route in self._metrics.routes:
+            answers = {each: self._totals["requests", route, each] for each in CLASSES}
+            for status, count in answers.items():
                 if count:
                     requests.add_metric([route, status], count)
-            if not any(answers):
+            if not any(answers.values()):
                 continue
-            sent.add_metric([route], self._slice("sent_bytes", place, 1)[0])
-            aborted.add_metric([route], self._slice("aborted", place, 1)[0])
+            sent.add_metric([route], self._totals["sent_bytes", route])
+            aborted.add_metric([route], self._totals["aborted", route])
             for family, name in ((first, "first_byte"), (whole, "duration")):
-                numbers = self._slice(name, place * WIDTH, WIDTH)
-                family.add_metric([route], *_accumulate(numbers))
+                numbers = self._totals.histogram(name, route)
+                family.add_metric([route], *_accumulate(*numbers))
         yield from (requests, sent, aborted, first, whole)
 
     def _collect_ranges(self) -> Iterator[Metric]:
         family = CounterMetricFamily(
             "bytereel_ranges", "What GETs of videos asked for", labels=["kind"]
         )
-        for kind, count in zip(
-            KINDS, self._slice("ranges", 0, len(KINDS)), strict=True
-        ):
-            family.add_metric([kind], count)
+        for kind in KINDS:
+            family.add_metric([kind], self._totals["ranges", kind])
         yield family
 
     def _collect_queries(self) -> Iterator[Metric]:
@@ -152,29 +138,27 @@ class Counted(Collector):
             "Queries, with the wait for a connection",
             labels=["query"],
         )
-        for number, name in enumerate(self._metrics.query_names):
-            times, microseconds = self._slice("queries", 2 * number, 2)
+        for name in self._metrics.query_names:
+            times = self._totals["queries", name, "times"]
+            microseconds = self._totals["queries", name, "microseconds"]
             if times:
                 family.add_metric([name], times, microseconds / 1e6)
         yield family
 
     def _collect_plain(self) -> Iterator[Metric]:
-        counters = dict(
-            zip(COUNTERS, self._slice("counters", 0, len(COUNTERS)), strict=True)
-        )
+        totals = self._totals
         for name, text in _COUNTED.items():
-            yield CounterMetricFamily(f"bytereel_{name}", text, counters[name])
+            count = totals["counters", name]
+            yield CounterMetricFamily(f"bytereel_{name}", text, count)
         yield CounterMetricFamily(
             "bytereel_pool_wait_seconds",
             "Time that reads waited for a connection",
-            counters["pool_wait_microseconds"] / 1e6,
+            totals["counters", "pool_wait_microseconds"] / 1e6,
         )
-        gauges = dict(zip(GAUGES, self._slice("gauges", 0, len(GAUGES)), strict=True))
         for name, text in _PRESENT.items():
-            yield GaugeMetricFamily(f"bytereel_{name}", text, gauges[name])
-        yield GaugeMetricFamily(
-            "bytereel_workers", "Processes that answer", gauges["published"]
-        )
+            yield GaugeMetricFamily(f"bytereel_{name}", text, totals["gauges", name])
+        workers = totals["gauges", "published"]
+        yield GaugeMetricFamily("bytereel_workers", "Processes that answer", workers)
 
     def _collect_library(self) -> Iterator[Metric]:
         if self._library.numbers is None:
@@ -193,9 +177,10 @@ class Counted(Collector):
         yield imports
 
 
-def _accumulate(numbers: list[int]) -> tuple[list[tuple[str, float]], float]:
+def _accumulate(
+    counts: Sequence[int], microseconds: int
+) -> tuple[list[tuple[str, float]], float]:
     """Return cumulative buckets and the sum in seconds, as histograms want them."""
-    *counts, microseconds = numbers
     bounds = [*map(str, BOUNDS), "+Inf"]
     total, buckets = 0, []
     for bound, count in zip(bounds, counts, strict=True):

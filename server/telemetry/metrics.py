@@ -10,6 +10,7 @@ import fcntl
 import mmap
 import os
 from bisect import bisect_left
+from itertools import accumulate
 from time import time
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from aiohttp import web
 from server.errors import Fault
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 BOUNDS = (
     *(0.0001, 0.00025, 0.0005, 0.00075, 0.001, 0.0015, 0.002, 0.003, 0.005, 0.0075),
@@ -43,9 +44,61 @@ GAUGES = (
     *("reads_waiting", "stalled_clients", "published"),
 )
 FRESH_SECONDS = 5  # gauges of a process that has not told them for so long don't count
-WIDTH = len(BOUNDS) + 2  # buckets, the one above them, the sum in microseconds
+SUM = len(BOUNDS) + 1  # where a histogram has microseconds, after its counts
+WIDTH = SUM + 1
+VIDEO = "/v3/videos/{id}"  # the route whose answers may be short: they go out at once
 OTHER = "other"  # whatever has no route
 _NUMBER = 8  # bytes
+
+Key = tuple[str, ...]
+"""The name of a number, then its labels: ("requests", "/healthz", "2xx")."""
+
+
+def lay_out(
+    routes: Iterable[str], queries: Iterable[str]
+) -> tuple[dict[Key, int], int]:
+    """Return where each number or histogram begins in a row, and how long the row is.
+
+    Of short answers there is one histogram a status, as they have only one time: the
+    first byte goes out with the last.
+    """
+    widths: dict[Key, int] = {("short", status): WIDTH for status in CLASSES}
+    for route in routes:
+        widths |= {("requests", route, status): 1 for status in CLASSES}
+        widths |= {(name, route): 1 for name in ("sent_bytes", "aborted")}
+        widths |= {(name, route): WIDTH for name in ("first_byte", "duration")}
+    for query in queries:
+        widths |= {("queries", query, part): 1 for part in ("times", "microseconds")}
+    for name, labels in {
+        "ranges": KINDS,
+        "counters": COUNTERS,
+        "gauges": GAUGES,
+    }.items():
+        widths |= {(name, label): 1 for label in labels}
+    starts = accumulate(widths.values(), initial=0)
+    return dict(zip(widths, starts, strict=False)), sum(widths.values())
+
+
+class Totals:
+    """Numbers as they were read, by key."""
+
+    def __init__(self, place: Mapping[Key, int], numbers: Sequence[int]) -> None:
+        self._place = place
+        self._numbers = numbers
+
+    def __getitem__(self, key: Key) -> int:
+        """Return one number."""
+        return self._numbers[self._place[key]]
+
+    def histogram(self, *key: str) -> tuple[Sequence[int], int]:
+        """Return the count of each bucket, the one above BOUNDS last; microseconds."""
+        start = self._place[key]
+        return self._numbers[start : start + SUM], self._numbers[start + SUM]
+
+    def since(self, before: Totals) -> Totals:
+        """Return by how much each has grown."""
+        pairs = zip(self._numbers, before._numbers, strict=True)
+        return Totals(self._place, [new - old for new, old in pairs])
 
 
 class Metrics:
@@ -56,30 +109,17 @@ class Metrics:
     ) -> None:
         """Make room for processes at a time, of which each has to claim its row.
 
-        The first route is the one with short answers.
+        VIDEO and OTHER are counted whether routes has them or not.
         """
-        self.routes = {name: place for place, name in enumerate((*routes, OTHER))}
+        self.routes = dict.fromkeys((*routes, VIDEO, OTHER)).keys()
         self.query_names = tuple(queries)
-        sizes = {
-            "requests": len(self.routes) * len(CLASSES),
-            "sent_bytes": len(self.routes),
-            "short": len(CLASSES) * WIDTH,
-            "first_byte": len(self.routes) * WIDTH,
-            "duration": len(self.routes) * WIDTH,
-            "aborted": len(self.routes),
-            "ranges": len(KINDS),
-            "queries": len(self.query_names) * 2,  # how many, microseconds
-            "counters": len(COUNTERS),
-            "gauges": len(GAUGES),
+        self.place, self._width = lay_out(self.routes, self.query_names)
+        self._short = {
+            number: self.place["short", status]
+            for number, status in enumerate(CLASSES, start=1)
         }
-        self.place: dict[str, int] = {}
-        self._width = 0
-        for name, size in sizes.items():
-            self.place[name] = self._width
-            self._width += size
-        self._short = self.place["short"]
-        self._sent = self.place["sent_bytes"]
-        self._ranges = self.place["ranges"]
+        self._video_bytes = self.place["sent_bytes", VIDEO]
+        self._ranges = {kind: self.place["ranges", kind] for kind in KINDS}
         self._rows = processes
         self._file = -1 if processes == 1 else os.memfd_create("bytereel-metrics")
         length = self._width * _NUMBER * processes
@@ -105,39 +145,38 @@ class Metrics:
     def note_short(
         self, status: int, sent: int, asked: str | None, seconds: float
     ) -> None:
-        """Count a GET of the first route that went out in one piece.
+        """Count a GET of VIDEO that went out in one piece.
 
         sent are the bytes of its body, asked is its Range header.
         """
         row = self._row
-        place = self._short + (status // 100 - 1) * WIDTH
-        row[place + bisect_left(BOUNDS, seconds)] += 1
-        row[place + WIDTH - 1] += int(seconds * 1e6)
-        row[self._sent] += sent
-        row[self._ranges + find_kind(asked, status)] += 1
+        start = self._short[status // 100]
+        row[start + bisect_left(BOUNDS, seconds)] += 1
+        row[start + SUM] += int(seconds * 1e6)
+        row[self._video_bytes] += sent
+        row[self._ranges[find_kind(asked, status)]] += 1
 
     def note(
-        self, route: int, status: int, sent: int, seconds: tuple[float, float]
+        self, route: str, status: int, sent: int, seconds: tuple[float, float]
     ) -> None:
         """Count an answer: its bytes, seconds to the first of them and to the end."""
-        row = self._row
-        requests = self.place["requests"] + route * len(CLASSES)
-        row[requests + status // 100 - 1] += 1
-        row[self._sent + route] += sent
+        row, place = self._row, self.place
+        row[place["requests", route, CLASSES[status // 100 - 1]]] += 1
+        row[place["sent_bytes", route]] += sent
         for name, each in zip(("first_byte", "duration"), seconds, strict=True):
-            place = self.place[name] + route * WIDTH
-            row[place + bisect_left(BOUNDS, each)] += 1
-            row[place + WIDTH - 1] += int(each * 1e6)
+            start = place[name, route]
+            row[start + bisect_left(BOUNDS, each)] += 1
+            row[start + SUM] += int(each * 1e6)
         if status == 503:
-            row[self.place["counters"]] += 1
+            row[place["counters", "unavailable"]] += 1
 
     def note_range(self, asked: str | None, status: int) -> None:
-        """Count what a GET of a video asked for."""
-        self._row[self._ranges + find_kind(asked, status)] += 1
+        """Count what a GET of VIDEO asked for."""
+        self._row[self._ranges[find_kind(asked, status)]] += 1
 
-    def note_abort(self, route: int) -> None:
+    def note_abort(self, route: str) -> None:
         """Count an answer that its client did not take whole."""
-        self._row[self.place["aborted"] + route] += 1
+        self._row[self.place["aborted", route]] += 1
 
     def publish(
         self,
@@ -146,56 +185,59 @@ class Metrics:
         queries: Mapping[str, tuple[int, int]],
     ) -> None:
         """Take totals that this process keeps elsewhere, and what is so just now."""
-        base = self.place["counters"]
         for name, value in counters.items():
-            self._raise_to(base + COUNTERS.index(name), value)
-        base = self.place["queries"]
-        for number, name in enumerate(self.query_names):
-            for offset, value in enumerate(queries.get(name, ())):
-                self._raise_to(base + 2 * number + offset, value)
-        base = self.place["gauges"]
+            self._raise_to(("counters", name), value)
+        for name, (times, microseconds) in queries.items():
+            self._raise_to(("queries", name, "times"), times)
+            self._raise_to(("queries", name, "microseconds"), microseconds)
         for name, value in {**gauges, "published": int(time())}.items():
-            self._row[base + GAUGES.index(name)] = value
+            self._row[self.place["gauges", name]] = value
 
-    def _raise_to(self, place: int, value: int) -> None:
+    def _raise_to(self, key: Key, value: int) -> None:
+        place = self.place[key]
         self._row[place] += value - self._told.get(place, 0)
         self._told[place] = value
 
-    def read(self) -> list[int]:
-        """Return the sums over all processes, past ones too; of gauges over present."""
-        width, gauges = self._width, self.place["gauges"]
+    def read(self) -> Totals:
+        """Return the sums over all processes, past ones too; of gauges over present.
+
+        The gauge "published" becomes the number of the processes that are present.
+        """
+        width = self._width
         rows = [self._all[n * width : (n + 1) * width] for n in range(self._rows)]
-        totals = [sum(numbers) for numbers in zip(*rows, strict=True)]
-        fresh = time() - FRESH_SECONDS
-        present = [row for row in rows if row[width - 1] >= fresh]
-        for place in range(gauges, width):
-            totals[place] = sum(row[place] for row in present)
-        totals[width - 1] = len(present)
-        self._add_short(totals)
-        return totals
+        numbers = [sum(column) for column in zip(*rows, strict=True)]
+        published, fresh = self.place["gauges", "published"], time() - FRESH_SECONDS
+        present = [row for row in rows if row[published] >= fresh]
+        for name in GAUGES:
+            place = self.place["gauges", name]
+            numbers[place] = sum(row[place] for row in present)
+        numbers[published] = len(present)
+        self._add_short(numbers)
+        return Totals(self.place, numbers)
 
-    def _add_short(self, totals: list[int]) -> None:
+    def _add_short(self, numbers: list[int]) -> None:
         """Count short answers among those of their route."""
-        for number in range(len(CLASSES)):
-            start = self._short + number * WIDTH
-            numbers = totals[start : start + WIDTH]
-            totals[self.place["requests"] + number] += sum(numbers[:-1])
+        for status in CLASSES:
+            start = self.place["short", status]
+            short = numbers[start : start + WIDTH]
+            numbers[self.place["requests", VIDEO, status]] += sum(short[:SUM])
             for name in ("first_byte", "duration"):
-                for offset, value in enumerate(numbers):
-                    totals[self.place[name] + offset] += value
+                first = self.place[name, VIDEO]
+                for offset, value in enumerate(short):
+                    numbers[first + offset] += value
 
 
-def find_kind(asked: str | None, status: int) -> int:
+def find_kind(asked: str | None, status: int) -> str:
     """Return which of KINDS a GET with this Range header was, by the answer."""
     if status == 206 and asked:
         if "," in asked:
-            return 4
+            return "several"
         if "=-" in asked:
-            return 3
-        return 2 if asked.endswith("-") else 1
+            return "suffix"
+        return "open" if asked.endswith("-") else "closed"
     if status == 200:
-        return 6 if asked else 0
-    return 5 if status == 416 else 7
+        return "ignored" if asked else "whole"
+    return "unsatisfiable" if status == 416 else "none"
 
 
 METRICS: web.AppKey[Metrics] = web.AppKey("metrics")

@@ -13,7 +13,7 @@ from server.postgres.queries import queries
 from server.practice.view_counts import TALLY
 from server.reading.store import STORE
 from server.telemetry.access_log import ACCESS_LOG, Outcome, pick_request_id
-from server.telemetry.metrics import METRICS, OTHER
+from server.telemetry.metrics import METRICS, OTHER, VIDEO
 from server.video.sending import Sent
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ PUBLISH_SECONDS = 0.5
 
 
 def list_labels(routes: Iterable[web.RouteDef]) -> list[str]:
-    """Return the routes as metrics call them, videos first."""
+    """Return the routes as metrics call them, each once."""
     paths = [web.DynamicResource(route.path).canonical for route in routes]
     return list(dict.fromkeys(map(_label, paths)))
 
@@ -72,13 +72,14 @@ def _find_outcome(
 
 def _note(request: web.Request, metrics: Metrics, outcome: Outcome) -> None:
     resource = request.match_info.route.resource
-    label = OTHER if resource is None else _label(resource.canonical)
-    route = metrics.routes.get(label, metrics.routes[OTHER])
+    route = OTHER if resource is None else _label(resource.canonical)
+    if route not in metrics.routes:
+        route = OTHER
     seconds = outcome.first_byte, outcome.duration
     metrics.note(route, outcome.status, outcome.bytes, seconds)
     if not outcome.complete:
         metrics.note_abort(route)
-    if route == 0 and request.method == "GET":
+    if route == VIDEO and request.method == "GET":
         metrics.note_range(request.headers.get("Range"), outcome.status)
 
 

@@ -32,7 +32,7 @@ def list_exposed() -> dict[str, set[str]]:
     """Return every sample that can be scraped, with the values of its labels."""
     app = build_app("")
     metrics = app[METRICS]
-    for route in metrics.routes.values():
+    for route in metrics.routes:
         for number in range(1, len(CLASSES) + 1):
             metrics.note(route, number * 100, 1, (0.1, 0.1))
     metrics.publish({}, {}, dict.fromkeys(metrics.query_names, (1, 1)))

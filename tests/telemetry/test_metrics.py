@@ -11,8 +11,10 @@ from urllib.request import Request, urlopen
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from server.routes import ROUTES
 from server.serving.connection import Connection
-from server.telemetry.metrics import KINDS, Metrics
+from server.telemetry.metrics import BOUNDS, VIDEO, Metrics
+from server.telemetry.publishing import list_labels
 from tests.command import serving
 from tests.conftest import insert_video
 from tests.wire import connect
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
 
 SIZE = 2 << 20
 DATA = random.Random(41).randbytes(SIZE)
-VIDEO = "/v3/videos/{id}"
 
 Samples = dict[tuple[str, ...], float]
 
@@ -149,11 +150,35 @@ def test_numbers_outlive_their_process() -> None:
     metrics.publish({"cache_hits": 5}, {"cache_bytes": 7}, {"one": (2, 30)})
     metrics.publish({"cache_hits": 6}, {"cache_bytes": 8}, {"one": (3, 40)})
     totals = metrics.read()
-    assert totals[metrics.place["sent_bytes"]] == 10
-    assert totals[metrics.place["ranges"] + KINDS.index("closed")] == 1
-    assert totals[metrics.place["counters"] + 1] == 6
-    assert totals[metrics.place["gauges"]] == 8
-    assert totals[metrics.place["queries"] :][:2] == [3, 40]
+    assert totals["ranges", "closed"] == 1
+    assert totals["counters", "cache_hits"] == 6
+    assert totals["gauges", "cache_bytes"] == 8
+    assert totals["queries", "one", "times"] == 3
+    assert totals["queries", "one", "microseconds"] == 40
+
+
+@pytest.mark.parametrize("routes", [[VIDEO, "/a"], ["/a", VIDEO], ["/a"]])
+def test_short_answers_count_for_videos_wherever_these_stand(routes: list[str]) -> None:
+    metrics = Metrics(routes)
+    before = metrics.read()
+    metrics.note(VIDEO, 206, 5, (0.2, 0.4))
+    metrics.note("/a", 503, 7, (0.2, 0.4))
+    for _ in range(3):
+        metrics.note_short(206, 10, "bytes=0-9", 0.001)
+    grown = metrics.read().since(before)
+    assert grown["requests", VIDEO, "2xx"] == 4
+    assert grown["requests", "/a", "5xx"] == grown["counters", "unavailable"] == 1
+    assert (grown["sent_bytes", VIDEO], grown["sent_bytes", "/a"]) == (35, 7)
+    for name, slow in (("first_byte", 0.2), ("duration", 0.4)):
+        counts, microseconds = grown.histogram(name, VIDEO)
+        assert len(counts) == len(BOUNDS) + 1
+        assert counts[BOUNDS.index(0.001)] == 3
+        assert sum(counts) == 4
+        assert microseconds == 3000 + slow * 1e6
+
+
+def test_the_route_of_videos_is_one_of_the_routes() -> None:
+    assert VIDEO in list_labels(ROUTES)
 
 
 @pytest.mark.parametrize("accept", ["application/openmetrics-text", "text/plain"])
