@@ -37,10 +37,14 @@ HEADERS = {
 
 
 class LeftOut:
-    """What batches could not show since the start, for the metrics."""
+    """How often batches left something out since the process began.
 
-    words = 0  # due, but without a definition
-    questions = 0  # which the app's models could not decode
+    A word or question counts again in every batch for which it is due.
+    """
+
+    def __init__(self) -> None:
+        self.words = 0  # due, but without a definition
+        self.questions = 0  # which the app's models could not decode
 
 
 LEFT_OUT = web.AppKey("left_out", LeftOut)

@@ -42,6 +42,8 @@ _COUNTED = {
     "pool_waits": "Reads that waited for a connection",
     "pool_timeouts": "Reads that waited for a connection and got none",
     "plays": "Clips that the practice page has begun to play",
+    "words_left_out": "Due words that batches left out: they have no definition",
+    "questions_left_out": "Questions that batches left out: apps cannot decode them",
 }
 _PRESENT = {
     "cache_bytes": "Bytes of video in memory",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from server.postgres.queries import queries
+from server.practice.batch import LEFT_OUT
 from server.practice.view_counts import TALLY
 from server.reading.store import STORE
 from server.telemetry.access_log import ACCESS_LOG, Outcome, pick_request_id
@@ -84,7 +85,7 @@ def _note(request: web.Request, metrics: Metrics, outcome: Outcome) -> None:
 
 
 def publish(app: web.Application) -> None:
-    """Tell what the store, its database and the views have counted themselves."""
+    """Tell what the store, its database, the views and batches have counted."""
     store = app[STORE]
     cache, database = store.cache, store.database
     pool = database.counts
@@ -92,6 +93,8 @@ def publish(app: web.Application) -> None:
     app[METRICS].publish(
         counters={
             "plays": app[TALLY].started,
+            "words_left_out": app[LEFT_OUT].words,
+            "questions_left_out": app[LEFT_OUT].questions,
             "cache_hits": cache.hits,
             "cache_misses": cache.misses,
             "cache_waits": store.waits,

@@ -26,6 +26,7 @@ from server.serving.listen import answering, bind
 from tests.conftest import insert_video, serve_database
 from tests.postgres.test_migrations import VIDEOS, WORDS
 from tests.postgres.test_schema import run
+from tests.telemetry.test_metrics import scrape
 
 if TYPE_CHECKING:
     from tests.conftest import Served
@@ -259,6 +260,17 @@ async def test_question_that_no_app_can_decode_is_left_out(served: Served) -> No
             f" correct_answer) VALUES (100, 'Why?', '{choices}', 'A')",
         )
     assert await read(served, LEARNER, count=1) == compact(EXAMPLE_3)
+    assert (await scrape(served.port))[("bytereel_questions_left_out_total",)] == 7
+
+
+async def test_word_without_a_definition_is_left_out(served: Served) -> None:
+    run(served.database_url, EXAMPLE_2)
+    run(served.database_url, "UPDATE definitions SET word = 'another' WHERE id = 100")
+    for _ in range(2):
+        assert len(await read_words(served)) == 1
+    seen = await scrape(served.port)
+    assert seen[("bytereel_words_left_out_total",)] == 2
+    assert seen[("bytereel_questions_left_out_total",)] == 0
 
 
 async def test_choices_come_as_they_are_stored(served: Served) -> None:
