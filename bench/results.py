@@ -92,7 +92,7 @@ class Ratio(NamedTuple):
 
 
 def bucket(seconds: float) -> int:
-    """Return the latency bucket, 0 for all below 1 µs."""
+    """Return the latency bucket, 0 for all below a microsecond."""
     if seconds <= FIRST_SECONDS:
         return 0
     return int(math.log(seconds / FIRST_SECONDS) / math.log(STEP))

@@ -15,7 +15,6 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
-import pytest_asyncio
 from aiohttp import web
 
 from bench.stand.edge import running_edge
@@ -77,8 +76,8 @@ def folder() -> Iterator[Path]:
         yield path / "edge"
 
 
-@pytest_asyncio.fixture
-async def edge(uncached: Served, folder: Path) -> AsyncIterator[Edge]:
+@pytest.fixture
+def edge(uncached: Served, folder: Path) -> Iterator[Edge]:
     """Yield nginx in front of a server that reads every byte from the database."""
     with running_edge(folder, uncached.port, 100) as edge:
         yield edge

@@ -201,8 +201,7 @@ async def test_proxy_gets_the_requests(
     assert len(asked) == 4 + 2 + 1  # a byte of each MiB
 
 
-@pytest.mark.asyncio(loop_scope="module")
-async def test_most_viewed_and_newest_come_first(place: Place) -> None:
+def test_most_viewed_and_newest_come_first(place: Place) -> None:
     oldest, *_, newest = place.ids
     assert [clip.video_id for clip in list_clips(place.url, None, None)][-1] == oldest
     assert oldest not in [clip.video_id for clip in list_clips(place.url, 5, None)]

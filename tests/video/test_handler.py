@@ -24,14 +24,14 @@ DATA = random.Random(5).randbytes(SIZE)
 SMALL = bytes(range(100))
 
 
-@pytest_asyncio.fixture
-async def video(served: Served) -> str:
+@pytest.fixture
+def video(served: Served) -> str:
     """Return the path of a 3 MiB video."""
     return f"/v3/videos/{insert_video(served.database_url, 'a.mp4', DATA)}"
 
 
-@pytest_asyncio.fixture
-async def small(served: Served) -> str:
+@pytest.fixture
+def small(served: Served) -> str:
     """Return the path of a video of 100 bytes, for tables of edge cases."""
     return f"/v3/videos/{insert_video(served.database_url, 'small.mp4', SMALL)}"
 
