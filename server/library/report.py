@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     Row = Mapping[str, object]
 
 MOST_ROWS = 20
+_UNITS = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
 
 
 def render_rows(rows: Sequence[Row], most: int = MOST_ROWS) -> list[str]:
@@ -49,10 +50,11 @@ def show(name: str, value: object) -> str:
 
 
 def show_bytes(count: int) -> str:
-    """Return a number of bytes in a unit that leaves few digits."""
-    amount = float(count)
-    for unit in ("B", "kB", "MB", "GB"):
-        if abs(amount) < 1000:
-            return f"{amount:.0f} B" if unit == "B" else f"{amount:.1f} {unit}"
-        amount /= 1000
-    return f"{amount:.1f} TB"
+    """Return a number of bytes with at most three digits; a kB is 1000 bytes.
+
+    numbers.js of the pages does the same.
+    """
+    step = 10 ** max(len(str(count)) - 3, 0)
+    rounded = (2 * count + step) // (2 * step) * step
+    power = (len(str(rounded)) - 1) // 3
+    return f"{rounded / 1000**power:g} {_UNITS[power]}"

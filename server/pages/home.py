@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from server.api.errors import build_error_response
+from server.library.report import show_bytes
 from server.pages import PAGE_HEADERS, hash_assets, read_assets, read_template
 from server.practice.batch import list_learners
 from server.reading.store import STORE, list_videos
@@ -86,7 +87,7 @@ def render_clip(video: Video, seconds: float | None, *, pictured: bool = False) 
         f'<span class="picture">{picture if pictured else ""}</span>'
         f'<bdi class="name">{escape(video.filename)}</bdi>'
         f'<span class="facts"><span class="length">{render_length(seconds)}</span>'
-        f"{render_bytes(video.size)}</span></a></li>\n"
+        f"{show_bytes(video.size)}</span></a></li>\n"
     )
 
 
@@ -105,15 +106,6 @@ def render_length(seconds: float | None) -> str:
         return ""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes}:{rest:02} · "
-
-
-def render_bytes(size: int) -> str:
-    """Return a size in decimal units, as the page itself writes them."""
-    if size < 1000:
-        return f"{size} B"
-    if size < 999_500:
-        return f"{size / 1e3:.0f} kB"
-    return f"{size / 1e6:.1f} MB"
 
 
 async def get_asset(request: web.Request) -> web.Response:

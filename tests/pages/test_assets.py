@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from configparser import ConfigParser
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
@@ -59,6 +61,19 @@ async def test_all_that_a_page_loads_may_be_kept(
         if address.endswith(".js"):
             imported = {urljoin(address, path) for path in IMPORT.findall(text)}
             assert imported <= set(named)
+
+
+def test_package_holds_every_file() -> None:
+    setup = ConfigParser()
+    setup.read(Path(__file__).parents[2] / "setup.cfg", encoding="utf-8")
+    patterns = setup["options.package_data"]["server.pages"].split(", ")
+    folder = Path(pages.__file__).parent
+    packed = {path for pattern in patterns for path in folder.glob(pattern)}
+    assert packed == {
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and path.suffix not in {".py", ".pyc"}
+    }
 
 
 def test_version_changes_with_each_file(monkeypatch: pytest.MonkeyPatch) -> None:

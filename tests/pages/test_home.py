@@ -59,21 +59,6 @@ async def read_pieces(stream: ClientResponse, state: str) -> list[Piece]:
 
 
 @pytest.mark.parametrize(
-    ("size", "text"),
-    [
-        (0, "0 B"),
-        (999, "999 B"),
-        (1000, "1 kB"),
-        (999_499, "999 kB"),
-        (999_500, "1.0 MB"),
-        (47_831_430, "47.8 MB"),
-    ],
-)
-def test_bytes_read_in_decimal_units(size: int, text: str) -> None:
-    assert front.render_bytes(size) == text
-
-
-@pytest.mark.parametrize(
     ("seconds", "text"),
     [(None, ""), (4.6, "0:05 · "), (60, "1:00 · "), (3599.7, "60:00 · ")],
 )

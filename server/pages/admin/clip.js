@@ -1,12 +1,13 @@
 /* One clip: played, checked, and what is known of it. */
 
+import { bytes, clock, number, percent } from "../numbers.js";
 import { ask } from "./api.js";
 import { renderFlaws } from "./check.js";
 import { listenToDelete } from "./delete.js";
 import { attempt, copyText, find, MOMENT, make, named, say, timed } from "./dom.js";
 import { listenToLinks, showLinks } from "./links.js";
 import { address, readRoute } from "./route.js";
-import { bytes, clock, number, percent, verdict } from "./words.js";
+import { verdict } from "./words.js";
 
 const section = find("section[data-view=clip]");
 const player = find("video", section);

@@ -1,11 +1,11 @@
 /* Delete a clip, after saying exactly what would lose it. */
 
+import { counted } from "../numbers.js";
 import { ask } from "./api.js";
 import { attempt, find, make, named, say } from "./dom.js";
 import { nameLink } from "./links.js";
 import { refreshSummary } from "./overview.js";
 import { go } from "./route.js";
-import { counted } from "./words.js";
 
 const dialog = find("[data-confirm]");
 const said = find("[data-deleting]");

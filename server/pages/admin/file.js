@@ -1,11 +1,12 @@
 /* One file of the queue on the page: how far it is, what was found, what can be done. */
 
+import { bytes, counted } from "../numbers.js";
 import { renderFlaws } from "./check.js";
 import { copy, find, linked, make, markWrong, named, say } from "./dom.js";
 import { tellLinked } from "./links.js";
 import { WordField, proposeWord } from "./word-field.js";
 import { address } from "./route.js";
-import { bytes, cleanName, counted, nextName, verdict } from "./words.js";
+import { cleanName, nextName, verdict } from "./words.js";
 
 const WAITING = {
   "": "Waiting for its turn.",

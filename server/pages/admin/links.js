@@ -1,9 +1,10 @@
 /* Which words show a clip; one more, or one less. */
 
+import { counted } from "../numbers.js";
 import { ask } from "./api.js";
 import { attempt, find, make, named, say } from "./dom.js";
 import { WordField } from "./word-field.js";
-import { counted, tellLanguages } from "./words.js";
+import { tellLanguages } from "./words.js";
 
 const section = find("section[data-view=clip]");
 const said = find("[data-linked]", section);

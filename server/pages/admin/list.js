@@ -1,9 +1,9 @@
 /* The clips, fifty at a time: searched, sorted and turned over by the server. */
 
+import { bytes, clock, counted, number } from "../numbers.js";
 import { ask } from "./api.js";
 import { copy, DAY, find, named, say, timed } from "./dom.js";
 import { address, go, readRoute } from "./route.js";
-import { bytes, clock, counted, number } from "./words.js";
 
 const PAGE_SIZE = 50;
 const TYPING_MS = 250;

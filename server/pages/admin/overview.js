@@ -1,9 +1,10 @@
 /* Storage and health at a glance. */
 
+import { bytes, counted, number, percent } from "../numbers.js";
 import { ask } from "./api.js";
 import { find, linked, make, say } from "./dom.js";
 import { go } from "./route.js";
-import { bytes, counted, number, percent, span } from "./words.js";
+import { span } from "./words.js";
 
 const TIME = new Intl.DateTimeFormat("en", { timeStyle: "medium" });
 
@@ -32,7 +33,7 @@ function renderTiles(overview) {
 function renderStorage({ videos, bytes: size, table_bytes: disk, without_thumbnail: bare }) {
   return renderTile("Storage", bytes(size), `in ${counted(videos, "clip")}`, [
     ["On disk, with indexes", disk === null ? "not known" : bytes(disk)],
-    ["A clip on average", videos ? bytes(Math.round(size / videos)) : "–"],
+    ["A clip on average", videos ? bytes(size / videos) : "–"],
     ["Without a thumbnail", number(bare)],
   ]);
 }

@@ -4,8 +4,9 @@
    waiting → sending → checking → checked → saving → saved
    any of them → failed, and from there again to waiting */
 
+import { bytes } from "../numbers.js";
 import { ask, hasToken, sendFile } from "./api.js";
-import { bytes, cleanName } from "./words.js";
+import { cleanName } from "./words.js";
 
 const AT_ONCE = 2;
 const UNSAVED_MOST = 15; // the server drops the oldest of more than 20

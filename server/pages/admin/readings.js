@@ -1,6 +1,6 @@
 /* What the server's history says, as cards to draw; decides, and touches nothing. */
 
-import { bytes, counted, number, percent } from "./words.js";
+import { bytes, counted, number, percent } from "../numbers.js";
 
 const MINUTE = 60; // seconds
 const HOUR = 60 * MINUTE;
@@ -185,7 +185,7 @@ function readSize({ days, table_bytes: table }) {
     figure: known ? bytes(table) : UNKNOWN,
     meaning: "on disk, with indexes",
     legend: [{ mark: 1, name: "videos in it", value: now === null ? UNKNOWN : bytes(now) }],
-    scale: [0, 0.5, 1].map((at) => ({ at, text: at ? round(bytes(Math.round(at * top))) : "0" })),
+    scale: [0, 0.5, 1].map((at) => ({ at, text: at ? bytes(at * top) : "0" })),
     times: tellDays(days),
     area: true,
     lines: [{ mark: 1, runs: days.length ? [days.map((day, at) => ({ x: at / (days.length - 1 || 1), y: day.video_bytes / top }))] : [] }],
@@ -276,7 +276,6 @@ function decades(top) {
 
 const shares = (top) => [0, 0.5, 1].map((at) => ({ at, text: at ? `${Number((100 * at * top).toPrecision(3))} %` : "0" }));
 const tick = (ms) => (ms < 1000 ? `${ms} ms` : `${ms / 1000} s`);
-const round = (text) => text.replace(/\.0+ /, " ");
 const speak = (legend) => legend.map(({ name, value }) => `${name} ${value}`).join(", ");
 
 export function duration(ms) {

@@ -1,8 +1,9 @@
 /* A field for a word that completes what is typed (ARIA practices, combobox with a list). */
 
+import { counted } from "../numbers.js";
 import { ask } from "./api.js";
 import { copy, find, make, markWrong, named, say } from "./dom.js";
-import { counted, tellLanguages, wordKey, wordsOf } from "./words.js";
+import { tellLanguages, wordKey, wordsOf } from "./words.js";
 
 const TYPING_MS = 150;
 const HINT = "Type its first letters, then choose.";

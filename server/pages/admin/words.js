@@ -1,30 +1,6 @@
-/* Words for numbers and for what a check found; decides, and touches nothing. */
+/* Words for spans of time and for what a check found; decides, and touches nothing. */
 
-const LIST = new Intl.NumberFormat("en");
-
-export const number = (value) => LIST.format(value);
-
-export function counted(count, one, many = `${one}s`) {
-  return `${number(count)} ${count === 1 ? one : many}`;
-}
-
-export function bytes(size) {
-  if (size < 1000) return `${size} B`;
-  if (size < 999_500) return `${(size / 1e3).toFixed(0)} kB`;
-  if (size < 999_950_000) return `${(size / 1e6).toFixed(1)} MB`;
-  return `${(size / 1e9).toFixed(size < 9.995e9 ? 2 : 1)} GB`;
-}
-
-export function percent(part, whole) {
-  const share = whole ? (100 * part) / whole : 0;
-  return `${share > 0 && share < 10 ? share.toFixed(1) : share.toFixed(0)} %`;
-}
-
-/* Return a length in minutes and seconds. */
-export function clock(seconds) {
-  const whole = Math.round(seconds);
-  return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
-}
+import { counted } from "../numbers.js";
 
 /* Return a span of time in its two largest units. */
 export function span(seconds) {

@@ -1,5 +1,6 @@
 /* Plays the clip that the address names, and shows what is sent of it. */
 
+import { bytes, clock, counted, percent } from "../numbers.js";
 import { Strip, TONES } from "./strip.js";
 
 const LOG_ROWS = 8;
@@ -77,16 +78,6 @@ const lengthOf = (spans) => spans.reduce((sum, { start, stop }) => sum + stop - 
 
 /* --- words --------------------------------------------------------------- */
 
-function bytes(size) {
-  if (size < 1000) return `${size} B`;
-  return size < 999500 ? `${(size / 1e3).toFixed(0)} kB` : `${(size / 1e6).toFixed(1)} MB`;
-}
-
-function percent(part, whole) {
-  const share = (100 * part) / whole;
-  return `${share > 0 && share < 10 ? share.toFixed(1) : share.toFixed(0)} %`;
-}
-
 function outcome(answer) {
   const sent = bytes(lengthOf([...answer.runs.values()]));
   const ends = { sending: `sending, ${sent}`, complete: `sent ${sent}`, aborted: `sent ${sent}, player left` };
@@ -110,7 +101,7 @@ function say() {
   saidAt = Date.now();
   const { answers, size } = films.get(playing);
   const lit = lengthOf(litSpans({ answers }));
-  find("[data-status]").textContent = `${bytes(lit)} of ${bytes(size)} fetched in ${answers.size} answer${answers.size === 1 ? "" : "s"}.`;
+  find("[data-status]").textContent = `${bytes(lit)} of ${bytes(size)} fetched in ${counted(answers.size, "answer")}.`;
 }
 
 /* --- what is shown ------------------------------------------------------- */
@@ -207,9 +198,7 @@ function pickFromAddress() {
 }
 
 function showLength() {
-  const seconds = Math.round(video.duration);
-  const text = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")} · `;
-  clips.get(playing).querySelector(".length").textContent = text;
+  clips.get(playing).querySelector(".length").textContent = `${clock(video.duration)} · `;
 }
 
 function pickAndPlay() {

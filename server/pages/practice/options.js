@@ -1,7 +1,7 @@
 /* What this device keeps: answers not sent yet, and clips as far as the options let it. */
 
+import { bytes, counted } from "../numbers.js";
 import { find } from "./views.js";
-import { bytes, counted } from "./words.js";
 
 export function listenToOptions(clips, answers) {
   const show = () => showKept(clips);

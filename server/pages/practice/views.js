@@ -1,6 +1,7 @@
 /* Puts a card, a verdict, an end or a message on the page; decides nothing of a session. */
 
-import { clipsOf, counted, fromNow, languageOf, MOMENT } from "./words.js";
+import { counted } from "../numbers.js";
+import { clipsOf, fromNow, languageOf, MOMENT } from "./words.js";
 
 const LONG = 90; // characters; more are set smaller
 

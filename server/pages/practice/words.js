@@ -1,4 +1,4 @@
-/* Words for numbers, times and languages; decides, and touches neither page nor network. */
+/* Words for times and languages, and what is in a batch; decides, and touches neither page nor network. */
 
 const UNITS = [["day", 86400], ["hour", 3600], ["minute", 60]];
 const RELATIVE = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
@@ -20,16 +20,6 @@ const SCRIPTS = [
 /* Return a language tag for text, "" for what many languages could be (HTML, "lang"). */
 export function languageOf(text) {
   return SCRIPTS.find(([, script]) => script.test(text))?.[0] ?? "";
-}
-
-export function bytes(size) {
-  if (size < 1000) return `${size} B`;
-  if (size < 999500) return `${(size / 1e3).toFixed(0)} kB`;
-  return `${(size / 1e6).toFixed(size < 1e7 ? 1 : 0)} MB`;
-}
-
-export function counted(number, one, many = `${one}s`) {
-  return `${number} ${number === 1 ? one : many}`;
 }
 
 /* Return how far off a moment is, in the largest unit that fits. */

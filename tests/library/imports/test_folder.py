@@ -473,7 +473,7 @@ def test_summary_shows_the_beginning_of_long_lists() -> None:
     summary.seconds = 83.4
     lines = summary.render()
     assert lines[:4] == [
-        "27 files, 3.0 MB in 1:23: 1 imported (1 repaired), 1 existed, 25 rejected",
+        "27 files, 3 MB in 1:23: 1 imported (1 repaired), 1 existed, 25 rejected",
         "1 links to definitions were made, 1 were there",
         "25 rejected:",
         "  0 is bad",

@@ -188,10 +188,10 @@ def library(cluster: str, template: str) -> str:
     [
         (0, "0 B"),
         (999, "999 B"),
-        (1_000, "1.0 kB"),
-        (3_145_728, "3.1 MB"),
-        (30_000_000_000, "30.0 GB"),
-        (5 * 10**15, "5000.0 TB"),
+        (1_000, "1 kB"),
+        (3_145_728, "3.15 MB"),
+        (30_000_000_000, "30 GB"),
+        (5 * 10**15, "5 PB"),
     ],
 )
 def test_bytes_are_shown_in_a_unit(count: int, text: str) -> None:
@@ -200,13 +200,13 @@ def test_bytes_are_shown_in_a_unit(count: int, text: str) -> None:
 
 def test_table_shows_the_first_rows_on_a_line_each() -> None:
     rows = [
-        {"id": 1000 + number, "filename": "a\n\u202e", "bytes": 1_000, "uses": 1_000}
+        {"id": 1000 + number, "filename": "a\n\u202e", "bytes": 1_500, "uses": 1_000}
         for number in range(5)
     ]
     assert render_rows(rows, 2) == [
         "  id  filename    bytes   uses",
-        "1000  a\\n\\u202e  1.0 kB  1,000",
-        "1001  a\\n\\u202e  1.0 kB  1,000",
+        "1000  a\\n\\u202e  1.5 kB  1,000",
+        "1001  a\\n\\u202e  1.5 kB  1,000",
         "… and 3 more (all with --json)",
     ]
 
