@@ -34,29 +34,29 @@ if TYPE_CHECKING:
 LIBRARY_SECONDS = 15.0  # the library is measured at most so often
 
 _COUNTED = {
-    "unavailable": "Answers 503: the database was away or overrun",
-    "cache_hits": "Chunks that were in memory",
+    "unavailable": "Responses with status 503",
+    "cache_hits": "Chunks that were read from memory",
     "cache_misses": "Chunks that were not in memory",
-    "cache_waits": "Chunks that another request had asked for already",
-    "cache_evictions": "Chunks that gave way to others",
-    "pool_waits": "Reads that waited for a connection",
-    "pool_timeouts": "Reads that waited for a connection and got none",
-    "plays": "Clips that the practice page has begun to play",
-    "words_left_out": "Due words that batches left out: they have no definition",
-    "questions_left_out": "Questions that batches left out: apps cannot decode them",
+    "cache_waits": "Chunks that another request was already reading",
+    "cache_evictions": "Chunks that were dropped from memory to make room",
+    "pool_waits": "Queries that waited for a connection",
+    "pool_timeouts": "Queries that waited for a connection and got none",
+    "plays": "Plays that pages and apps reported as begun",
+    "words_left_out": "Due words that batches left out for lack of a definition",
+    "questions_left_out": "Questions that batches left out as apps cannot decode them",
 }
 _PRESENT = {
     "cache_bytes": "Bytes of video in memory",
-    "cache_limit_bytes": "Bytes of video that may be in memory",
-    "connections_open": "Connections to PostgreSQL",
-    "connections_in_use": "Connections to PostgreSQL that run a query",
-    "reads_waiting": "Reads that wait for a connection now",
-    "stalled_clients": "Clients that have not taken what was written for them",
+    "cache_limit_bytes": "Bytes of video that may be in memory at most",
+    "connections_open": "Open connections to PostgreSQL",
+    "connections_in_use": "Connections to PostgreSQL that are running a query",
+    "reads_waiting": "Queries that are waiting for a connection",
+    "stalled_clients": "Clients that have not yet taken all that was written",
 }
 
 
 class Library:
-    """What the library measures, asked for now and then."""
+    """Numbers of the library, read from the database every now and then."""
 
     def __init__(self) -> None:
         self.numbers: tuple[int, int, int] | None = None
@@ -64,7 +64,7 @@ class Library:
         self._due = 0.0
 
     async def refresh(self, app: web.Application) -> None:
-        """Measure again if the last time is long ago; without a database forget."""
+        """Read them if they are too old; forget them if the database is away."""
         if monotonic() < self._due:
             return
         self._due = monotonic() + LIBRARY_SECONDS
@@ -98,19 +98,27 @@ class Counted(Collector):
 
     def _collect_answers(self) -> Iterator[Metric]:
         requests = CounterMetricFamily(
-            "bytereel_requests", "Answers", labels=["route", "status"]
+            "bytereel_requests",
+            "Responses, by class of status",
+            labels=["route", "status"],
         )
         sent = CounterMetricFamily(
-            "bytereel_sent_bytes", "Bytes of bodies", labels=["route"]
+            "bytereel_sent_bytes", "Bytes of response bodies", labels=["route"]
         )
         aborted = CounterMetricFamily(
-            "bytereel_aborted", "Answers not taken whole", labels=["route"]
+            "bytereel_aborted",
+            "Responses that clients did not take whole",
+            labels=["route"],
         )
         first = HistogramMetricFamily(
-            "bytereel_first_byte_seconds", "Until the first byte", labels=["route"]
+            "bytereel_first_byte_seconds",
+            "Time to the first byte of a response",
+            labels=["route"],
         )
         whole = HistogramMetricFamily(
-            "bytereel_request_seconds", "Until the last byte", labels=["route"]
+            "bytereel_request_seconds",
+            "Time to the last byte of a response",
+            labels=["route"],
         )
         for route in self._metrics.routes:
             answers = {each: self._totals["requests", route, each] for each in CLASSES}
@@ -128,7 +136,9 @@ class Counted(Collector):
 
     def _collect_ranges(self) -> Iterator[Metric]:
         family = CounterMetricFamily(
-            "bytereel_ranges", "What GETs of videos asked for", labels=["kind"]
+            "bytereel_ranges",
+            "GET requests of videos, by what they asked for",
+            labels=["kind"],
         )
         for kind in KINDS:
             family.add_metric([kind], self._totals["ranges", kind])
@@ -137,7 +147,7 @@ class Counted(Collector):
     def _collect_queries(self) -> Iterator[Metric]:
         family = SummaryMetricFamily(
             "bytereel_query_seconds",
-            "Queries, with the wait for a connection",
+            "Time of queries, with the wait for a connection",
             labels=["query"],
         )
         for name in self._metrics.query_names:
@@ -154,25 +164,33 @@ class Counted(Collector):
             yield CounterMetricFamily(f"bytereel_{name}", text, count)
         yield CounterMetricFamily(
             "bytereel_pool_wait_seconds",
-            "Time that reads waited for a connection",
+            "Time that queries waited for a connection",
             totals["counters", "pool_wait_microseconds"] / 1e6,
         )
         for name, text in _PRESENT.items():
             yield GaugeMetricFamily(f"bytereel_{name}", text, totals["gauges", name])
         workers = totals["gauges", "published"]
-        yield GaugeMetricFamily("bytereel_workers", "Processes that answer", workers)
+        yield GaugeMetricFamily(
+            "bytereel_workers", "Worker processes that are running", workers
+        )
 
     def _collect_library(self) -> Iterator[Metric]:
         if self._library.numbers is None:
             return
         videos, stored, table = self._library.numbers
         yield GaugeMetricFamily("bytereel_videos", "Videos in the table", videos)
-        yield GaugeMetricFamily("bytereel_video_bytes", "Bytes of them", stored)
         yield GaugeMetricFamily(
-            "bytereel_table_bytes", "What the table takes, with its indexes", table
+            "bytereel_video_bytes", "Bytes of the videos in the table", stored
+        )
+        yield GaugeMetricFamily(
+            "bytereel_table_bytes",
+            "Bytes of the table on disk, with its indexes",
+            table,
         )
         imports = CounterMetricFamily(
-            "bytereel_imports", "Files, by what became of them", labels=["result"]
+            "bytereel_imports",
+            "Files that were imported or refused, by result",
+            labels=["result"],
         )
         for result, files in self._library.imports:
             imports.add_metric([result], files)
