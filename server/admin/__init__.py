@@ -1,1 +1,1 @@
-"""The keeper's side over HTTP: what is in the table, and what goes in and out."""
+"""The admin's side over HTTP: what is in the table, and what goes in and out."""

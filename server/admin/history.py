@@ -29,7 +29,7 @@ SHARES = (0.5, 0.95, 0.99)
 
 
 class Point(NamedTuple):
-    """What happened in one step; of videos: their requests, bytes and waits."""
+    """What happened in one step."""
 
     at: int  # seconds since the epoch, at the end
     requests: int  # of all routes
@@ -37,8 +37,8 @@ class Point(NamedTuple):
     server_errors: int
     video_requests: int
     video_bytes: int
-    first_byte_ms: list[float | None]  # p50, p95, p99
-    plays: int  # that the practice page told of
+    first_byte_ms: list[float | None]  # of videos: p50, p95, p99
+    plays: int  # that pages and apps reported
 
 
 class Day(NamedTuple):
@@ -66,7 +66,7 @@ class History:
 
 
 def read_point(grown: Totals, routes: Collection[str], at: int) -> Point:
-    """Return a point of what the numbers have grown by."""
+    """Return the point for what the numbers have grown by."""
     answers = {
         status: [grown["requests", route, status] for route in routes]
         for status in CLASSES
@@ -158,7 +158,7 @@ async def get_history(request: web.Request) -> web.Response:
 
 
 async def list_days(app: web.Application) -> list[dict[str, object]]:
-    """Return four weeks; none without a database, where the last hour is of use yet."""
+    """Return four weeks; none if the database is away, as the last hour is of use."""
     try:
         rows = await app[STORE].database.fetch(queries()["list_days"], {})
     except (DatabaseAway, psycopg2.Error):

@@ -35,7 +35,7 @@ Made = TypeVar("Made")
 
 
 class Jobs:
-    """Does jobs in threads; what still runs at the end is broken off."""
+    """Runs jobs in threads; those that still run at the end are broken off."""
 
     def __init__(self, database_url: str) -> None:
         self.database_url = database_url
@@ -47,7 +47,7 @@ class Jobs:
     async def run(
         self, job: Callable[Given, Made], *given: Given.args, **named: Given.kwargs
     ) -> Made:
-        """Return what a job returns; raise Refused if the database is the reason."""
+        """Return what a job returns; raise Refused if the database made it fail."""
         loop = asyncio.get_running_loop()
         try:
             return await loop.run_in_executor(
@@ -63,7 +63,7 @@ class Jobs:
     async def run_heavy(
         self, job: Callable[Given, Made], *given: Given.args, **named: Given.kwargs
     ) -> Made:
-        """Do the same, after those that are as heavy."""
+        """Do the same for a long job, of which at most HEAVY_MAX run at once."""
         async with self._heavy:
             return await self.run(job, *given, **named)
 
@@ -94,13 +94,13 @@ class Jobs:
             self._breaks.discard(stop)
 
     def break_off(self) -> None:
-        """End what runs; who waits for it is told, and nothing more is begun."""
+        """End sandboxes and imports, so that their jobs fail; refuse new ones."""
         self._closed = True
         for stop in list(self._breaks):
             stop()
 
     def close(self) -> None:
-        """End what runs, and wait for the threads."""
+        """Break off what runs, drop jobs that have not begun, wait for the threads."""
         self.break_off()
         self._threads.shutdown(cancel_futures=True)
 

@@ -25,7 +25,7 @@ BREAK_SECONDS = 8.0  # after it was told to stop; a server has ten in all
 def add_admin(
     app: web.Application, database_url: str, token: str, spool: Path | None
 ) -> None:
-    """Have the application open and close it; without a token there is nothing to.
+    """Have the application open and close it; without a token, only refuse requests.
 
     spool is the folder for uploads that workers share; one alone makes its own.
     """

@@ -61,7 +61,7 @@ async def post_links(request: web.Request) -> web.Response:
 async def save_links(
     app: web.Application, video_id: int, target: LinkTarget, *, replace: bool = False
 ) -> list[dict[str, Any]]:
-    """Return what became of what the target names; raise Refused if that is nothing."""
+    """Return what became of each link; raise Refused if the target names nothing."""
     jobs = app[JOBS]
     try:
         links = await jobs.run(

@@ -99,7 +99,7 @@ class Spool:
         return upload
 
     def find(self, number: str) -> Upload | None:
-        """Return an upload that nobody dropped."""
+        """Return an upload, or None if there is none of this id any more."""
         if not _ID.fullmatch(number):
             return None
         try:
@@ -117,7 +117,7 @@ class Spool:
         self._file(number).unlink(missing_ok=True)
 
     def sweep(self, now: float) -> None:
-        """Drop what nobody saved, and what a worker that died left half-way."""
+        """Drop what nobody saved in time, and what dead workers left half-way."""
         for path in (self._folder, self._folder / _LOCK):
             with suppress(FileNotFoundError):
                 os.utime(path)  # whoever cleans up among old files leaves them be

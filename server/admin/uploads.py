@@ -190,7 +190,7 @@ async def delete_upload(request: web.Request) -> web.Response:
 
 @guarded
 async def get_flaws(request: web.Request) -> web.Response:
-    """Answer with what is wrong with a video, of which only the boxes are read."""
+    """Answer with what is wrong with a video, which is not read as a whole."""
     parse_query(request)
     video_id, jobs = read_id(request), request.app[JOBS]
     await find_listed_video(request.app[STORE].database, video_id)

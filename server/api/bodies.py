@@ -23,7 +23,11 @@ async def read_body(
     most: int = BODY_MAX,
     kinds: Sequence[str] = ("application/json",),
 ) -> bytes:
-    """Return the body of a request that says it is of one of these; raise Refused."""
+    """Return a body of at most most bytes and one of the types in kinds; raise Refused.
+
+    415 is for another type or charset than UTF-8, 413 for a body that is too long, 400
+    for one that breaks off.
+    """
     if (
         request.content_type not in kinds
         or (request.charset or "utf-8").lower() != "utf-8"

@@ -15,7 +15,7 @@ async def get_health(request: web.Request) -> web.Response:
 
 
 async def get_readiness(request: web.Request) -> web.Response:
-    """Answer 200 when videos can be served."""
+    """Answer 200 if videos can be served, else 503."""
     try:
         await check_columns(request.app[STORE].database)
     except psycopg2.ProgrammingError:

@@ -34,7 +34,7 @@ def parse_object(body: bytes) -> Members:
 
 
 def _parse_int(digits: str) -> float:
-    """Return a number; of too many digits, which int() refuses, one that fits no id."""
+    """Return a number; infinity for 20 digits or more, of which int() refuses many."""
     return int(digits) if len(digits) < 20 else float("inf")
 
 

@@ -79,7 +79,7 @@ async def ask(
     keep: Sequence[range] = (),
     proxy: str | None = None,
 ) -> EdgeAnswer:
-    """Return what came; of the body most bytes are read, and the pieces kept."""
+    """Return what came: of the body at most most bytes, and the pieces in keep."""
     body = Body(most, keep)
     answer = EdgeAnswer(question)
     patience = (session.timeout.sock_read or 0) + most / SLOWEST

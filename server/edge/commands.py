@@ -1,4 +1,4 @@
-"""The commands that see to an edge: is it right, and has it what will be asked for?"""
+"""The commands for an edge: check what it answers, and have it keep videos."""
 
 from __future__ import annotations
 

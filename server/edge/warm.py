@@ -181,7 +181,10 @@ class WarmingFailed(Exception):
 async def find_state(
     session: ClientSession, order: Order, url: URL, starts: Sequence[int]
 ) -> str:
-    """Return HIT if the edge has all the bytes, else what it says of the first not."""
+    """Return what the edge says of the first slice it lacks, or of the last one.
+
+    starts are the places of the slices; raises WarmingFailed.
+    """
     state = ""
     for start in starts:
         one = EdgeProbe("probe", {"Range": f"bytes={start}-{start}"})

@@ -1,1 +1,1 @@
-"""What a learner does: the words that are due, the answers, the page for both."""
+"""The learner's side over HTTP: words that are due, answers, views of clips."""

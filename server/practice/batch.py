@@ -104,7 +104,10 @@ async def list_due(database: Database, user_id: str, count: int) -> list[DueRow]
 
 
 def render_batch(rows: Iterable[DueRow], left_out: LeftOut) -> bytes:
-    """Return the JSON of the plan for the rows of list_due, which come in its order."""
+    """Return the JSON for the rows of list_due, in their order.
+
+    Questions that apps cannot decode are left out, and counted in left_out.
+    """
     words = []
     for _, group in groupby(rows, attrgetter("saved_word_id", "definition_id")):
         first, *further = group
@@ -129,7 +132,7 @@ def render_batch(rows: Iterable[DueRow], left_out: LeftOut) -> bytes:
 
 
 def show_question(row: DueRow) -> dict[str, object]:
-    """Return a question with its keys in the plan's order."""
+    """Return a question as apps read it."""
     return {
         "id": row.question_id,
         "question_text": row.question_text,

@@ -55,7 +55,7 @@ class AnswerContext(NamedTuple):
     """What the database knows about an answer before it is kept."""
 
     now: datetime
-    known: Review | None  # the same answer, sent before
+    known: Review | None  # what was kept under this id before
     correct_answer: str | None  # None where there is nothing to be answered
     reviews: int  # of the word so far
     card: Card | None
@@ -145,7 +145,7 @@ async def keep_review(database: Database, submission: Submission) -> Review:
 
 
 def recognise(submission: Submission, known: Review) -> Review:
-    """Return the review that was kept before if it is this one; raise Refused."""
+    """Return the review kept under this id if it is the same; else raise Refused."""
     if submission[:4] != known[:4]:
         raise Refused(
             409, "review_id is the id of another answer already; make a new one."

@@ -52,7 +52,7 @@ class Tally:
         self._sent = 0
 
     def add(self, views: Iterable[View], day: date) -> None:
-        """Count views; there may be no such videos."""
+        """Count views; those of videos that do not exist are dropped when saved."""
         for video_id, reached in views:
             key = (video_id, day)
             if video_id <= ID_MAX and (
@@ -105,7 +105,10 @@ async def _save_always(database: Database, tally: Tally) -> None:
 
 
 async def save_views(database: Database, tally: Tally) -> bool:
-    """Report whether what waits was written; what was not is tried again."""
+    """Report whether what waits was written.
+
+    What was not is tried again, unless PostgreSQL refused it: then it is dropped.
+    """
     batch = tally.take()
     if batch is None:
         return True

@@ -33,7 +33,7 @@ _FIELDS = {"views": required(list_of(object_of(_VIEW, ignore_unknown=True), VIEW
 
 
 async def post_views(request: web.Request) -> web.Response:
-    """Count views, of what videos there are; nobody waits for the database."""
+    """Count views of videos that exist; the answer does not wait for the database."""
     try:
         views = parse_views(await read_body(request, BODY_MAX, _KINDS))
     except Fault as fault:

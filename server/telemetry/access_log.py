@@ -38,7 +38,7 @@ class Outcome(NamedTuple):
 
 
 class LogEntry(NamedTuple):
-    """A line: a request and what became of it."""
+    """What a line says: a request and what became of it."""
 
     time: float  # seconds since the epoch
     request_id: str
@@ -55,7 +55,7 @@ class AccessLog:
     """Writes entries; knows whose word to take for who the client is."""
 
     def __init__(self, form: str, trusted: Networks) -> None:
-        """Write nothing unless form is one of FORMATS that says something."""
+        """Take one of FORMATS (with "none" nothing is written) and trusted proxies."""
         self.trusted = trusted
         self._render = {"json": render_json, "combined": render_combined}.get(form)
         self.wanted = self._render is not None  # whether anything is written
@@ -106,7 +106,7 @@ def pick_request_id(headers: Headers) -> str:
 
 
 def render_json(entry: LogEntry) -> str:
-    """Return an object a line."""
+    """Return a line that is a JSON object."""
     at = datetime.fromtimestamp(entry.time, UTC).isoformat(timespec="milliseconds")
     fields = entry._asdict() | entry.outcome._asdict() | {"time": at}
     del fields["outcome"]

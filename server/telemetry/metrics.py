@@ -1,4 +1,4 @@
-"""What the server counts, in memory that its workers share: a request only adds.
+"""What the server counts, in memory that its workers share.
 
 A process adds to a row of numbers of its own, which outlives it, so that nothing is
 lost when a worker is replaced. Reading sums the rows.
@@ -185,7 +185,11 @@ class Metrics:
         gauges: Mapping[str, int],
         queries: Mapping[str, tuple[int, int]],
     ) -> None:
-        """Take totals that this process keeps elsewhere, and what is so just now."""
+        """Take what this process counts elsewhere.
+
+        counters and queries (how many, microseconds) are totals since it began, gauges
+        are what is so now.
+        """
         for name, value in counters.items():
             self._raise_to(("counters", name), value)
         for name, (times, microseconds) in queries.items():

@@ -1,4 +1,4 @@
-"""Every answer is counted, and written to the access log if that is wanted."""
+"""What is counted comes into the metrics, and each answer into the access log."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _label(canonical: str) -> str:
 
 @web.middleware
 async def measure(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Count what becomes of the request."""
+    """Count what becomes of the request, and log it if that is wanted."""
     began = perf_counter()
     log = request.app[ACCESS_LOG]
     request_id = pick_request_id(request.headers) if log.wanted else ""
@@ -121,7 +121,7 @@ def publish(app: web.Application) -> None:
 
 
 async def keep_published(app: web.Application) -> AsyncIterator[None]:
-    """Tell the other workers twice a second how this one is."""
+    """Publish what this worker has counted every PUBLISH_SECONDS, and at its end."""
 
     async def repeat() -> None:
         while True:
