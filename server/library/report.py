@@ -49,11 +49,9 @@ def show(name: str, value: object) -> str:
     return show_text(str(value))
 
 
+# pages/numbers.js has this rule too; tests/pages/test_shared_rules.py compares them.
 def show_bytes(count: int) -> str:
-    """Return a number of bytes with at most three digits; a kB is 1000 bytes.
-
-    numbers.js of the pages does the same.
-    """
+    """Return a number of bytes with at most three digits; a kB is 1000 bytes."""
     step = 10 ** max(len(str(count)) - 3, 0)
     rounded = (2 * count + step) // (2 * step) * step
     power = (len(str(rounded)) - 1) // 3

@@ -9,8 +9,8 @@ export function counted(count, one, many = `${one}s`) {
   return `${number(count)} ${count === 1 ? one : many}`;
 }
 
-/* Return a number of bytes with at most three digits; a kB is 1000 bytes. The server does
-   the same (show_bytes). */
+/* Return a number of bytes with at most three digits; a kB is 1000 bytes. It is the rule
+   of show_bytes in server/library/report.py. */
 export function bytes(size) {
   const whole = Math.round(size);
   const step = 10 ** Math.max(String(whole).length - 3, 0);

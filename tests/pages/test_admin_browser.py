@@ -76,7 +76,9 @@ def site(
         "INSERT INTO definitions"
         " (word, definition_text, learning_language, native_language) VALUES"
         " ('beautiful', '漂亮的', 'en', 'zh'), ('beautiful', 'جميل', 'en', 'ar'),"
-        " ('beauty', '美', 'en', 'zh'), ('run', '跑', 'en', 'zh')",
+        " ('beauty', '美', 'en', 'zh'), ('run', '跑', 'en', 'zh'),"
+        " ('Straße', '街', 'de', 'zh'), ('ice cream', '冰', 'en', 'zh'),"
+        " ('don’t', '不', 'en', 'zh')",
     )
     folder = tmp_path_factory.mktemp("clips")
     make_clip(folder / "run_person.mp4", seconds=1.5, width=160, height=90)
@@ -150,6 +152,26 @@ def check_access(page: Page, scheme: Scheme, within: str | None = None) -> None:
         for each in found
         if each["impact"] in ("serious", "critical")
     ] == []
+
+
+def test_word_is_proposed_in_each_way_to_write_it(browser: Browser, site: Site) -> None:
+    words = {
+        "run_person.mp4": "run",
+        "runner.mp4": None,
+        "STRASSE_1.mp4": "Straße",
+        "straße.mov": "Straße",
+        "Ice-Cream_cone.mp4": "ice cream",
+        "ice_cream.mp4": "ice cream",
+        "don't_1.mp4": "don’t",
+    }
+    with open_page(browser) as page:
+        page.goto(site.admin)
+        found = page.evaluate(
+            "names => import('/assets/x/admin/word-field.js')"
+            ".then(({ proposeWord }) => Promise.all(names.map(proposeWord)))",
+            list(words),
+        )
+    assert [each and each["word"] for each in found] == list(words.values())
 
 
 def test_walk_from_upload_to_deletion(browser: Browser, site: Site) -> None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import unicodedata
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 import pytest
 
 from server.library.report import show_bytes
+from server.library.words.naming import word_candidates, word_key
+from server.model import VIDEO_SUFFIXES
 from server.pages import read_assets
 from tests.browser import launching
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from playwright.sync_api import Page, Route
 
@@ -30,6 +34,47 @@ BYTES = {
     10**12: "1 TB",
     999_500 * 10**9: "1 PB",
 }
+
+NAMING = "admin/naming.js"
+NAMES = [
+    *(
+        "Straße",
+        "STRASSE",
+        "straẞe",
+        "ſtraſſe",
+        "ﬁsh",
+        "İstanbul",
+        "ısı",
+        "ΟΔΟΣ",
+        "οδοσ",
+    ),
+    *("Café", "Cafe\u0301", "ΐ", "ᾳ", "ǰ", "Å", "K", "漂亮的", "غروب", "예쁜", "🎉"),
+    *(
+        "ice cream",
+        "Ice-Cream",
+        "ice_cream",
+        " ice \u00a0\t-_\u2010\u2011cream ",
+        "-",
+        "",
+    ),
+    *(
+        "don't",
+        "don’t",
+        "7 up",
+        "mp3",
+        "a\x1cb",
+        "a\x85b",
+        "a\ufeffb",
+        "a\u3000b",
+        "a\0b",
+    ),
+]
+FILES = [
+    *(f"run_person{suffix}" for suffix in VIDEO_SUFFIXES),
+    *(f"{name}{end}" for name in NAMES for end in (".mp4", "_1.MOV", "_b_c.webm", "")),
+    *("ice_cream_cone.mp4", "_a__b_.m4v", "a.mp4.mp4", "a.MP4\n", ".mp4", "a.avi"),
+    *("folder/run_person.mp4", "C:\\clips\\run.mp4", "a/", "a_A_a.mp4"),
+]
 
 
 def answer(route: Route) -> None:
@@ -78,3 +123,36 @@ def test_bytes_are_shown_alike(page: Page) -> None:
     assert dict(zip(ordered, shown, strict=True)) == {
         count: show_bytes(count) for count in ordered
     }
+
+
+def test_words_have_the_same_keys(page: Page) -> None:
+    keys = run(page, NAMING, "wordKey", list(NAMES))
+    assert dict(zip(NAMES, keys, strict=True)) == {
+        name: word_key(name) for name in NAMES
+    }
+
+
+def test_files_are_for_the_same_words(page: Page) -> None:
+    words = run(page, NAMING, "wordCandidates", list(FILES))
+    assert dict(zip(FILES, words, strict=True)) == {
+        name: word_candidates(name) for name in FILES
+    }
+
+
+def test_the_same_characters_are_one(page: Page) -> None:
+    """Which stands for the others may differ: of Cherokee Python takes capitals."""
+    words = [
+        f"x{character}y"
+        for character in map(chr, range(0x110000))
+        if unicodedata.category(character) not in {"Cn", "Cs"}
+    ]
+    keys = run(page, NAMING, "wordKey", list(words))
+    assert group(words, list(map(word_key, words))) == group(words, keys)
+
+
+def group(words: list[str], keys: Sequence[object]) -> set[tuple[str, ...]]:
+    """Return the words that have the same key."""
+    groups = defaultdict(list)
+    for word, key in zip(words, keys, strict=True):
+        groups[key].append(word)
+    return set(map(tuple, groups.values()))

@@ -5,6 +5,8 @@ import unicodedata
 
 from server.model import VIDEO_SUFFIXES
 
+# pages/admin/naming.js has this rule too; tests/pages/test_shared_rules.py compares
+# them.
 _SUFFIX = re.compile(rf"({'|'.join(map(re.escape, VIDEO_SUFFIXES))})\Z", re.IGNORECASE)
 _BETWEEN = re.compile(r"[\s_\u2010\u2011-]+")  # the hyphens, of which two are no ASCII
 

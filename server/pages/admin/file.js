@@ -4,9 +4,10 @@ import { bytes, counted } from "../numbers.js";
 import { renderFlaws } from "./check.js";
 import { copy, find, linked, make, markWrong, named, say } from "./dom.js";
 import { tellLinked } from "./links.js";
-import { WordField, proposeWord } from "./word-field.js";
+import { cleanName, nextName } from "./naming.js";
 import { address } from "./route.js";
-import { cleanName, nextName, verdict } from "./words.js";
+import { proposeWord, WordField } from "./word-field.js";
+import { verdict } from "./words.js";
 
 const WAITING = {
   "": "Waiting for its turn.",

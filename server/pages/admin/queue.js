@@ -6,7 +6,7 @@
 
 import { bytes } from "../numbers.js";
 import { ask, hasToken, sendFile } from "./api.js";
-import { cleanName } from "./words.js";
+import { cleanName } from "./naming.js";
 
 const AT_ONCE = 2;
 const UNSAVED_MOST = 15; // the server drops the oldest of more than 20

@@ -3,11 +3,13 @@
 import { counted } from "../numbers.js";
 import { ask } from "./api.js";
 import { copy, find, make, markWrong, named, say } from "./dom.js";
-import { tellLanguages, wordKey, wordsOf } from "./words.js";
+import { wordCandidates, wordKey } from "./naming.js";
+import { tellLanguages } from "./words.js";
 
 const TYPING_MS = 150;
 const HINT = "Type its first letters, then choose.";
 const MOST = 20; // so many the server names
+const ASKED_MOST = 4; // of the words that a file may be for
 let fields = 0;
 
 export class WordField {
@@ -185,19 +187,22 @@ function gather(words) {
 
 /* Return the word a file is for by its name, null for none or for more than one. */
 export async function proposeWord(filename) {
-  const candidates = wordsOf(filename);
-  const answers = await Promise.all(prefixes(candidates).map((prefix) => ask("words", { parameters: { prefix } })));
-  const words = answers.flatMap((answer) => answer.words);
+  const candidates = wordCandidates(filename);
+  const asked = listPrefixes(filename, candidates).map((prefix) => ask("words", { parameters: { prefix } }));
+  const words = (await Promise.all(asked)).flatMap((answer) => answer.words);
   for (const candidate of candidates) {
-    const same = words.filter(({ word }) => wordKey(word) === wordKey(candidate));
+    const same = words.filter(({ word }) => wordKey(word) === candidate);
     const found = new Map(same.map(({ word, language }) => [JSON.stringify([word, language]), { word, language }]));
     if (found.size > 0) return found.size === 1 ? [...found.values()][0] : null;
   }
   return null;
 }
 
-/* A hyphen of a file name may be a space of the word, and the other way round. */
-function prefixes(candidates) {
-  const first = candidates.at(-1)?.split("-")[0];
-  return [...new Set([...candidates, ...candidates.map((each) => each.replaceAll("-", " ")), first])].filter(Boolean);
+/* Return what to ask the server for: it completes letters in any case, but knows no other
+   way to write a word. The last one is what all ways begin with. */
+function listPrefixes(filename, candidates) {
+  const near = candidates.slice(-ASKED_MOST);
+  const written = filename.split("_")[0].replace(/\.\w+$/, "");
+  const [common] = near.at(-1)?.split(/[ ']|ss/) ?? [];
+  return [...new Set([...near, ...near.map((key) => key.replaceAll(" ", "-")), written, common])].filter(Boolean);
 }

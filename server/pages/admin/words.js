@@ -64,38 +64,3 @@ function tellLanguage(code) {
     return code; // any text may stand for a language
   }
 }
-
-/* --- file names ---------------------------------------------------------- */
-
-const SUFFIX = /\.(mp4|m4v|mov|webm)$/i;
-const CONTROLS = /\p{Cc}/gu;
-export const NAME_LETTERS = 255;
-
-/* Return a name the server takes, as like the given one as can be. */
-export function cleanName(name) {
-  const plain = name.toWellFormed().replace(CONTROLS, " ").replaceAll("/", "_").trim();
-  const letters = [...plain];
-  if (letters.length <= NAME_LETTERS) return /^\.{0,2}$/.test(plain) ? "clip.mp4" : plain;
-  const suffix = plain.match(SUFFIX)?.[0] ?? "";
-  return letters.slice(0, NAME_LETTERS - suffix.length).join("") + suffix;
-}
-
-/* Return the next name for one that is taken: a.mp4, a_2.mp4, a_3.mp4. */
-export function nextName(name) {
-  const suffix = name.match(SUFFIX)?.[0] ?? "";
-  const [, stem, last] = name.slice(0, name.length - suffix.length).match(/^(.*?)(?:_(\d{1,6}))?$/s);
-  const ending = `_${Number(last ?? 1) + 1}${suffix}`;
-  return [...stem].slice(0, NAME_LETTERS - ending.length).join("") + ending;
-}
-
-/* Return what the words are called that a file may be for, the most telling first: the
-   rule is {word}_{descriptor}.mp4, and a word may have several parts. */
-export function wordsOf(name) {
-  const parts = name.replace(SUFFIX, "").split(/[_\s]+/).filter(Boolean).slice(0, 4);
-  return parts.map((_, index) => parts.slice(0, parts.length - index).join(" "));
-}
-
-/* Return what is the same for a word and for each way to write it in a file name. */
-export function wordKey(word) {
-  return word.normalize("NFC").replaceAll("’", "'").toLowerCase().replace(/[\s_\u2010\u2011-]+/g, " ").trim();
-}
