@@ -163,9 +163,9 @@ def measure_rows(
 def build_job(
     server: Server, asset: Asset, scenario: Scenario, options: Options
 ) -> Job:
-    """Return what the load generator is told; it asks the first address there is."""
-    kind = socket.SOCK_STREAM
-    (*_, address), *_ = socket.getaddrinfo(server.host, server.port, type=kind)
+    """Return what the load generator is told; it asks the first address to answer."""
+    with socket.create_connection((server.host, server.port)) as answering:
+        address = answering.getpeername()
     return Job(
         server.port,
         [asset],
