@@ -27,9 +27,10 @@ from server.edge.commands import add_edge_commands
 from server.edge.nginx import add_nginx_config
 from server.errors import Fault
 from server.library.clips.check import FAULT, WARNING, Flaw, Limits, find_worst
-from server.library.clips.checking import check_files, check_videos, is_file
+from server.library.clips.checking import check_files, is_file
 from server.library.clips.limits import add_limits, read_limits
 from server.library.clips.selftest import check_beside
+from server.library.clips.stored import check_videos
 from server.library.commands import add_library_commands
 from server.library.ffmpeg.sandbox import Sandbox
 from server.library.files import find_files

@@ -18,8 +18,9 @@ from server.api.errors import Refused
 from server.api.fields import FieldType, NotAllowed, required, text
 from server.errors import Fault
 from server.library.clips.check import FAULT, Flaw, Limits, find_worst
-from server.library.clips.checking import check_media, check_videos
+from server.library.clips.checking import check_media
 from server.library.clips.repair import open_media, plan_repair
+from server.library.clips.stored import check_videos
 from server.library.files import NAME_LETTERS, check_name, name_repaired
 from server.library.imports.rows import MAX_BYTES
 from server.postgres.queries import queries

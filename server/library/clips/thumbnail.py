@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import psycopg2
 from psycopg2.errors import ForeignKeyViolation
 
-from server.library.clips.checking import _open_video as open_video
+from server.library.clips.stored import open_video
 from server.library.ffmpeg.sandbox import OverrunError, Sandbox, SandboxFault
 from server.library.files import show_text
 from server.library.report import show_bytes
