@@ -1,16 +1,20 @@
 """Every setting once: its name, type, default, unit and help."""
 
+from __future__ import annotations
+
 import argparse
 import os
 import re
-from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from server.postgres.embedded import default_data_dir
-from server.telemetry.access_log import FORMATS
-from server.telemetry.proxies import Networks, parse_networks
-from server.video.pacing import SESSION
+from server.telemetry.log_lines import FORMATS
+from server.video.sessions import SESSION
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from server.telemetry.proxies import Networks
 
 
 class Setting(NamedTuple):
@@ -82,12 +86,23 @@ def _pattern(text: str) -> str:
 
 
 def _networks(text: str) -> Networks:
+    from server.telemetry.proxies import parse_networks
+
     try:
         return parse_networks(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(
             f"{error}: write networks like 10.0.0.0/8,2001:db8::/32"
         ) from error
+
+
+def default_data_dir() -> Path:
+    """Return where the embedded server's files lie unless told otherwise."""
+    if os.geteuid() == 0:
+        return Path("/var/lib/bytereel")
+    home = Path(os.environ.get("XDG_DATA_HOME", ""))
+    # A relative one is invalid (XDG Base Directory Specification).
+    return (home if home.is_absolute() else Path.home() / ".local/share") / "bytereel"
 
 
 SETTINGS = {

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from ipaddress import ip_network
+from pathlib import Path
 
 import pytest
 
 from server.cli import build_parser
+from server.config import default_data_dir
 
 
 @pytest.mark.parametrize(
@@ -63,3 +66,21 @@ def test_environment_gives_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
     assert options.trusted_proxies == (ip_network("10.0.0.0/8"),)
     assert options.pace == 2
     assert build_parser().parse_args(["serve", "--pace", "3"]).pace == 3
+
+
+@pytest.mark.parametrize(
+    ("user", "variable", "place"),
+    [
+        (0, "/data", "/var/lib/bytereel"),
+        (1000, "/data", "/data/bytereel"),
+        (1000, "relative", "/home/ada/.local/share/bytereel"),
+        (1000, "", "/home/ada/.local/share/bytereel"),
+    ],
+)
+def test_default_data_dir(
+    user: int, variable: str, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    monkeypatch.setenv("XDG_DATA_HOME", variable)
+    monkeypatch.setenv("HOME", "/home/ada")
+    assert default_data_dir() == Path(place)

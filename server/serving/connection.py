@@ -16,7 +16,7 @@ from server.serving.aiohttp_private import (
     is_answering,
     keep_until,
 )
-from server.telemetry.access_log import Outcome
+from server.telemetry.log_lines import Outcome
 from server.telemetry.metrics import OTHER, VIDEO
 from server.video.gather import gather
 from server.video.handler import BOUNDARY

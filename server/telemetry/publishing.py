@@ -13,7 +13,8 @@ from server.postgres.queries import queries
 from server.practice.batch import LEFT_OUT
 from server.practice.view_counts import TALLY
 from server.reading.store import STORE
-from server.telemetry.access_log import ACCESS_LOG, Outcome, pick_request_id
+from server.telemetry.access_log import ACCESS_LOG, pick_request_id
+from server.telemetry.log_lines import Outcome
 from server.telemetry.metrics import METRICS, OTHER, VIDEO
 from server.video.sending import Sent
 

@@ -16,6 +16,7 @@ from aiohttp import web
 
 from server.postgres.pool import DatabaseAway
 from server.postgres.queries import queries
+from server.video.sessions import SESSION, name_session
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
 BURST_SECONDS = 4.0  # of play, at once when a session begins or has rested
 SESSIONS_MAX = 10_000
 VIDEOS_MAX = 10_000
-SESSION = "session"  # pace whoever sends X-Playback-Session-Id, as AVPlayer does
-# What proxies and edges add: they fill caches, and keep what they get.
-_EDGES = ("Via", "CDN-Loop", "CF-Ray", "X-Forwarded-For", "Forwarded", "X-Varnish")
 
 
 class Bucket:
@@ -75,13 +73,7 @@ class Pacer:
 
     def name_session(self, headers: Mapping[str, str], client: str) -> str | None:
         """Return what the answers to a player have in common; None if not paced."""
-        if not self.multiple or any(name in headers for name in _EDGES):
-            return None
-        session = headers.get("X-Playback-Session-Id")
-        if self._agent is None:
-            return session
-        found = self._agent.search(headers.get("User-Agent", ""))
-        return session or client if found else None
+        return name_session(headers, client, self._agent) if self.multiple else None
 
     async def find(
         self, request: web.Request, video: Video, database: Database

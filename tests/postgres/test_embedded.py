@@ -512,21 +512,3 @@ def run_as_nobody(
         group=NOBODY,
         extra_groups=[],
     )
-
-
-@pytest.mark.parametrize(
-    ("user", "variable", "place"),
-    [
-        (0, "/data", "/var/lib/bytereel"),
-        (1000, "/data", "/data/bytereel"),
-        (1000, "relative", "/home/ada/.local/share/bytereel"),
-        (1000, "", "/home/ada/.local/share/bytereel"),
-    ],
-)
-def test_default_data_dir(
-    user: int, variable: str, place: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(os, "geteuid", lambda: user)
-    monkeypatch.setenv("XDG_DATA_HOME", variable)
-    monkeypatch.setenv("HOME", "/home/ada")
-    assert embedded.default_data_dir() == Path(place)

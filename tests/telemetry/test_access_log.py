@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from server.telemetry.access_log import LogEntry, Outcome, render_combined, render_json
+from server.telemetry.log_lines import LogEntry, Outcome, render_combined, render_json
 from tests.command import serving
 from tests.conftest import insert_video
 

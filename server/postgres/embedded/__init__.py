@@ -11,7 +11,6 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psycopg2
@@ -23,20 +22,12 @@ from server.postgres.embedded.supervisor import open_lock, take_lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
 START_SECONDS = 60
 RECOVERY_SECONDS = 600  # a server that says it is starting up deserves more
 STOP_SECONDS = 10
 POLL_SECONDS = 0.03
-
-
-def default_data_dir() -> Path:
-    """Return where the embedded server's files lie unless told otherwise."""
-    if os.geteuid() == 0:
-        return Path("/var/lib/bytereel")
-    home = Path(os.environ.get("XDG_DATA_HOME", ""))
-    # A relative one is invalid (XDG Base Directory Specification).
-    return (home if home.is_absolute() else Path.home() / ".local/share") / "bytereel"
 
 
 @contextmanager
