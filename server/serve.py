@@ -1,0 +1,120 @@
+"""The commands that run the server: serve, and demo with sample clips."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from contextlib import closing, nullcontext
+from functools import partial
+from typing import TYPE_CHECKING
+
+import psycopg2
+import uvloop
+
+from server.admin.spool import opening_spool
+from server.app import build_app, build_metrics
+from server.demo.seed import seed
+from server.errors import Fault
+from server.library.clips.selftest import check_beside
+from server.postgres import embedded, migrations
+from server.postgres.plain import Unreachable, connect, first_line
+from server.postgres.queries import queries
+from server.postgres.target import open_database
+from server.serving.listen import address, bind, serve, share
+from server.telemetry.access_log import AccessLog
+from server.video.pacing import Pacer
+from server.video.watch import Watch
+
+if TYPE_CHECKING:
+    import argparse
+    import socket
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+def run_demo(options: argparse.Namespace) -> int:
+    """Show the main job on sample clips; never in a database of the user's."""
+    with embedded.running(options.data_dir) as url:
+        migrations.apply(url)
+        seed(url)
+        return _serve(options, url, workers=1, cache_mb=0, watch=Watch())
+
+
+def run_serve(options: argparse.Namespace) -> int:
+    """Serve until told to stop."""
+    with open_database(options) as url:
+        check_schema(url)
+        workers, cache_mb = options.workers, options.cache_mb
+        return _serve(options, url, workers=workers, cache_mb=cache_mb, watch=None)
+
+
+def _serve(
+    options: argparse.Namespace,
+    url: str,
+    *,
+    workers: int,
+    cache_mb: int,
+    watch: Watch | None,
+) -> int:
+    listening = bind(options.host, options.port, search=watch is not None)
+    if listening.getsockname()[1] != options.port != 0:
+        print(f"Port {options.port} is taken, so this is the next free one.")
+    banner = f"bytereel is at {address(listening)} (Ctrl-C stops it)"
+    connections = max(options.connections // workers, 1)
+    cache_bytes = cache_mb * 1_000_000 // workers
+
+    metrics = build_metrics(1 if workers == 1 else 3 * workers)  # reloads overlap
+    log = AccessLog(options.access_log, options.trusted_proxies)
+
+    def run(
+        listening: socket.socket, ready: Callable[[], None], spool: Path | None = None
+    ) -> None:
+        metrics.claim()
+        app = build_app(
+            url,
+            connections=connections,
+            cache_bytes=cache_bytes,
+            watch=watch,
+            admin_token=options.admin_token,
+            spool=spool,
+            metrics=metrics,
+            log=log,
+            pacer=Pacer(options.pace, options.pace_whom),
+        )
+        with listening, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(serve(app, listening, ready))
+
+    def announce() -> None:
+        check_beside()
+        print(banner, flush=True)
+
+    if workers == 1:
+        run(listening, announce)
+    elif sys.platform != "linux":
+        raise Fault("More than one worker needs Linux: leave --workers at 1.")
+    else:
+        from server.serving.workers import Workers  # can't be imported elsewhere
+
+        with opening_spool() if options.admin_token else nullcontext() as spool:
+            Workers(partial(run, spool=spool), share(listening, workers)).supervise(
+                announce
+            )
+    return 0
+
+
+def check_schema(url: str) -> None:
+    """Raise Fault when the database has nothing to serve; it may be away, though."""
+    try:
+        connection = connect(url)
+    except Unreachable as fault:
+        logging.warning("%s; answering 503 until then", fault)
+        return
+    try:
+        with closing(connection), connection.cursor() as cursor:
+            cursor.execute(queries()["check_videos"])
+    except psycopg2.ProgrammingError as error:
+        raise Fault(
+            f"the database has no videos to serve ({first_line(error)}): "
+            "run bytereel migrate"
+        ) from error
