@@ -158,7 +158,7 @@ async def get_history(request: web.Request) -> web.Response:
 
 
 async def list_days(app: web.Application) -> list[dict[str, object]]:
-    """Return four weeks; none if the database is away, as the last hour is of use."""
+    """Return the last 28 days, today last; none while the database is away."""
     try:
         rows = await app[STORE].database.fetch(queries()["list_days"], {})
     except (DatabaseAway, psycopg2.Error):

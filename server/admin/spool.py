@@ -61,7 +61,7 @@ class PartialUpload:
             rest = rest[self._file.write(rest) :]
 
     def finish(self, filename: str) -> Upload:
-        """Return what it has become."""
+        """Close the file; return what it has become."""
         self._file.close()
         return Upload(self.id, filename, self.bytes, self._digest.hexdigest())
 
@@ -78,7 +78,7 @@ class Spool:
         self._folder = folder
 
     def begin(self) -> PartialUpload:
-        """Return a new upload."""
+        """Return a new upload; OSError if there is no room for it."""
         return PartialUpload(self._folder)
 
     def keep(self, part: PartialUpload, filename: str) -> Upload:
@@ -108,7 +108,7 @@ class Spool:
             return None
 
     def open(self, upload: Upload) -> BufferedReader:
-        """Open its bytes, which stay until it is closed even if it is dropped."""
+        """Open its bytes, which stay until they are closed; FileNotFoundError."""
         return self._file(upload.id).open("rb")
 
     def drop(self, number: str) -> None:

@@ -39,7 +39,7 @@ _log = logging.getLogger(__name__)
 
 
 class Failures:
-    """Wrong tokens of the last minute, by address, in bounded memory."""
+    """When wrong tokens came last, by address, in bounded memory."""
 
     def __init__(self) -> None:
         self._lately: deque[float] = deque(maxlen=ALL_FAILURES_MAX)

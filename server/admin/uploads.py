@@ -130,7 +130,10 @@ async def receive(request: web.Request, spool: Spool, filename: str) -> Upload:
 
 
 async def receive_body(request: web.Request, part: PartialUpload) -> None:
-    """Write the body piece by piece; more is not read until that is done."""
+    """Write the body piece by piece; more is not read until that is done.
+
+    Refused for one that is empty or too large, TimeoutError if it does not go on.
+    """
     while True:
         async with asyncio.timeout(IDLE_SECONDS):
             piece = await request.content.readany()
@@ -144,7 +147,7 @@ async def receive_body(request: web.Request, part: PartialUpload) -> None:
 
 
 def examine_upload(jobs: Jobs, spool: Spool, upload: Upload) -> list[Flaw]:
-    """Return what is wrong with an upload, all its samples read."""
+    """Return what is wrong with an upload."""
     with spool.open(upload) as file, jobs.open_sandbox() as sandbox:
         return check_media(open_media(file), sandbox, Limits()).flaws
 

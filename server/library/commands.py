@@ -1,4 +1,4 @@
-"""The commands that link, count and diagnose what is in the table."""
+"""The commands about what is in the table: links, numbers, damage, thumbnails."""
 
 from __future__ import annotations
 

@@ -113,7 +113,7 @@ def name_repaired(name: str) -> str:
 
 
 def check_name(path: Path, shown: str) -> None:
-    """Raise a Fault for a folder, and for a name that the table cannot keep."""
+    """Raise Fault for a folder, and for a name that the table cannot keep."""
     if os.path.isdir(path):
         suffixes = ", ".join(VIDEO_SUFFIXES)
         raise Fault(

@@ -17,7 +17,10 @@ _UNITS = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
 
 
 def render_rows(rows: Sequence[Row], most: int = MOST_ROWS) -> list[str]:
-    """Return lines: the names of the columns, the first rows, and how many follow."""
+    """Return lines: the names of the columns, the first rows, and how many follow.
+
+    All rows have the columns of the first, which there has to be.
+    """
     names = list(rows[0])
     cells = [names, *([show(name, row[name]) for name in names] for row in rows[:most])]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]

@@ -1,4 +1,4 @@
-"""Apply and undo the files of sql/migrations: a transaction each, with its record."""
+"""Apply the files of sql/migrations, a transaction each, or undo several in one."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ _UNDO = ".rollback.sql"
 
 
 def apply(url: str, *, directory: Path | None = None) -> list[str]:
-    """Apply what is missing; return the names in order, [] when nothing was."""
+    """Apply what is missing; return the names in order, [] when nothing was.
+
+    Fault if one fails, where those before it stay, or the database has one unknown.
+    """
     files = _list_files(directory)
     done: list[str] = []
     with _open(url) as database:
@@ -39,7 +42,10 @@ def list_status(url: str, *, directory: Path | None = None) -> list[tuple[str, b
 
 
 def rollback(url: str, count: int, *, directory: Path | None = None) -> list[str]:
-    """Undo the newest count migrations, all or none; return them newest first."""
+    """Undo the newest count migrations, all or none; return them newest first.
+
+    Fault if fewer are applied, or one fails.
+    """
     files = _list_files(directory)
     with _open(url) as database, database.cursor() as asked:
         asked.execute(queries()["wait_for_turn"])

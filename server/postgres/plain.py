@@ -24,7 +24,11 @@ class Unreachable(Fault):
 
 
 def connect(url: str) -> connection:
-    """Return a connection that speaks UTF8; a Fault never shows the password."""
+    """Return a connection that speaks UTF8.
+
+    Fault for a URL that cannot be read, Unreachable if nobody answers within ten
+    seconds; neither shows the password.
+    """
     try:
         asked = parse_dsn(url)
     except psycopg2.ProgrammingError:

@@ -23,7 +23,10 @@ _DAMAGE = ("XX", "58")
 
 @contextmanager
 def opening(url: str) -> Iterator[Connection]:
-    """Yield a connection; what is not committed is undone at the end."""
+    """Yield a connection; what is not committed is undone at the end.
+
+    An error of psycopg2 becomes a Fault, as explain words it.
+    """
     with closing(connect(url)) as connection:
         connection.set_session(readonly="default")  # a standby refuses READ WRITE
         try:

@@ -1,6 +1,6 @@
 """Decide what keeps a clip from playing and seeking on iOS, or from being a good one.
 
-No I/O: from what the boxes say (movie) and what FFmpeg could decode (probe) to a list.
+No I/O: a list of flaws follows from what the boxes say and what FFmpeg could decode.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Limits(NamedTuple):
 
     @property
     def bytes(self) -> int:
-        """Return the largest size."""
+        """Return the largest size, in bytes."""
         return int(self.megabytes * 1_000_000)
 
 

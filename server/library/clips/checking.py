@@ -31,7 +31,10 @@ class CheckReport(NamedTuple):
 def check_media(
     media: Media, sandbox: Sandbox, limits: Limits, *, whole: bool = True
 ) -> CheckReport:
-    """Return what is wrong with a clip; whole has all its samples read."""
+    """Return what is wrong with a clip, looking at pictures here and there.
+
+    whole looks at every sample if the clip is small enough for that.
+    """
     movie = read_movie(media.read, media.size)
     if movie and (movie.malformed or not movie.has_index):
         return CheckReport(find_flaws(movie, ProbeResult(), limits), movie)
@@ -51,7 +54,7 @@ def check_media(
 def check_files(
     paths: Iterable[Path], sandbox: Sandbox, limits: Limits
 ) -> Iterator[tuple[str, list[Flaw]]]:
-    """Yield each file's name and what is wrong with it."""
+    """Yield each file's name, for a sentence, and what is wrong with it."""
     for path in paths:
         try:
             with open_file(path) as file:

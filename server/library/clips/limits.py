@@ -29,7 +29,7 @@ def add_limits(parser: argparse.ArgumentParser) -> None:
 
 
 def positive(text: str) -> float:
-    """Return a number above 0; argparse tells what is none."""
+    """Return a number above 0 and below a million; ValueError for all else."""
     number = float(text)
     if not 0 < number < 1e6:
         raise ValueError

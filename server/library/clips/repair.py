@@ -32,10 +32,10 @@ class RepairError(Exception):
 
 
 class Media(NamedTuple):
-    """Bytes, wherever they are kept."""
+    """The bytes of a clip, wherever they are kept."""
 
     read: Read
-    size: int
+    size: int  # bytes
 
 
 def open_media(file: BufferedReader) -> Media:
@@ -61,7 +61,10 @@ def plan_repair(flaws: Sequence[Flaw], *, transcode: bool) -> Repair | None:
 def fix_clip(
     media: Media, flaws: Sequence[Flaw], target: Path, sandbox: Sandbox
 ) -> None:
-    """Write to target what needs no encoding; RepairError if a sample would differ."""
+    """Write to target the clip with its samples as they are.
+
+    RepairError if a sample would differ, or FFmpeg or the boxes stand in the way.
+    """
     try:
         if _REMUXED & {flaw.code for flaw in flaws}:
             reason = sandbox.run("remux", *media, FIX_SECONDS, target=str(target))

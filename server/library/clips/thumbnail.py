@@ -55,7 +55,10 @@ class ThumbnailResult(NamedTuple):
 
 
 def make_thumbnail(media: Media, sandbox: Sandbox) -> MadeThumbnail | None:
-    """Return the first frame that shows something; None if there is none."""
+    """Return a picture of the clip; None if there is none.
+
+    SandboxFault if that has nothing to do with the clip.
+    """
     try:
         answer = sandbox.run("thumbnail", *media, THUMBNAIL_SECONDS, most=IMAGE_MAX)
         return parse_answer(answer)
@@ -85,9 +88,10 @@ def save_thumbnail(
 def make_thumbnails(
     url: str, videos: Sequence[str] = (), *, again: bool = False
 ) -> Iterator[ThumbnailResult]:
-    """Yield what becomes of these videos' pictures, or of all that lack one.
+    """Yield what becomes of the pictures of these videos, or of all that lack one.
 
-    again also makes those anew that are there.
+    videos are ids or file names. again also makes anew those that are there. Fault if
+    there is no such video, or the database refuses.
     """
     with opening(url) as connection, Sandbox() as sandbox:
         connection.autocommit = True

@@ -101,7 +101,7 @@ def describe_failure(error: Exception) -> dict[str, str]:
 
 
 def main() -> None:
-    """Keep the streams for ourselves: what libraries print would mix with them."""
+    """Serve jobs on standard input and output, and keep libraries off these."""
     with (
         os.fdopen(os.dup(sys.stdin.fileno()), "rb") as answers,
         os.fdopen(os.dup(sys.stdout.fileno()), "wb") as asked,

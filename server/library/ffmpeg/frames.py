@@ -39,9 +39,9 @@ _SPREAD = 16.0  # with less of it all is one colour
 
 
 def thumbnail(source: Source, most: int) -> tuple[int, int, str] | None:
-    """Return width, height and the JPEG in base 64, of at most so many bytes.
+    """Return width and height in pixels, and a JPEG in base 64; None without a picture.
 
-    None if there is no picture.
+    most is how many bytes the JPEG may have.
     """
     try:
         with open_container(source) as container:

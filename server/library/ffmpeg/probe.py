@@ -56,7 +56,10 @@ def read_rational(
 
 
 def probe(source: Source, *, whole: bool) -> ProbeResult:
-    """Name the format, and decode a picture here and there; whole reads all of it."""
+    """Name the format, and decode a picture here and there.
+
+    whole also looks at every sample of a file below 64 MiB.
+    """
     try:
         with open_container(source) as container:
             found = _name_format(container)
@@ -129,7 +132,7 @@ def _find_key(stream: VideoStream, moment: float) -> int | None:
 
 
 def _find_bad_sample(container: InputContainer, stream: VideoStream) -> str:
-    """Return at which time a sample does not consist of whole units."""
+    """Return which sample does not consist of whole units, nothing if all do."""
     extra = stream.codec_context.extradata or b""
     place = {"h264": 4, "hevc": 21}.get(stream.codec_context.name)
     if place is None or len(extra) <= place or extra[0] != 1:

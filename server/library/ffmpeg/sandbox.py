@@ -67,8 +67,9 @@ class Sandbox:
     def run(
         self, name: str, read: Read, size: int, seconds: int, **values: object
     ) -> Any:
-        """Return a job's answer about the bytes of read.
+        """Return the answer of a job about size bytes, which read returns.
 
+        It gets so many seconds of computing, and twice as many by the clock.
         OverrunError if the file is too much for FFmpeg, SandboxFault if the job fails
         for any other reason.
         """

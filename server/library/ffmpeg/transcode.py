@@ -46,7 +46,7 @@ class EncodeLimits(NamedTuple):
 
 
 def digest(source: Source) -> list[list[str]]:
-    """Return kind, codec and digest of all samples of each picture and sound."""
+    """Return kind, codec and digest of the samples of each track that is played."""
     with open_container(source) as container:
         streams = [s for s in container.streams if s.type in ("video", "audio")]
         sums = {stream.index: hashlib.sha256() for stream in streams}
@@ -64,7 +64,7 @@ def _name_codec(stream: Stream) -> str:
 
 
 def remux(source: Source, target: str) -> str:
-    """Copy pictures and sound into a new MP4; return why that cannot be done."""
+    """Copy pictures and sound into a new MP4; return why that failed, or nothing."""
     try:
         with (
             open_container(source) as container,
@@ -89,9 +89,10 @@ def _explain(error: Exception) -> str:
 
 
 def transcode(source: Source, target: str, limit: tuple[int, int, float]) -> str:
-    """Make an MP4 that plays everywhere; return why that cannot be done.
+    """Make an MP4 that plays everywhere; return why that failed, or nothing.
 
-    First at a constant quality; if that is too large, at the bit rate that fits.
+    limit holds the fields of EncodeLimits. First at a constant quality; if that is too
+    large, at the bit rate that fits.
     """
     within = EncodeLimits(*limit)
     bit_rate = None
@@ -116,7 +117,7 @@ def transcode(source: Source, target: str, limit: tuple[int, int, float]) -> str
 def _encode(
     container: InputContainer, path: str, limit: EncodeLimits, bit_rate: int | None
 ) -> float:
-    """Write one attempt and return its seconds."""
+    """Write one attempt and return its seconds; ValueError without pictures."""
     stream = find_video_stream(container)
     if stream is None:
         raise ValueError("it has no moving picture")
@@ -247,7 +248,10 @@ def fit_size(width: int, height: int, limit: int) -> tuple[int, int]:
 def pick_height(
     shown: tuple[int, int], limit: int, rate: Fraction, bit_rate: int | None
 ) -> int:
-    """Return the most pixels of the short side that the bit rate is enough for."""
+    """Return how many pixels of the short side the bit rate is enough for.
+
+    The fewest of all if it is enough for none; the limit without a bit rate.
+    """
     if bit_rate is None:
         return limit
     for height in _HEIGHTS:

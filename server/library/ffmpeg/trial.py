@@ -16,7 +16,7 @@ _SAMPLE_RATE = 48_000
 
 
 def make_trial(_: Source, target: str) -> None:
-    """Write an MP4 of a few grey pictures and as much silence."""
+    """Write an MP4 of a few grey pictures and a little silence."""
     with av.open(target, "w", format="mp4") as out:
         video = out.add_stream("libx264", rate=_FRAME_RATE)
         video.width, video.height, video.pix_fmt = 64, 64, "yuv420p"

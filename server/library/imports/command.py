@@ -73,7 +73,7 @@ def count_cores() -> int:
 
 
 def jobs(argument: str) -> int:
-    """Return how many are to work at once."""
+    """Return how many are to work at once; ArgumentTypeError for too many."""
     number = int(argument)
     if not 1 <= number <= _MOST_JOBS:
         raise argparse.ArgumentTypeError(f"{argument} is not from 1 to {_MOST_JOBS}")
@@ -165,7 +165,10 @@ def _print_row(done: Imported, options: argparse.Namespace) -> None:
 
 
 def save_report(path: Path, content: str) -> None:
-    """Write a report whole or not at all; without content see whether it can be."""
+    """Write a report whole or not at all; Fault if that cannot be.
+
+    Without content, only see whether it can.
+    """
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         if path.is_dir():

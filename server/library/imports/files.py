@@ -79,8 +79,9 @@ def import_paths(
     jobs: int = 1,
     progress: bool | None = None,
 ) -> Iterator[Imported]:
-    """Yield what became of each file below paths; Fault if none can be imported.
+    """Yield what became of each file below paths.
 
+    Fault once the database or FFmpeg takes no more; what was done before is kept.
     Files of one name follow the first of them; else the order is that of the paths,
     however many jobs there are. The progress bar shows on a terminal; True and False
     decide otherwise.
@@ -178,7 +179,8 @@ def import_file(
 ) -> Imported:
     """Bring one file into the table; Fault if the database has a problem.
 
-    Progress hears of bytes sent; inventory is what the table has, if that was read.
+    progress is called with each number of bytes that was sent; inventory is what the
+    table has, if that was read.
     """
     file, shown = name_file(path), show_path(path)
     try:
@@ -207,7 +209,10 @@ def import_open(
     shown: str,
     progress: Callable[[int], object],
 ) -> Imported:
-    """Find the file in the table, or check it, repair it if need be, and keep it."""
+    """Find the file in the table, or check it, repair it if need be, and keep it.
+
+    Fault if it is not to be kept; psycopg2.Error and OSError as they come.
+    """
     inventory = read_inventory(importer.connection, _list_names([name]))
     return _import_offer(importer, Offer(source, name, shown), inventory, progress)
 

@@ -138,7 +138,7 @@ class Linker:
         return self.flush() if len(self._ready) >= BATCH_WORDS else []
 
     def flush(self) -> list[ClipLink]:
-        """Link what is ready, in one transaction."""
+        """Link what is ready, in one transaction; return the links."""
         if not self._ready:
             return []
         with self._connection as connection, connection.cursor() as cursor:

@@ -167,7 +167,7 @@ class ImporterPool:
 
     @contextmanager
     def _room(self, size: int) -> Iterator[None]:
-        """Wait until there is room for so many bytes more."""
+        """Wait for room for so many bytes more; StoppedError if the work ends."""
         size = min(size, MOST_BYTES)
         with self._change:
             self._change.wait_for(

@@ -59,7 +59,7 @@ class Imported(NamedTuple):
     repaired: str | None = None  # fixed or transcoded
 
     def told(self) -> dict[str, object]:
-        """Return what programs are told; the last two only if there is something."""
+        """Return it for JSON; warnings and repaired only if there are any."""
         fields = self._asdict()
         codes = [flaw.code for flaw in fields.pop("flaws")]
         repaired = fields.pop("repaired")
@@ -148,7 +148,7 @@ def note_results(connection: Connection, results: Iterable[Imported]) -> None:
 def find_same(
     inventory: Inventory, name: str, repaired_name: str, digest: bytes
 ) -> tuple[str, KnownVideo] | None:
-    """Return the video of these bytes, or that they were repaired to, and its name."""
+    """Return name and video that a file of this digest is, as it is or repaired."""
     known = inventory.videos.get(name)
     if known and known.sha256 == digest:
         return name, known
@@ -159,7 +159,7 @@ def find_same(
 
 
 def check_free(inventory: Inventory, name: str, shown: str) -> None:
-    """Raise NameTaken, by other bytes as has been seen."""
+    """Raise NameTaken if a video has the name; the caller knows that it differs."""
     known = inventory.videos.get(name)
     if known is None:
         return
@@ -182,7 +182,10 @@ def keep_file(
     progress: Callable[[int], object],
     thumbnail: MadeThumbnail | None = None,
 ) -> Imported:
-    """Insert the row, or find that it is there meanwhile."""
+    """Insert the row, or find that it is there meanwhile.
+
+    NameTaken if another import has taken the name, Fault if the file has changed.
+    """
     try:
         with transaction(connection) as cursor:
             done = _insert(cursor, row, source, shown, progress)

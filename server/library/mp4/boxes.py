@@ -32,7 +32,8 @@ class Box(NamedTuple):
 def list_boxes(read: Read, start: int, stop: int, most: int = MAX_BOXES) -> list[Box]:
     """Return the boxes between two offsets, the last perhaps with an end beyond.
 
-    What follows the last box and is none, such as padding, is left out.
+    What follows the last box and is none, such as padding, is left out. MalformedError
+    for more than most boxes, and for a size that cannot be.
     """
     found: list[Box] = []
     while stop - start >= 8 and (box := _read_box(read, start, stop)):
@@ -73,7 +74,7 @@ class Tree:
         return {tree.kind: tree for tree in reversed(self.children())}
 
     def children(self, skip: int = 0) -> list[Tree]:
-        """Return the boxes inside, after skip bytes of fields."""
+        """Return the boxes inside, after skip bytes of fields; MalformedError."""
         found = []
         for box in list_boxes(self._read, skip, len(self.data), MAX_BOXES_INSIDE):
             if box.end > len(self.data):
@@ -92,7 +93,7 @@ class Tree:
         return tree
 
     def number(self, offset: int, size: int) -> int:
-        """Return a big-endian number of the body."""
+        """Return a big-endian number of the body; MalformedError if it ends before."""
         if offset + size > len(self.data):
             raise MalformedError(f"has a box {self.kind!r} that is too short")
         return int.from_bytes(self.data[offset : offset + size], "big")

@@ -34,7 +34,7 @@ class Coding(NamedTuple):
 
 
 def read_coding(stsd: Tree, handler: str) -> Coding:
-    """Return how the first kind of samples is coded."""
+    """Return how the first kind of samples is coded; MalformedError."""
     entry = next(iter(stsd.children(8)), None)
     if entry is None:
         return Coding("")

@@ -45,7 +45,7 @@ class Track(NamedTuple):
 class Movie(NamedTuple):
     """A file of boxes as far as it goes."""
 
-    size: int
+    size: int  # bytes
     brand: str  # of the file type; "qt  " without one
     seconds: float
     tracks: tuple[Track, ...]

@@ -34,7 +34,8 @@ class Moves(NamedTuple):
 def reorder(read: Read, size: int) -> Iterator[bytes]:
     """Yield the file with its index first, in which are pictures and sound only.
 
-    Their samples get the tags that Apple's players want.
+    Their samples get the tags that Apple's players want. MalformedError for a file that
+    is not whole.
     """
     boxes = list_boxes(read, 0, size)
     index = next((box for box in boxes if box.kind == "moov"), None)

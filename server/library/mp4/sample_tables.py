@@ -1,7 +1,7 @@
 """The sample tables of a track (ISO/IEC 14496-12, 8.6 and 8.7). No I/O.
 
-Counts of up to four milliards are computed with, never walked through; what is walked
-through stands in the file.
+Counts of up to four billion are computed with, never iterated over; loops are only over
+what stands in the file.
 """
 
 from __future__ import annotations

@@ -43,14 +43,14 @@ def add_backup_commands(commands: Commands) -> Iterator[argparse.ArgumentParser]
 
 
 def run_backup(url: str, options: argparse.Namespace) -> int:
-    """Back up."""
+    """Back up, and print how many bytes that took."""
     size = save_backup(url, options.file)
     print(f"saved  {show_path(options.file)}  {size:,} bytes")
     return 0
 
 
 def run_restore(url: str, options: argparse.Namespace) -> int:
-    """Restore."""
+    """Restore, and print what to do next."""
     restore_backup(url, options.file)
     print(f"restored  {show_path(options.file)}; next: bytereel migrate, then verify")
     return 0
@@ -59,7 +59,8 @@ def run_restore(url: str, options: argparse.Namespace) -> int:
 def save_backup(url: str, file: Path) -> int:
     """Write the backup, all of it or nothing; return its bytes.
 
-    Fault when the file is there already, or a video is too large for pg_dump.
+    Fault when the file is there already or cannot be written, a video is too large for
+    pg_dump, or pg_dump is missing or fails.
     """
     shown, part = show_path(file), Path(f"{file}.part")
     if file.exists():
@@ -93,7 +94,8 @@ def save_backup(url: str, file: Path) -> int:
 def restore_backup(url: str, file: Path) -> None:
     """Fill an empty database, in one transaction.
 
-    Fault when it has rows already, or the file is no backup.
+    Fault when it has rows already, the file is no backup, or pg_restore is missing or
+    fails.
     """
     shown = show_path(file)
     try:

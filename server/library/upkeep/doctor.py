@@ -28,7 +28,10 @@ _JOINERS = "\u200c\u200d"  # no signs of their own, but Persian and emoji need t
 
 
 def diagnose(url: str) -> Iterator[Finding]:
-    """Yield what is wrong, faults of the schema first; Fault if nobody answers."""
+    """Yield what is wrong: with libraries, migrations, tables, a pooler.
+
+    Fault if the database does not answer.
+    """
     yield from _find_libraries()
     with opening(url) as connection, connection.cursor() as cursor:
         connection.autocommit = True

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 
 class Section(NamedTuple):
-    """A table of the report; one that must have a row is a row."""
+    """A table of the report."""
 
     title: str
     query: str
-    single: bool = False
+    single: bool = False  # has one row at most, and is that row in JSON
 
 
 PARTS = {
@@ -56,7 +56,10 @@ class Stats(NamedTuple):
 
 
 def read_stats(url: str, limits: Limits | None = None) -> Stats:
-    """Return what the database can tell; what it lacks, or denies us, is skipped."""
+    """Return what the database can tell; what it lacks, or denies us, is skipped.
+
+    Fault if it does not answer or has no videos to read.
+    """
     limits = limits or Limits()
     values: Row = {"bytes": limits.bytes, "seconds": limits.seconds}
     stats = Stats({}, {})

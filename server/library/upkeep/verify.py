@@ -90,9 +90,10 @@ def verify(
 ) -> Iterator[Verified]:
     """Yield what is found about these videos, or about all, the lowest id first.
 
-    What is found is kept, so that resume leaves out the videos that were intact, and
-    tells of those that were not. The progress bar shows on a terminal; True and False
-    decide otherwise.
+    Before them come the rows that cannot be read. What is found is kept, and resume
+    leaves out the videos that were intact. Fault if there is nothing to resume from, a
+    video is not there, or the database goes away. The progress bar shows on a terminal;
+    True and False decide otherwise.
     """
     with opening(url) as connection:
         ids = _find_ids(connection, videos)
