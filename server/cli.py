@@ -19,7 +19,6 @@ from server.errors import Fault
 from server.library.clips.command import add_check
 from server.library.commands import add_library_commands
 from server.library.imports.command import add_import
-from server.library.upkeep.backup import add_backup_commands
 from server.postgres.command import add_migrate
 
 if TYPE_CHECKING:
@@ -50,7 +49,6 @@ def build_parser() -> argparse.ArgumentParser:
     for command in (
         add_import(commands),
         *add_library_commands(commands),
-        *add_backup_commands(commands),
         *add_edge_commands(commands),
     ):
         command.set_defaults(run=run_with_database)

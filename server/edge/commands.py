@@ -1,27 +1,24 @@
-"""The commands for an edge: check what it answers, and have it keep videos."""
+"""The commands for an edge: check what it answers, and have it keep videos.
+
+What they work with is imported when they run, so that the parser stays light.
+"""
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import math
 import sys
 from json import dumps
 from typing import TYPE_CHECKING
 
-from tqdm import tqdm
-
-from server.edge.client import parse_url
-from server.edge.examine import Asked, examine_edge
-from server.edge.report import render_report, report_as_json
-from server.edge.totals import Totals
-from server.edge.warm import Clip, Order, list_clips, warm
 from server.errors import Fault
 from server.library.clips.check import FAULT, WARNING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from server.edge.totals import Totals
+    from server.edge.warm import Clip, Order
     from server.library.arguments import Commands
 
 PATH = "/v3/videos/{id}.mp4"
@@ -119,6 +116,12 @@ def count(argument: str) -> int:
 
 def run_check_edge(options: argparse.Namespace) -> int:
     """Check an edge; the exit status tells of the worst finding."""
+    import asyncio
+
+    from server.edge.client import parse_url
+    from server.edge.examine import Asked, examine_edge
+    from server.edge.report import render_report, report_as_json
+
     url = parse_url(options.url)
     asked = Asked(
         url,
@@ -137,6 +140,12 @@ def run_check_edge(options: argparse.Namespace) -> int:
 
 def run_warm(url: str, options: argparse.Namespace) -> int:
     """Warm; 0 if the edge has all at the end, or does not say, 1 if one failed."""
+    import asyncio
+
+    from server.edge.client import parse_url
+    from server.edge.totals import Totals
+    from server.edge.warm import Order, list_clips
+
     if "{id}" not in options.path or not options.path.startswith("/"):
         raise Fault(f"--path {options.path!r} names no video: write it like {PATH}")
     base = parse_url(options.base_url)
@@ -162,6 +171,10 @@ def run_warm(url: str, options: argparse.Namespace) -> int:
 
 
 async def _warm(order: Order, clips: Sequence[Clip], totals: Totals) -> None:
+    from tqdm import tqdm
+
+    from server.edge.warm import warm
+
     size = sum(clip.size for clip in clips)
     with tqdm(total=size, unit="B", unit_scale=True, disable=None) as bar:
         async for warmed in warm(order, clips, bar.update):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from importlib.resources import files
 from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING
@@ -39,6 +38,8 @@ def render_nginx(listen: str, origin: str, folder: Path, cache_mb: int) -> str:
             f"{str(folder)!r} can't stand in nginx.conf: choose a --cache-dir that"
             " begins with / and has no quotes, backslashes, $ or control characters."
         )
+    from importlib.resources import files
+
     text = (files(__package__) / "nginx.conf.template").read_text()
     return NginxTemplate(text).substitute(
         listen=listen, origin=origin, folder=folder, cache_mb=cache_mb

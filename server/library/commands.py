@@ -1,26 +1,28 @@
-"""The commands about what is in the table: links, numbers, damage, thumbnails."""
+"""The commands about what is in the table: links, numbers, damage, backups.
+
+What each works with is imported when it runs, so that the parser stays light.
+"""
 
 from __future__ import annotations
 
 import sys
 from collections import Counter
 from json import dumps
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from server.errors import Fault
 from server.library.arguments import number, text
-from server.library.clips import thumbnail
 from server.library.clips.check import FAULT
-from server.library.files import show_text
-from server.library.upkeep import doctor, stats, verify
-from server.library.words import link, suggest
-from server.library.words.target import LinkTarget
+from server.library.files import show_path, show_text
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterable, Iterator
 
     from server.library.arguments import Commands
+    from server.library.words.link import Link
+    from server.library.words.target import LinkTarget
 
     Act = Callable[[str, argparse.Namespace], int]
 
@@ -45,6 +47,8 @@ def add_library_commands(commands: Commands) -> Iterator[argparse.ArgumentParser
     )
     yield verifier
     yield _add_thumbnail(commands)
+    yield _add_file(commands, "backup", run_backup, "the whole database into a file")
+    yield _add_file(commands, "restore", run_restore, "a backup into an empty database")
 
 
 def _add(
@@ -99,6 +103,15 @@ def _add_thumbnail(commands: Commands) -> argparse.ArgumentParser:
     return parser
 
 
+def _add_file(
+    commands: Commands, name: str, act: Act, does: str
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=does)
+    parser.set_defaults(act=act)
+    parser.add_argument("file", type=Path, metavar="FILE")
+    return parser
+
+
 def _add_target(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--word", type=text, help="all definitions of a word")
     parser.add_argument("--language", type=text, help="the language of the word")
@@ -109,6 +122,8 @@ def _add_target(parser: argparse.ArgumentParser) -> None:
 
 def run_link(url: str, options: argparse.Namespace) -> int:
     """Link a video, or suggest what could be linked."""
+    from server.library.words import link
+
     if options.suggest:
         return _suggest(url, options)
     if options.video is None:
@@ -121,6 +136,8 @@ def run_link(url: str, options: argparse.Namespace) -> int:
 
 
 def _suggest(url: str, options: argparse.Namespace) -> int:
+    from server.library.words import suggest
+
     given = [options.video, *_read_target(options)._replace(language=None)]
     if options.replace or any(each is not None for each in given):
         raise Fault("--suggest only goes with --language and --json: leave the rest")
@@ -137,6 +154,8 @@ def _suggest(url: str, options: argparse.Namespace) -> int:
 
 def run_unlink(url: str, options: argparse.Namespace) -> int:
     """Take links away; that there were none is no error."""
+    from server.library.words import link
+
     links = link.unlink(url, options.video, _read_target(options))
     _print_links(links, options)
     if not links:
@@ -145,18 +164,24 @@ def run_unlink(url: str, options: argparse.Namespace) -> int:
 
 
 def _read_target(options: argparse.Namespace) -> LinkTarget:
+    from server.library.words.target import LinkTarget
+
     return LinkTarget(*(getattr(options, name) for name in LinkTarget._fields))
 
 
-def _print_links(links: list[link.Link], options: argparse.Namespace) -> None:
+def _print_links(links: list[Link], options: argparse.Namespace) -> None:
+    from server.library.words.link import render_links
+
     if options.json:
         _print_json(each._asdict() for each in links)
     else:
-        _print(link.render_links(links))
+        _print(render_links(links))
 
 
 def run_stats(url: str, options: argparse.Namespace) -> int:
     """Print the numbers of the library."""
+    from server.library.upkeep import stats
+
     found = stats.read_stats(url)
     if options.json:
         _print_json([found.as_json()])
@@ -167,6 +192,8 @@ def run_stats(url: str, options: argparse.Namespace) -> int:
 
 def run_doctor(url: str, options: argparse.Namespace) -> int:
     """Print what is wrong; 1 if there is more than warnings."""
+    from server.library.upkeep import doctor
+
     found = list(doctor.diagnose(url))
     if options.json:
         _print_json(finding._asdict() for finding in found)
@@ -177,6 +204,8 @@ def run_doctor(url: str, options: argparse.Namespace) -> int:
 
 def run_verify(url: str, options: argparse.Namespace) -> int:
     """Verify; 0 only if nothing is damaged or could not be read."""
+    from server.library.upkeep import verify
+
     counts: Counter[str] = Counter()
     try:
         for row in verify.verify(url, options.videos, resume=options.resume):
@@ -195,6 +224,8 @@ def run_verify(url: str, options: argparse.Namespace) -> int:
 
 def run_thumbnail(url: str, options: argparse.Namespace) -> int:
     """Make pictures; 0 only if all could be made."""
+    from server.library.clips import thumbnail
+
     counts: Counter[str] = Counter()
     for row in thumbnail.make_thumbnails(url, options.videos, again=options.again):
         counts[row.status] += 1
@@ -205,6 +236,24 @@ def run_thumbnail(url: str, options: argparse.Namespace) -> int:
     if not counts and not options.json:
         _print(["# every video has a thumbnail"])
     return int(counts["failed"] > 0)
+
+
+def run_backup(url: str, options: argparse.Namespace) -> int:
+    """Back up."""
+    from server.library.upkeep import backup
+
+    size = backup.save_backup(url, options.file)
+    print(f"saved  {show_path(options.file)}  {size:,} bytes")
+    return 0
+
+
+def run_restore(url: str, options: argparse.Namespace) -> int:
+    """Restore."""
+    from server.library.upkeep import backup
+
+    backup.restore_backup(url, options.file)
+    print(f"restored  {show_path(options.file)}; next: bytereel migrate, then verify")
+    return 0
 
 
 def _print(lines: Iterable[str]) -> None:

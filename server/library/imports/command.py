@@ -1,4 +1,7 @@
-"""The command that imports: its options, and what it prints."""
+"""The command that imports: its options, and what it prints.
+
+What it works with is imported when it runs, so that the parser stays light.
+"""
 
 from __future__ import annotations
 
@@ -16,19 +19,15 @@ from server.errors import Fault
 from server.library.arguments import text
 from server.library.clips.limits import add_limits, read_limits
 from server.library.files import show_path, show_text
-from server.library.imports.folder import FolderOptions, import_folder
-from server.library.imports.importer import RepairPolicy
-from server.library.imports.rows import note_results
-from server.library.imports.summary import Summary
-from server.postgres.plain import connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from server.library.arguments import Commands
     from server.library.imports.rows import Imported
+    from server.library.imports.summary import Summary
 
-_KINDS = {".json": Summary.render_json, ".csv": Summary.render_csv}
+_KINDS = (".json", ".csv")
 _MOST_JOBS = 64
 
 
@@ -90,6 +89,10 @@ def report(argument: str) -> Path:
 
 def run_import(url: str, options: argparse.Namespace) -> int:
     """Import; 0 only if every file is in the table at the end."""
+    from server.library.imports.folder import FolderOptions, import_folder
+    from server.library.imports.importer import RepairPolicy
+    from server.library.imports.summary import Summary
+
     if options.link and options.language is None:
         raise Fault("--link needs to know whose words these are: add --language L")
     if options.report:
@@ -113,8 +116,9 @@ def run_import(url: str, options: argparse.Namespace) -> int:
             _note_results(url, summary)
     summary.seconds = time.monotonic() - begun
     if options.report:
-        render = _KINDS[options.report.suffix.lower()]
-        save_report(options.report, render(summary))
+        is_json = options.report.suffix.lower() == ".json"
+        content = summary.render_json() if is_json else summary.render_csv()
+        save_report(options.report, content)
     if summary.total > 1 or options.language or options.dry_run:
         for line in summary.render():
             print(line, file=sys.stderr, flush=True)
@@ -136,6 +140,9 @@ def _ending() -> Iterator[None]:
 
 
 def _note_results(url: str, summary: Summary) -> None:
+    from server.library.imports.rows import note_results
+    from server.postgres.plain import connect
+
     with suppress(Fault), closing(connect(url)) as connection:
         note_results(connection, (done for done, _ in summary.rows))
 

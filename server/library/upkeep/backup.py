@@ -20,40 +20,11 @@ from server.postgres.refusals import opening
 from server.postgres.rows import read_rows
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Iterator
-
-    from server.library.arguments import Commands
 
 MOST_BYTES = 536_000_000  # of one video; COPY's row of text stays below 1 GiB
 SIGNATURE = b"PGDMP"  # of pg_dump's custom format
 _VERSION = re.compile(r"\(PostgreSQL\) (\d+)")
-
-
-def add_backup_commands(commands: Commands) -> Iterator[argparse.ArgumentParser]:
-    """Yield the parser of each; its act takes a database URL and the options."""
-    for name, act, does in (
-        ("backup", run_backup, "the whole database into a file"),
-        ("restore", run_restore, "a backup into an empty database"),
-    ):
-        parser = commands.add_parser(name, help=does)
-        parser.set_defaults(act=act)
-        parser.add_argument("file", type=Path, metavar="FILE")
-        yield parser
-
-
-def run_backup(url: str, options: argparse.Namespace) -> int:
-    """Back up, and print how many bytes that took."""
-    size = save_backup(url, options.file)
-    print(f"saved  {show_path(options.file)}  {size:,} bytes")
-    return 0
-
-
-def run_restore(url: str, options: argparse.Namespace) -> int:
-    """Restore, and print what to do next."""
-    restore_backup(url, options.file)
-    print(f"restored  {show_path(options.file)}; next: bytereel migrate, then verify")
-    return 0
 
 
 def save_backup(url: str, file: Path) -> int:

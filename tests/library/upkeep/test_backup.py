@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from server.errors import Fault
+from server.library.commands import add_library_commands
 from server.library.imports.files import import_paths
 from server.library.upkeep import backup
 from server.library.upkeep.backup import (
-    add_backup_commands,
     find_program,
     restore_backup,
     save_backup,
@@ -40,7 +40,7 @@ def folder() -> Iterator[Path]:
 
 def run_command(url: str, *arguments: str) -> int:
     parser = ArgumentParser()
-    list(add_backup_commands(parser.add_subparsers()))
+    list(add_library_commands(parser.add_subparsers()))
     options = parser.parse_args(arguments)
     status: int = options.act(url, options)
     return status
