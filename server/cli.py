@@ -16,6 +16,7 @@ from server.config import add_settings
 from server.edge.commands import add_edge_commands
 from server.edge.nginx import add_nginx_config
 from server.errors import Fault
+from server.installation import REMEDY, explain
 from server.library.clips.command import add_check
 from server.library.commands import add_library_commands
 from server.library.imports.command import add_import
@@ -73,6 +74,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # head has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
+    except Exception as error:
+        if (reason := explain(error)) is None:
+            raise
+        print(f"bytereel: {reason}; {REMEDY}", file=sys.stderr)
+        return 1
     return status
 
 

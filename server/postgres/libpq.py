@@ -40,18 +40,15 @@ def check_version(version: int) -> None:
     """Raise ImportError for a libpq that lacks what is called here."""
     if version < OLDEST:
         raise ImportError(
-            f"psycopg2 brings libpq {version // 10_000}, and bytereel needs "
-            f"{OLDEST // 10_000} or newer"
+            f"its libpq is {version // 10_000}, not {OLDEST // 10_000} or newer",
+            name="psycopg2",
         )
 
 
 def _declare(name: str, result: Any, *arguments: Any) -> Callable[..., Any]:
-    try:
-        function: Callable[..., Any] = getattr(_libpq, name)
-    except AttributeError:
-        raise ImportError(
-            f"psycopg2 does not let bytereel call {name} of its libpq"
-        ) from None
+    function: Callable[..., Any] | None = getattr(_libpq, name, None)
+    if function is None:
+        raise ImportError(f"its libpq has no {name}", name="psycopg2")
     function.restype, function.argtypes = result, arguments  # type: ignore[attr-defined]
     return function
 

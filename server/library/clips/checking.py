@@ -46,7 +46,7 @@ def check_media(
         )
     except SandboxFault as fault:
         sentence = f"could not be checked, for bytereel itself failed ({fault.failure})"
-        remedy = "report it; the file may be fine"
+        remedy = f"{fault.remedy}; the file may be fine"
         return CheckReport([Flaw("not-checked", FAULT, sentence, remedy)], movie)
     return CheckReport(find_flaws(movie, probed, limits), movie)
 

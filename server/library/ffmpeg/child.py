@@ -16,6 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from server.installation import explain
 from server.library.ffmpeg.source import DONE, REQUEST, Source
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def serve_jobs(asked: BinaryIO, answers: BinaryIO) -> None:
 def describe_failure(error: Exception) -> dict[str, str]:
     """Return the kind, message and place of an exception, and all of its trace.
 
-    The place is where our own code was last.
+    The place is where our own code was last; installation says what is broken there.
     """
     frames = traceback.extract_tb(error.__traceback__)
     ours = [frame for frame in frames if frame.filename.startswith(_PACKAGE)]
@@ -96,6 +97,7 @@ def describe_failure(error: Exception) -> dict[str, str]:
         "kind": type(error).__name__,
         "message": str(error),
         "place": f"{os.path.basename(file)}, line {line}",
+        "installation": explain(error) or "",
         "trace": "".join(traceback.format_exception(error)),
     }
 

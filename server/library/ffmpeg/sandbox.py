@@ -13,6 +13,7 @@ from threading import Timer
 from typing import TYPE_CHECKING, Any
 
 from server.errors import Fault
+from server.installation import REMEDY
 from server.library.ffmpeg.child import OUT_OF_MEMORY
 from server.library.ffmpeg.source import DONE, REQUEST
 
@@ -37,8 +38,8 @@ class OverrunError(Exception):
 class SandboxFault(Fault):
     """Bytereel, or what it is installed with, fails; the file has no part in it."""
 
-    def __init__(self, failure: str) -> None:
-        super().__init__(f"bytereel itself failed ({failure})", "report it")
+    def __init__(self, failure: str, remedy: str = "report it") -> None:
+        super().__init__(f"bytereel itself failed ({failure})", remedy)
         self.failure = failure
 
 
@@ -93,6 +94,8 @@ class Sandbox:
         finally:
             timer.cancel()
         if failure := told.get("failure"):
+            if failure["installation"]:
+                raise SandboxFault(failure["installation"], REMEDY)
             _log.error("The job %s failed\n%s", name, failure["trace"].rstrip())
             raise SandboxFault("{kind}: {message}, in {place}".format_map(failure))
         return told["answer"]
