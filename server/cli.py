@@ -30,18 +30,20 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
     parser = argparse.ArgumentParser(
         prog="bytereel",
-        description="Short videos in PostgreSQL, any byte range of them over HTTP.",
+        description="Store short videos in PostgreSQL and serve their byte ranges.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     database = ("database_url", "data_dir")
     capacity = ("connections", "workers", "cache_mb")
 
-    demo = commands.add_parser("demo", help="everything at once, with sample clips")
+    demo = commands.add_parser(
+        "demo", help="start everything at once, with sample clips"
+    )
     demo.set_defaults(run=run_demo)
     told = ("pace", "pace_whom", "access_log", "trusted_proxies", "admin_token")
     add_settings(demo, ("data_dir", "host", "port", "connections", *told))
 
-    server = commands.add_parser("serve", help="the server")
+    server = commands.add_parser("serve", help="start the server")
     server.set_defaults(run=run_serve)
     add_settings(server, (*database, "host", "port", *capacity, *told))
 

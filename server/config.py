@@ -35,7 +35,7 @@ def _count(low: int, high: int) -> Callable[[str], int]:
     def count(text: str) -> int:
         if not text.isascii() or not text.isdigit() or not low <= int(text[:9]) <= high:
             raise argparse.ArgumentTypeError(
-                f"{text!r} is no whole number from {low} to {high}"
+                f"{text!r} is not a whole number from {low} to {high}"
             )
         return int(text)
 
@@ -46,8 +46,8 @@ def _token(text: str) -> str:
     """Take a secret, which no message repeats; an empty one is none."""
     if text and not re.fullmatch(r"[!-~]{16,200}", text):
         raise argparse.ArgumentTypeError(
-            "a token has 16 to 200 characters: letters, digits and signs of ASCII, "
-            "without spaces"
+            "a token must have 16 to 200 characters: ASCII letters, digits and "
+            "punctuation, no spaces"
         )
     return text
 
@@ -70,7 +70,7 @@ def _multiple(text: str) -> float:
         multiple = -1.0
     if multiple != 0 and not 1.1 <= multiple <= 1000:
         raise argparse.ArgumentTypeError(
-            f"{text!r} is no pace: 0 for none, or from 1.1 to 1000"
+            f"{text!r} is not a pace: give 0 for no limit, or 1.1 to 1000"
         )
     return multiple
 
@@ -80,7 +80,7 @@ def _pattern(text: str) -> str:
         re.compile(text)
     except re.error as error:
         raise argparse.ArgumentTypeError(
-            f"{text!r} is no regular expression ({error})"
+            f"{text!r} is not a regular expression ({error})"
         ) from error
     return text
 
@@ -112,8 +112,8 @@ SETTINGS = {
             "database_url",
             str,
             "",
-            "PostgreSQL to use, as a URL (also DATABASE_URL); "
-            "without it the embedded one",
+            "URL of the PostgreSQL to use (also DATABASE_URL); without it, the "
+            "embedded one",
         ),
         Setting(
             "data_dir",
@@ -121,59 +121,61 @@ SETTINGS = {
             default_data_dir(),
             "folder of the embedded PostgreSQL",
         ),
-        Setting("host", str, "127.0.0.1", "address to listen on; 0.0.0.0 for all"),
+        Setting("host", str, "127.0.0.1", "address to listen on; 0.0.0.0 means all"),
         Setting(
-            "port", _count(0, 65535), 8080, "TCP port to listen on; 0 for a free one"
+            "port", _count(0, 65535), 8080, "TCP port to listen on; 0 picks a free one"
         ),
         Setting(
             "connections",
             _count(1, 1000),
             10,
-            "connections to PostgreSQL, at most",
+            "maximum number of connections to PostgreSQL",
         ),
         Setting(
             "workers",
             _count(1, 64),
             1,
-            "processes that answer; each has its share of connections and cache",
+            "number of server processes, which divide connections and cache among them",
         ),
         Setting(
             "cache_mb",
             _count(0, 1_000_000),
             16,
-            "megabytes of video kept in memory; 0 reads all from PostgreSQL",
+            "megabytes of video to keep in memory; 0 reads everything from PostgreSQL",
         ),
         Setting(
             "pace",
             _multiple,
             0,
-            "times a clip's bitrate that players get after a burst; 0 is no limit",
+            "speed limit for players after a burst, as a multiple of the clip's "
+            "bitrate; 0 means no limit",
         ),
         Setting(
             "pace_whom",
             _pattern,
             SESSION,
-            "session: who sends X-Playback-Session-Id; else a regular expression "
-            "found in User-Agent",
+            "whom to limit: session for clients that send X-Playback-Session-Id, or a "
+            "regular expression to find in User-Agent",
         ),
         Setting(
             "access_log",
             _choice(*FORMATS),
             FORMATS[0],
-            "a line an answer on standard output: json or combined",
+            "one log line per response on standard output: json or combined",
         ),
         Setting(
             "trusted_proxies",
             _networks,
             "",
-            "addresses and networks, with commas, whose X-Forwarded-For is believed",
+            "proxies whose X-Forwarded-For is trusted: addresses and networks, "
+            "separated by commas",
         ),
         Setting(
             "admin_token",
             _token,
             "",
-            "what the admin page asks for, 16 characters or more; without it nobody "
-            "is let in",
+            "token for the admin page, 16 characters or more; without it, the page is "
+            "closed",
         ),
     )
 }

@@ -92,7 +92,7 @@ def _serve(
     if workers == 1:
         run(listening, announce)
     elif sys.platform != "linux":
-        raise Fault("More than one worker needs Linux: leave --workers at 1.")
+        raise Fault("more than one worker needs Linux: leave --workers at 1")
     else:
         from server.serving.workers import Workers  # can't be imported elsewhere
 

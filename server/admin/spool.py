@@ -158,8 +158,8 @@ def opening_spool() -> Iterator[Path]:
         folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
     except OSError as error:
         raise Fault(
-            f"uploads need a folder for a while ({error.strerror}): make room, or "
-            "set TMPDIR to another folder"
+            f"cannot create a folder for uploads ({error.strerror}): free some space, "
+            "or set TMPDIR to another folder"
         ) from None
     try:
         with (folder / _LOCK).open("wb") as lock:

@@ -37,9 +37,11 @@ def parse_url(text: str) -> URL:
         url = URL(text)
         host, port = url.host, url.port
     except ValueError as error:
-        raise Fault(f"{shown} is no URL ({error}): write https://…") from None
+        raise Fault(f"{shown} is not a URL ({error}): write https://…") from None
     if url.scheme not in ("http", "https") or not host or not port:
-        raise Fault(f"{shown} is no URL to ask: write it with https:// or http://")
+        raise Fault(
+            f"{shown} is not a URL of the web: begin it with https:// or http://"
+        )
     return url.with_fragment(None)
 
 

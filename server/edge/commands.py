@@ -34,53 +34,69 @@ def add_edge_commands(commands: Commands) -> Iterator[argparse.ArgumentParser]:
 def _add_check(commands: Commands) -> None:
     checker = commands.add_parser(
         "check-edge",
-        help="what a CDN or proxy does to a video's URL",
-        epilog="Exit status: 0 nothing but notes, 1 a fault or no answer, 3 warnings.",
+        help="check how a CDN or proxy delivers a video",
+        epilog="Exit status: 0 if there are at most notes, 1 for a fault or no answer, "
+        "3 for warnings.",
     )
     checker.set_defaults(run=run_check_edge)
-    checker.add_argument("url", metavar="URL", help="of a video, as players ask for it")
     checker.add_argument(
-        "--origin", metavar="URL", help="the server behind it, to compare the bytes"
+        "url", metavar="URL", help="URL of a video, as players request it"
+    )
+    checker.add_argument(
+        "--origin", metavar="URL", help="the server behind the edge, to compare bytes"
     )
     checker.add_argument(
         "--full-mb",
         type=positive,
         default=50,
         metavar="N",
-        help="megabytes of the whole video to fetch, at most [50]",
+        help="megabytes of the full response to download, at most [50]",
     )
     _add_timeout(checker)
-    checker.add_argument("--json", action="store_true", help="one object")
+    checker.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def _add_warm(commands: Commands) -> argparse.ArgumentParser:
-    warmer = commands.add_parser("warm", help="fetch videos so that an edge keeps them")
+    warmer = commands.add_parser(
+        "warm", help="download videos through an edge so that it caches them"
+    )
     warmer.set_defaults(act=run_warm)
     warmer.add_argument(
-        "--base-url", required=True, metavar="URL", help="of the edge: https://…"
+        "--base-url", required=True, metavar="URL", help="URL of the edge: https://…"
     )
     warmer.add_argument(
-        "--path", default=PATH, help=f"of a video, with {{id}} [{PATH}]"
+        "--path", default=PATH, help=f"path of a video, with {{id}} [{PATH}]"
     )
     which = warmer.add_mutually_exclusive_group()
     which.add_argument(
-        "--new", type=positive, metavar="DAYS", help="only those of the last DAYS"
+        "--new", type=positive, metavar="DAYS", help="only videos of the last DAYS days"
     )
-    which.add_argument("--most", type=count, metavar="N", help="only the N most viewed")
-    warmer.add_argument(
-        "--anew", action="store_true", help="fetch also what the edge has already"
-    )
-    warmer.add_argument(
-        "--concurrency", type=count, default=4, metavar="N", help="at a time [4]"
+    which.add_argument(
+        "--most", type=count, metavar="N", help="only the N most viewed videos"
     )
     warmer.add_argument(
-        "--mbps", type=positive, metavar="N", help="megabits a second, at most"
+        "--anew", action="store_true", help="also download what the edge has already"
     )
     warmer.add_argument(
-        "--proxy", metavar="URL", help="a proxy in the region [HTTPS_PROXY, HTTP_PROXY]"
+        "--concurrency",
+        type=count,
+        default=4,
+        metavar="N",
+        help="downloads at once [4]",
+    )
+    warmer.add_argument(
+        "--mbps",
+        type=positive,
+        metavar="N",
+        help="megabits per second for all downloads together, at most",
+    )
+    warmer.add_argument(
+        "--proxy", metavar="URL", help="proxy in the region [HTTPS_PROXY, HTTP_PROXY]"
     )
     _add_timeout(warmer)
-    warmer.add_argument("--json", action="store_true", help="an object at the end")
+    warmer.add_argument(
+        "--json", action="store_true", help="print one JSON object at the end"
+    )
     return warmer
 
 
@@ -90,7 +106,7 @@ def _add_timeout(parser: argparse.ArgumentParser) -> None:
         type=positive,
         default=20,
         metavar="S",
-        help="seconds of silence to bear [20]",
+        help="give up after S seconds of silence [20]",
     )
 
 
@@ -102,7 +118,7 @@ def positive(argument: str) -> float:
         number = 0
     if number > 0 and math.isfinite(number):
         return number
-    raise argparse.ArgumentTypeError(f"{argument!r} is no number above 0")
+    raise argparse.ArgumentTypeError(f"{argument!r} is not a number above 0")
 
 
 def count(argument: str) -> int:
@@ -110,7 +126,7 @@ def count(argument: str) -> int:
     if argument.isascii() and argument.isdigit() and 0 < int(argument[:9]) < 10**6:
         return int(argument)
     raise argparse.ArgumentTypeError(
-        f"{argument!r} is no whole number from 1 to 999999"
+        f"{argument!r} is not a whole number from 1 to 999999"
     )
 
 
@@ -147,7 +163,9 @@ def run_warm(url: str, options: argparse.Namespace) -> int:
     from server.edge.warm import Order, list_clips
 
     if "{id}" not in options.path or not options.path.startswith("/"):
-        raise Fault(f"--path {options.path!r} names no video: write it like {PATH}")
+        raise Fault(
+            f"--path {options.path!r} names no video: write {PATH}, for example"
+        )
     base = parse_url(options.base_url)
     if options.proxy:
         parse_url(options.proxy)
@@ -164,7 +182,10 @@ def run_warm(url: str, options: argparse.Namespace) -> int:
     try:
         asyncio.run(_warm(order, clips, totals))
     except KeyboardInterrupt:
-        print("Stopped; run it again, and what is kept is left out.", file=sys.stderr)
+        print(
+            "Stopped; run it again to go on, without what the edge has.",
+            file=sys.stderr,
+        )
         raise
     print(dumps(totals.as_json()) if options.json else totals.render())
     return totals.status

@@ -32,11 +32,11 @@ def render_nginx(listen: str, origin: str, folder: Path, cache_mb: int) -> str:
     """
     for flag, address in (("--listen", listen), ("--origin", origin)):
         if not _ADDRESS.fullmatch(address):
-            raise Fault(f"{address!r} is no address: write {flag} as host:port.")
+            raise Fault(f"{address!r} is not an address: write {flag} as host:port")
     if not _FOLDER.fullmatch(f"{folder}"):
         raise Fault(
-            f"{str(folder)!r} can't stand in nginx.conf: choose a --cache-dir that"
-            " begins with / and has no quotes, backslashes, $ or control characters."
+            f"{str(folder)!r} cannot be used in nginx.conf: choose a --cache-dir that"
+            " begins with / and has no quotes, backslashes, $ or control characters"
         )
     from importlib.resources import files
 
@@ -50,14 +50,14 @@ def add_nginx_config(commands: Commands) -> None:
     """Add the command that prints it."""
     parser = commands.add_parser(
         "nginx-config",
-        help="print a whole nginx.conf for an edge in front of the server",
+        help="print a complete nginx.conf for an edge in front of the server",
     )
     parser.set_defaults(run=run_nginx_config)
     for flag, default, text in (
-        ("--listen", "80", "address:port or port for clients"),
+        ("--listen", "80", "address:port, or port, for clients"),
         ("--origin", "127.0.0.1:8080", "host:port of the server"),
-        ("--cache-dir", "/var/cache/bytereel", "folder for nginx to write in"),
-        ("--cache-mb", "10000", "megabytes of video to keep"),
+        ("--cache-dir", "/var/cache/bytereel", "folder that nginx writes to"),
+        ("--cache-mb", "10000", "megabytes of video to cache"),
     ):
         kind = {"--cache-dir": Path, "--cache-mb": int}.get(flag, str)
         parser.add_argument(
@@ -68,7 +68,7 @@ def add_nginx_config(commands: Commands) -> None:
 def run_nginx_config(options: argparse.Namespace) -> int:
     """Print the configuration."""
     if options.cache_mb < 1:
-        raise Fault(f"--cache-mb is {options.cache_mb}: give at least 1.")
+        raise Fault(f"--cache-mb is {options.cache_mb}: give at least 1")
     place = (options.listen, options.origin, options.cache_dir)
     print(render_nginx(*place, options.cache_mb), end="")
     return 0

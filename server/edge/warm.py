@@ -136,8 +136,8 @@ async def warm(
 
 def _tell_unreached(last: Warmed) -> str:
     return (
-        f"{MOST_UNREACHED} videos in a row got no answer ({last.error}): see that the "
-        "edge is up, then run it again, and what is kept already is left out"
+        f"{MOST_UNREACHED} videos in a row got no answer ({last.error}): check that "
+        "the edge is up, then run it again, which skips what the edge has"
     )
 
 

@@ -24,4 +24,4 @@ def number(argument: str) -> int:
     """Return the id that an argument is."""
     if argument.isascii() and argument.isdigit() and len(argument) <= ID_DIGITS:
         return int(argument)
-    raise argparse.ArgumentTypeError(f"{argument!r} is no id, which has digits only")
+    raise argparse.ArgumentTypeError(f"{argument!r} is not an id: give digits only")

@@ -26,29 +26,47 @@ if TYPE_CHECKING:
 
     Act = Callable[[str, argparse.Namespace], int]
 
-_LINES = "one object a line"
-_VIDEO = "id or file name; ./5 is the file name 5"
+_LINES = "print one JSON object per line"
+_VIDEO = "id or file name; ./5 means the file name 5"
 
 
 def add_library_commands(commands: Commands) -> Iterator[argparse.ArgumentParser]:
     """Yield the parser of each; its act takes a database URL and the options."""
     yield _add_link(commands)
     yield _add_unlink(commands)
-    yield _add(commands, "stats", run_stats, "the numbers of the library", "an object")
-    yield _add(commands, "doctor", run_doctor, "what is wrong, and what to do", _LINES)
+    yield _add(
+        commands,
+        "stats",
+        run_stats,
+        "show counts, sizes and views of the library",
+        "print one JSON object",
+    )
+    yield _add(
+        commands,
+        "doctor",
+        run_doctor,
+        "look for problems and tell the remedy of each",
+        _LINES,
+    )
     verifier = _add(
-        commands, "verify", run_verify, "are the bytes those of the import?", _LINES
+        commands,
+        "verify",
+        run_verify,
+        "compare all bytes with the digests taken at import",
+        _LINES,
     )
     verifier.add_argument(
-        "videos", nargs="*", type=text, metavar="VIDEO", help=f"{_VIDEO}; all without"
+        "videos", nargs="*", type=text, metavar="VIDEO", help=f"{_VIDEO}; default: all"
     )
     verifier.add_argument(
-        "--resume", action="store_true", help="leave out what was verified before"
+        "--resume", action="store_true", help="skip videos found intact before"
     )
     yield verifier
     yield _add_thumbnail(commands)
-    yield _add_file(commands, "backup", run_backup, "the whole database into a file")
-    yield _add_file(commands, "restore", run_restore, "a backup into an empty database")
+    yield _add_file(commands, "backup", run_backup, "save the whole database to a file")
+    yield _add_file(
+        commands, "restore", run_restore, "restore a backup into an empty database"
+    )
 
 
 def _add(
@@ -62,24 +80,34 @@ def _add(
 
 def _add_link(commands: Commands) -> argparse.ArgumentParser:
     parser = _add(
-        commands, "link", run_link, "a video to a word, definition or question", _LINES
+        commands,
+        "link",
+        run_link,
+        "link a video to a word, definition or question",
+        _LINES,
     )
     parser.add_argument("video", nargs="?", type=text, metavar="VIDEO", help=_VIDEO)
     _add_target(parser)
     parser.add_argument(
         "--replace",
         action="store_true",
-        help="instead of the videos there, not behind them",
+        help="replace the videos linked before instead of adding to them",
     )
     parser.add_argument(
-        "--suggest", action="store_true", help="list unlinked videos and their words"
+        "--suggest",
+        action="store_true",
+        help="list unlinked videos and the words that their names match",
     )
     return parser
 
 
 def _add_unlink(commands: Commands) -> argparse.ArgumentParser:
     parser = _add(
-        commands, "unlink", run_unlink, "a video from these, or from all", _LINES
+        commands,
+        "unlink",
+        run_unlink,
+        "unlink a video from these, or from everything",
+        _LINES,
     )
     parser.add_argument("video", type=text, metavar="VIDEO", help=_VIDEO)
     _add_target(parser)
@@ -88,17 +116,17 @@ def _add_unlink(commands: Commands) -> argparse.ArgumentParser:
 
 def _add_thumbnail(commands: Commands) -> argparse.ArgumentParser:
     parser = _add(
-        commands, "thumbnail", run_thumbnail, "make the pictures that lack", _LINES
+        commands, "thumbnail", run_thumbnail, "create missing thumbnails", _LINES
     )
     parser.add_argument(
         "videos",
         nargs="*",
         type=text,
         metavar="VIDEO",
-        help=f"{_VIDEO}; all that lack one without",
+        help=f"{_VIDEO}; default: all without a thumbnail",
     )
     parser.add_argument(
-        "--again", action="store_true", help="also make anew those that are there"
+        "--again", action="store_true", help="also recreate existing ones"
     )
     return parser
 
@@ -113,11 +141,17 @@ def _add_file(
 
 
 def _add_target(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--word", type=text, help="all definitions of a word")
-    parser.add_argument("--language", type=text, help="the language of the word")
-    parser.add_argument("--native", type=text, help="only for those who speak this")
-    parser.add_argument("--definition", type=number, metavar="ID", help="only this")
-    parser.add_argument("--question", type=number, metavar="ID", help="only this")
+    parser.add_argument("--word", type=text, help="all definitions of this word")
+    parser.add_argument("--language", type=text, help="language of the word")
+    parser.add_argument(
+        "--native", type=text, help="only for speakers of this language"
+    )
+    parser.add_argument(
+        "--definition", type=number, metavar="ID", help="this definition only"
+    )
+    parser.add_argument(
+        "--question", type=number, metavar="ID", help="this question only"
+    )
 
 
 def run_link(url: str, options: argparse.Namespace) -> int:
@@ -140,7 +174,7 @@ def _suggest(url: str, options: argparse.Namespace) -> int:
 
     given = [options.video, *_read_target(options)._replace(language=None)]
     if options.replace or any(each is not None for each in given):
-        raise Fault("--suggest only goes with --language and --json: leave the rest")
+        raise Fault("--suggest takes only --language and --json: leave out the rest")
     unlinked = suggest.suggest(url, options.language)
     if options.json:
         _print_json(

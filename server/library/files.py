@@ -68,7 +68,7 @@ def unreadable(shown: str, error: Exception) -> FileFault:
     """Return the FileFault for a file that the system will not read."""
     reason = getattr(error, "strerror", None) or error
     sentence = f"cannot be read ({reason})"
-    return FileFault(shown, sentence, "mend that and import it again")
+    return FileFault(shown, sentence, "fix that and import it again")
 
 
 def _open_at_once(path: str, flags: int) -> int:
@@ -122,7 +122,9 @@ def check_name(path: Path, shown: str) -> None:
         )
     kinds = {unicodedata.category(letter) for letter in path.name}
     if len(path.name) > NAME_LETTERS:
-        raise Fault(f"{shown} has a name longer than {NAME_LETTERS}: rename it")
+        raise Fault(
+            f"{shown} has a name longer than {NAME_LETTERS} characters: rename it"
+        )
     if "Cs" in kinds:  # Python's stand-in for a byte it cannot decode
         raise Fault(f"{shown} has a name that is not UTF-8: rename it")
     if "Cc" in kinds:

@@ -35,8 +35,8 @@ class Address:
             self._parameters = _DEFAULTS | extensions.parse_dsn(url)
         except psycopg2.ProgrammingError:  # its text may hold the password
             raise Fault(
-                "The database's address can't be read; write it like "
-                "postgresql://user:password@host:5432/name."
+                "cannot read the database URL: write it like "
+                "postgresql://user:password@host:5432/name"
             ) from None
         self._statement_seconds = statement_seconds
         self._statement_ms = round(statement_seconds * 1000)

@@ -17,7 +17,7 @@ def add_migrate(commands: Commands) -> argparse.ArgumentParser:
     what = migrate.add_mutually_exclusive_group()
     what.add_argument("--status", action="store_true", help="only list the migrations")
     what.add_argument(
-        "--rollback", type=int, metavar="N", help="take the newest N back"
+        "--rollback", type=int, metavar="N", help="undo the newest N migrations"
     )
     return migrate
 

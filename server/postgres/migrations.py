@@ -52,7 +52,8 @@ def rollback(url: str, count: int, *, directory: Path | None = None) -> list[str
         applied = _list_applied(asked, files)
         if not 1 <= count <= len(applied):
             raise Fault(
-                f"cannot roll back {count} migrations where {len(applied)} are applied"
+                f"cannot roll back {count} of {len(applied)} applied migrations: "
+                "see bytereel migrate --status"
             )
         newest = applied[: -count - 1 : -1]
         for name in newest:
@@ -77,7 +78,9 @@ def _open(url: str) -> Iterator[connection]:
         yield database
     except psycopg2.Error as error:
         reason = first_line(error)
-        raise Fault(f"the database stopped the migration: {reason}") from error
+        raise Fault(
+            f"PostgreSQL stopped the migration ({reason}): fix that, then run it again"
+        ) from error
     finally:
         database.close()
 
@@ -115,7 +118,9 @@ def _run_file(asked: cursor, path: Path) -> None:
     try:
         statements = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise Fault(f"{path.name} is missing: nothing was rolled back") from None
+        raise Fault(
+            f"{path.name} is missing, so nothing was rolled back: reinstall bytereel"
+        ) from None
     asked.execute(queries()["limit_patience"])
     try:
         asked.execute(statements)

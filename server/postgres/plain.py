@@ -52,7 +52,7 @@ def _explain(asked: dict[str, str], error: psycopg2.Error) -> Fault:
         return Fault(_BAD_URL)
     return Unreachable(
         f"cannot connect to the database {name} on {host} ({first_line(error)}): "
-        "see that it runs and that the URL is right"
+        "check that it runs and that the URL is right"
     )
 
 

@@ -48,8 +48,8 @@ def explain(connection: Connection, error: psycopg2.Error) -> Fault:
     if error.pgcode == _READ_ONLY:
         return Fault(f"nothing can be written ({reason}): use the URL of the primary")
     if is_damage(error):
-        return Fault(f"the database is damaged ({reason}): see bytereel verify")
-    return Fault(f"PostgreSQL refused ({reason}): mend that, then run it again")
+        return Fault(f"the database is damaged ({reason}): run bytereel verify")
+    return Fault(f"PostgreSQL refused ({reason}): fix that, then run it again")
 
 
 def is_damage(error: psycopg2.Error) -> bool:

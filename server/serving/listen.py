@@ -37,10 +37,10 @@ def bind(host: str, port: int, *, search: bool = False) -> socket.socket:
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 raise Fault(
-                    f"Can't listen on {host}:{tried} ({error.strerror}): "
-                    "choose another --host or --port."
+                    f"cannot listen on {host}:{tried} ({error.strerror}): "
+                    "choose another --host or --port"
                 ) from error
-    raise Fault(f"Port {port} of {host} is taken: choose another --port, or 0.")
+    raise Fault(f"port {port} of {host} is taken: choose another --port, or 0")
 
 
 def _listen(host: str, port: int, *, shared: bool = False) -> socket.socket:

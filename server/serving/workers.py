@@ -141,7 +141,7 @@ class Workers:
 
     def _replace(self, worker: Worker) -> None:
         if not self._announced:
-            raise Fault("A worker ended before it could answer: see above.")
+            raise Fault("a worker ended before it could answer: see the messages above")
         if worker.reload == self._reload:
             self._due[worker.slot] = worker.born + RESTART_SECONDS
 

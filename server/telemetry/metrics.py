@@ -141,7 +141,7 @@ class Metrics:
                 continue
             self._row = self._all[row * self._width : (row + 1) * self._width]
             return
-        raise Fault("More processes count than there is room for.")
+        raise Fault("too many processes for the shared numbers: restart the server")
 
     def note_short(
         self, status: int, sent: int, asked: str | None, seconds: float

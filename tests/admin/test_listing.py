@@ -217,7 +217,7 @@ def test_poor_token_is_refused_and_not_repeated(
     with pytest.raises(SystemExit):
         build_parser().parse_args(["serve"])
     said = capsys.readouterr().err
-    assert "a token has 16 to 200 characters" in said
+    assert "a token must have 16 to 200 characters" in said
     assert token not in said
 
 

@@ -227,9 +227,9 @@ async def test_json_has_rows_and_findings(
 async def test_what_cannot_be_asked_is_one_sentence(place: Place) -> None:
     here = f"http://127.0.0.1:{place.port}{place.path}"
     for arguments, sentence in (
-        (["ftp://host/1.mp4"], "is no URL to ask"),
-        (["host/1.mp4"], "is no URL to ask"),
-        (["http://host:99999/"], "is no URL"),
+        (["ftp://host/1.mp4"], "is not a URL of the web"),
+        (["host/1.mp4"], "is not a URL of the web"),
+        (["http://host:99999/"], "is not a URL "),
         ([f"http://127.0.0.1:{find_port()}/"], "Connection refused"),
         (["http://nowhere.invalid/"], "name is not known"),
         ([f"http://{'a' * 80}.invalid/"], "label"),

@@ -224,10 +224,10 @@ def test_what_cannot_be_done_is_one_sentence(database_url: str) -> None:
         insert_video(database_url, f"{number}.mp4", b"a")
     execute(database_url, "DROP TABLE video_views")
     for arguments, sentence in (
-        (["--base-url", "host"], "is no URL to ask"),
+        (["--base-url", "host"], "is not a URL of the web"),
         (["--base-url", nobody, "--path", "/v/5.mp4"], "names no video"),
         (["--base-url", nobody, "--path", "{id}.mp4"], "names no video"),
-        (["--base-url", nobody, "--proxy", "squid:3128"], "is no URL to ask"),
+        (["--base-url", nobody, "--proxy", "squid:3128"], "is not a URL of the web"),
         (["--base-url", nobody, "--most", "5"], "lacks a table"),
         (["--base-url", nobody], "10 videos in a row got no answer .Connection"),
     ):

@@ -425,7 +425,7 @@ def test_ordinary_user_has_no_other_account(
 def test_data_of_another_major_is_a_fault(folder: Path) -> None:
     (folder / "cluster").mkdir(parents=True)
     (folder / "cluster/PG_VERSION").write_text("12\n")
-    with pytest.raises(Fault, match="PostgreSQL 12's"), embedded.running(folder):
+    with pytest.raises(Fault, match="needs PostgreSQL 12 "), embedded.running(folder):
         pass
 
 

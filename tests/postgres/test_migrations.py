@@ -162,7 +162,7 @@ def test_failing_record_is_a_fault(empty_url: str, tmp_path: Path) -> None:
     folder = write_files(
         tmp_path, {"0001_a.sql": "CREATE TABLE bytereel_migrations (applied_at DATE)"}
     )
-    with pytest.raises(Fault, match="stopped the migration: invalid input"):
+    with pytest.raises(Fault, match=r"stopped the migration \(invalid input"):
         migrations.apply(empty_url, directory=folder)
 
 
@@ -269,7 +269,7 @@ def test_owner_of_database_may_migrate(owner_url: str, before: str) -> None:
 
 @pytest.mark.parametrize("count", [-1, 0, len(NAMES) + 1])
 def test_rollback_refuses_impossible_counts(database_url: str, count: int) -> None:
-    with pytest.raises(Fault, match=f"roll back {count} .* {len(NAMES)} are"):
+    with pytest.raises(Fault, match=f"roll back {count} of {len(NAMES)} applied"):
         migrations.rollback(database_url, count)
 
 

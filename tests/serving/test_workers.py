@@ -157,7 +157,7 @@ def test_workers_keep_their_port_and_go_with_their_parent(database_url: str) -> 
     with serving(database_url, "--workers", "2") as server:
         arguments = ("--workers", "2", "--port", str(server.port))
         text = run("serve", *arguments, url=database_url, status=1)
-        assert text.startswith(f"bytereel: Port {server.port}")
+        assert text.startswith(f"bytereel: port {server.port}")
         assert text.count("\n") == 1
         workers = server.workers
         server.process.kill()
@@ -215,7 +215,9 @@ def test_failure_at_the_start_ends_all(work: str, words: str) -> None:
     assert process.returncode == 1
     assert words in text
     assert "ready" not in text.splitlines()
-    assert text.endswith("A worker ended before it could answer: see above.\n")
+    assert text.endswith(
+        "a worker ended before it could answer: see the messages above\n"
+    )
 
 
 def test_hanging_worker_is_killed() -> None:

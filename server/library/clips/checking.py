@@ -63,7 +63,7 @@ def check_files(
             flaws = [Flaw("unreadable", FAULT, fault.sentence, fault.remedy)]
         except OSError as error:
             reason = f"cannot be read ({error.strerror})"
-            flaws = [Flaw("unreadable", FAULT, reason, "mend that and check it again")]
+            flaws = [Flaw("unreadable", FAULT, reason, "fix that and check it again")]
         yield show_path(path), flaws
 
 

@@ -22,18 +22,20 @@ def add_check(commands: Commands) -> argparse.ArgumentParser:
     """Add the command; return its parser."""
     checker = commands.add_parser(
         "check",
-        help="whether files and videos play and seek on iOS",
-        epilog="Exit status: 0 nothing but notes, 1 a fault that stops playing, "
-        "3 warnings.",
+        help="check whether files and videos play and seek on iOS",
+        epilog="Exit status: 0 if there are at most notes, 1 for a fault that stops "
+        "playback, 3 for warnings.",
     )
     checker.set_defaults(run=run_check)
     checker.add_argument(
         "names",
         nargs="+",
         metavar="FILE|VIDEO",
-        help="a file, a folder, or a video in the table by its id or file name",
+        help="a file, a folder, or the id or file name of a stored video",
     )
-    checker.add_argument("--json", action="store_true", help="one object a flaw")
+    checker.add_argument(
+        "--json", action="store_true", help="print one JSON object per flaw"
+    )
     add_limits(checker)
     return checker
 

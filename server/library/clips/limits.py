@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import argparse
 
 from server.library.clips.check import Limits
-
-if TYPE_CHECKING:
-    import argparse
 
 
 def add_limits(parser: argparse.ArgumentParser) -> None:
     """Add what a good clip does not go beyond."""
     least = Limits()
     for flag, number, text in (
-        ("--max-seconds", least.seconds, "length above which a clip gets a warning"),
-        ("--max-mb", least.megabytes, "megabytes above which it does"),
-        ("--max-height", least.height, "pixels of the shorter side, likewise"),
-        ("--max-fps", least.fps, "frames a second, likewise"),
+        ("--max-seconds", least.seconds, "warn about clips longer than N seconds"),
+        ("--max-mb", least.megabytes, "warn about clips larger than N megabytes"),
+        (
+            "--max-height",
+            least.height,
+            "warn about more than N pixels on the shorter side",
+        ),
+        ("--max-fps", least.fps, "warn about more than N frames per second"),
     ):
         parser.add_argument(
             flag,
@@ -29,10 +30,15 @@ def add_limits(parser: argparse.ArgumentParser) -> None:
 
 
 def positive(text: str) -> float:
-    """Return a number above 0 and below a million; ValueError for all else."""
-    number = float(text)
+    """Return a number above 0 and below a million."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0
     if not 0 < number < 1e6:
-        raise ValueError
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a number above 0 and below a million"
+        )
     return number
 
 

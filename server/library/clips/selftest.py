@@ -20,7 +20,7 @@ from server.library.ffmpeg.sandbox import (
 )
 
 _SECONDS = 20  # of computing, for each step
-_REMEDY = "install bytereel anew in an environment of its own"
+_REMEDY = "reinstall bytereel in an environment of its own"
 
 
 def check_ffmpeg(sandbox: Sandbox) -> None:
@@ -30,8 +30,8 @@ def check_ffmpeg(sandbox: Sandbox) -> None:
             reason = _try_all(sandbox, Path(folder))
     except OSError as error:
         raise Fault(
-            f"no file can be made in {tempfile.gettempdir()} ({error.strerror})",
-            "make room there, or set TMPDIR to another folder",
+            f"cannot create a file in {tempfile.gettempdir()} ({error.strerror})",
+            "free some space there, or set TMPDIR to another folder",
         ) from error
     except OverrunError:
         reason = "FFmpeg crashes, or gets too little time or memory"
@@ -39,8 +39,8 @@ def check_ffmpeg(sandbox: Sandbox) -> None:
         reason = fault.failure
     if reason:
         raise Fault(
-            f"{_name_pyav()} cannot do with a clip of our own what this version of "
-            f"bytereel asks of it ({reason})",
+            f"{_name_pyav()} cannot check and repair a clip made for this test "
+            f"({reason})",
             _REMEDY,
         )
 

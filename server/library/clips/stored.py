@@ -44,12 +44,12 @@ def check_videos(
                 report = check_media(media, sandbox, limits, whole=False)
                 yield f"video {video_id} ({show_text(filename)})", report.flaws
             except Fault:
-                sentence, remedy = "is no file and no video", "check the name"
+                sentence, remedy = "is neither a file nor a video", "check the name"
                 yield show_text(name), [Flaw("unreadable", FAULT, sentence, remedy)]
             except psycopg2.Error as error:
                 raise Fault(
-                    f"the database cannot be asked about videos ({first_line(error)}): "
-                    "mend that, then check again"
+                    f"cannot look up videos in the database ({first_line(error)}): "
+                    "fix that, then check again"
                 ) from error
 
 

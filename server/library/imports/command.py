@@ -33,31 +33,40 @@ _MOST_JOBS = 64
 
 def add_import(commands: Commands) -> argparse.ArgumentParser:
     """Add the command; its act takes a database URL and the options."""
-    importer = commands.add_parser("import", help="files and folders into the table")
+    importer = commands.add_parser("import", help="import files and folders")
     importer.set_defaults(act=run_import)
-    importer.add_argument("paths", nargs="+", type=Path, metavar="PATH")
-    importer.add_argument("--json", action="store_true", help="one object a line")
     importer.add_argument(
-        "--fix", action="store_true", help="repair what can be without encoding anew"
+        "paths", nargs="+", type=Path, metavar="PATH", help="a file or folder"
     )
     importer.add_argument(
-        "--transcode", action="store_true", help="and encode the rest anew"
+        "--json", action="store_true", help="print one JSON object per file"
     )
     importer.add_argument(
-        "--language", type=text, metavar="L", help="of the words that clips are for"
+        "--fix", action="store_true", help="repair without re-encoding"
     )
     importer.add_argument(
-        "--link", action="store_true", help="clips to the definitions of their words"
+        "--transcode", action="store_true", help="also re-encode what still needs it"
     )
     importer.add_argument(
-        "--dry-run", action="store_true", help="only tell what would be done"
+        "--language", type=text, metavar="L", help="language of the clips' words"
+    )
+    importer.add_argument(
+        "--link",
+        action="store_true",
+        help="link clips to all definitions of their words",
+    )
+    importer.add_argument(
+        "--dry-run", action="store_true", help="only report what would be done"
     )
     cores = count_cores()
     importer.add_argument(
-        "--jobs", type=jobs, default=cores, metavar="N", help=f"at once [{cores}]"
+        "--jobs", type=jobs, default=cores, metavar="N", help=f"files at once [{cores}]"
     )
     importer.add_argument(
-        "--report", type=report, metavar="FILE", help="all results as .json or .csv"
+        "--report",
+        type=report,
+        metavar="FILE",
+        help="save all results as .json or .csv",
     )
     add_limits(importer)
     return importer
@@ -73,10 +82,13 @@ def count_cores() -> int:
 
 def jobs(argument: str) -> int:
     """Return how many are to work at once; ArgumentTypeError for too many."""
-    number = int(argument)
-    if not 1 <= number <= _MOST_JOBS:
-        raise argparse.ArgumentTypeError(f"{argument} is not from 1 to {_MOST_JOBS}")
-    return number
+    if argument.isascii() and argument.isdigit():
+        number = int(argument[:9])
+        if 1 <= number <= _MOST_JOBS:
+            return number
+    raise argparse.ArgumentTypeError(
+        f"{argument!r} is not a whole number from 1 to {_MOST_JOBS}"
+    )
 
 
 def report(argument: str) -> Path:
@@ -94,7 +106,7 @@ def run_import(url: str, options: argparse.Namespace) -> int:
     from server.library.imports.summary import Summary
 
     if options.link and options.language is None:
-        raise Fault("--link needs to know whose words these are: add --language L")
+        raise Fault("--link needs the language of the words: add --language L")
     if options.report:
         save_report(options.report, "")
     policy = RepairPolicy(

@@ -91,8 +91,8 @@ def read_words(connection: Connection, language: str) -> Words:
     if not words:
         others = ", ".join(sorted({show_text(row["language"]) for row in rows}))
         raise Fault(
-            f"there are no words of the language {show_text(language)}: "
-            + (f"there are those of {others}" if others else "add definitions first")
+            f"there are no words in the language {show_text(language)}: "
+            + (f"choose one of {others}" if others else "add definitions first")
         )
     return words
 

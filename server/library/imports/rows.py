@@ -198,7 +198,7 @@ def keep_file(
     if known and known.sha256 == row.sha256:
         return known.tell(shown)
     check_free(inventory, row.filename, shown)
-    raise Fault(f"{shown} came and went in the table meanwhile: import it again")
+    raise Fault(f"{shown} was added and deleted by others meanwhile: import it again")
 
 
 def keep_source(connection: Connection, row: VideoRow) -> None:
@@ -256,7 +256,9 @@ def explain_refusal(connection: Connection, error: psycopg2.Error, shown: str) -
         ) from error
     reason = first_line(error)
     if (error.pgcode or "").startswith(_CODES_OF_ONE_FILE):
-        return f"{shown} was refused by PostgreSQL ({reason}): mend that, or leave it"
+        return (
+            f"{shown} was refused by PostgreSQL ({reason}): fix that, or leave it out"
+        )
     raise Fault(
-        f"PostgreSQL takes no videos ({reason}): mend that, then import again"
+        f"PostgreSQL takes no videos ({reason}): fix that, then import again"
     ) from error

@@ -35,13 +35,13 @@ def save_backup(url: str, file: Path) -> int:
     """
     shown, part = show_path(file), Path(f"{file}.part")
     if file.exists():
-        raise Fault(f"{shown} is there already: choose another name, or move it away")
+        raise Fault(f"{shown} already exists: choose another name, or move it away")
     with opening(url) as connection, connection.cursor() as cursor:
         major = connection.server_version // 10_000
         for row in read_rows(cursor, "find_too_large", {"most": MOST_BYTES}):
             raise Fault(
                 f"video {row['id']} ({show_text(row['filename'])}) has {row['size']} "
-                f"bytes, and pg_dump can take no more than {MOST_BYTES}: copy the "
+                f"bytes, and pg_dump can write at most {MOST_BYTES}: copy the "
                 "server's files instead, with pg_basebackup"
             )
     try:
@@ -75,7 +75,7 @@ def restore_backup(url: str, file: Path) -> None:
     except (OSError, ValueError) as error:
         raise unreadable(shown, error) from error
     if signature != SIGNATURE:
-        raise Fault(f"{shown} is no backup: give a file that bytereel backup has saved")
+        raise Fault(f"{shown} is not a backup: give a file that bytereel backup saved")
     with opening(url) as connection, connection.cursor() as cursor:
         major = connection.server_version // 10_000
         cursor.execute(queries()["list_filled"])
@@ -110,7 +110,7 @@ def run_program(name: str, major: int, url: str, options: list[str]) -> None:
     if done.returncode:
         lines = done.stderr.strip().splitlines() or ["it said nothing"]
         first = next((line for line in lines if "error:" in line), lines[-1])
-        raise Fault(f"{name} has failed ({first}): mend that, then run it again")
+        raise Fault(f"{name} failed ({first}): fix that, then run it again")
 
 
 def find_program(name: str, major: int) -> Path:
@@ -125,8 +125,8 @@ def find_program(name: str, major: int) -> Path:
             return program
         seen.append(f"{version}")
     raise Fault(
-        f"the server is PostgreSQL {major}, and here is no {name} of {major} or newer "
-        f"(only {', '.join(seen) or 'none'}): install postgresql-client-{major}"
+        f"the server is PostgreSQL {major}, which needs {name} {major} or newer "
+        f"(found: {', '.join(seen) or 'none'}): install postgresql-client-{major}"
     )
 
 

@@ -80,7 +80,7 @@ def _explain(code: str, error: psycopg2.Error) -> Finding:
     why = f"nothing can be said about {code} ({first_line(error)})"
     if is_damage(error):
         return Finding("unreadable", FAULT, why, "bytereel verify")
-    return Finding("unknown", WARNING, why, "mend that, then run it again")
+    return Finding("unknown", WARNING, why, "fix that, then run it again")
 
 
 def _show(name: str, value: object) -> str:

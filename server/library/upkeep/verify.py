@@ -130,9 +130,9 @@ def _prepare(
         if cursor.fetchone() != (True,):
             if resume:
                 raise Fault(
-                    "there is nothing to resume from, as this database does not let us "
-                    "keep what was verified: leave --resume away, or ask the primary "
-                    "after bytereel migrate"
+                    "cannot resume, because this database does not let us record what "
+                    "was verified: leave out --resume, or run bytereel migrate on the "
+                    "primary and verify there"
                 )
             return None
         if not resume:

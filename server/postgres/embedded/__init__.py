@@ -57,7 +57,7 @@ def _mendable(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise Fault(
             f"{error.filename or folder} cannot be used ({error.strerror}):"
-            " choose another --data-dir."
+            " choose another --data-dir"
         ) from error
 
 
@@ -69,8 +69,8 @@ def _make_folder(folder: Path) -> None:
     account = supervisor.pick_account(folder / supervisor.CLUSTER)
     if closed := find_closed(existing, account):
         raise Fault(
-            f"User {pwd.getpwuid(account['user']).pw_name}, who runs PostgreSQL for"
-            f" root, may not enter {closed}: choose another --data-dir."
+            f"user {pwd.getpwuid(account['user']).pw_name}, who runs PostgreSQL for"
+            f" root, may not enter {closed}: choose another --data-dir"
         )
     for place in reversed(missing):
         place.mkdir(exist_ok=True)
@@ -85,8 +85,8 @@ def _register(folder: Path) -> int:
         if time.monotonic() > until:
             os.close(users)
             raise Fault(
-                f"The PostgreSQL in {folder} does not finish stopping:"
-                f" see {folder / supervisor.LOG}, or choose another --data-dir."
+                f"the PostgreSQL in {folder} does not finish stopping:"
+                f" see {folder / supervisor.LOG}, or choose another --data-dir"
             )
         time.sleep(POLL_SECONDS)
     return users
@@ -125,7 +125,7 @@ def _not_started(folder: Path) -> Fault:
     lines = log.read_text(errors="replace").splitlines() if log.exists() else []
     fatal = [line for line in lines if re.search("FATAL|PANIC", line)]
     reason = (fatal or lines or ["it said nothing"])[-1]
-    return Fault(f"PostgreSQL did not start ({reason}): mend that, or see {log}.")
+    return Fault(f"PostgreSQL did not start ({reason}): fix that, or see {log}")
 
 
 def _start_supervisor(folder: Path, lock: int, command: list[str]) -> None:

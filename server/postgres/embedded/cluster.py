@@ -105,8 +105,8 @@ def run_program(command: list[str], account: Account, typed: str = "") -> None:
         words = [line for line in done.stderr.splitlines() if "error: " in line.lower()]
         last = (words or done.stderr.splitlines() or ["it said nothing"])[-1]
         raise Fault(
-            f"PostgreSQL could not be set up ({last}): mend that,"
-            " or choose another --data-dir, or set DATABASE_URL."
+            f"PostgreSQL could not be set up ({last}): fix that,"
+            " or choose another --data-dir, or set DATABASE_URL"
         )
 
 

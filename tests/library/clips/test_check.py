@@ -401,7 +401,7 @@ def test_videos_of_the_table_are_checked(
         f"fine: video {first} (good 视频.mp4)",
         f"warning moov-after-mdat: video {second} (late.mp4) has its index (moov) "
         "behind the media, so it starts late: import it with --fix",
-        "fault unreadable: 99 is no file and no video: check the name",
+        "fault unreadable: 99 is neither a file nor a video: check the name",
     ]
 
 
@@ -413,7 +413,7 @@ def test_database_that_cannot_be_asked_gets_a_sentence(database_url: str) -> Non
     ):
         cursor.execute("DROP TABLE videos CASCADE")
     text = run("check", "5", url=database_url, status=1)
-    assert text.startswith("bytereel: the database cannot be asked about videos")
+    assert text.startswith("bytereel: cannot look up videos in the database")
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "x", "nan", "1e9"])

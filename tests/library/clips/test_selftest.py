@@ -58,7 +58,7 @@ def test_import_says_at_once_that_it_cannot_work(
 ) -> None:
     break_pyav(tmp_path, monkeypatch)
     text = run("import", str(clips), url=database_url, status=1, is_our_fault=True)
-    assert f"asks of it ({KIND}, in probe.py, line " in text
+    assert f"made for this test ({KIND}, in probe.py, line " in text
     assert text.splitlines()[-1].startswith("bytereel: PyAV ")
     assert "run.mp4" not in text
     assert "export it" not in text

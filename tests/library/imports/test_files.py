@@ -202,7 +202,7 @@ def test_name_that_the_table_cannot_keep_is_rejected(
 
 def test_name_may_have_as_many_letters_as_the_column() -> None:
     check_name(Path("x" * 255), "x")
-    with pytest.raises(Fault, match="has a name longer than 255: rename it"):
+    with pytest.raises(Fault, match="has a name longer than 255 characters: rename it"):
         check_name(Path("x" * 256), "x")
 
 
@@ -304,7 +304,7 @@ def test_what_may_not_be_read_is_rejected(importer: Importer) -> None:
     assert done[0].error is not None
     assert "that you may read it" in done[0].error
     assert done[1].error == (
-        f"{file} cannot be read (Permission denied): mend that and import it again"
+        f"{file} cannot be read (Permission denied): fix that and import it again"
     )
 
 
@@ -341,7 +341,7 @@ def test_rival_that_came_and_went_is_told(database_url: str, clip: Path) -> None
     stop_with(database_url, "RAISE unique_violation")
     (done,) = run(database_url, clip)
     assert done.error == (
-        f"{clip} came and went in the table meanwhile: import it again"
+        f"{clip} was added and deleted by others meanwhile: import it again"
     )
 
 
@@ -353,7 +353,7 @@ def test_refusal_of_one_file_lets_the_others_in(
     first, second = run(database_url, clip, tmp_path / "good.mp4")
     assert second.status == "imported"
     assert first.error == (
-        f"{clip} was refused by PostgreSQL (not this one): mend that, or leave it"
+        f"{clip} was refused by PostgreSQL (not this one): fix that, or leave it out"
     )
 
 
@@ -434,8 +434,7 @@ def test_failing_disk_rejects_the_file(
 
     done = import_file(importer, long_clip, once(fail))
     assert done.error == (
-        f"{long_clip} cannot be read (Input/output error): "
-        "mend that and import it again"
+        f"{long_clip} cannot be read (Input/output error): fix that and import it again"
     )
     assert count_videos(database_url) == 0
 

@@ -186,11 +186,11 @@ def test_language_alone_links_nothing_and_tells_what_is_missing(
 def test_unknown_language_stops_before_anything_is_imported(
     database_url: str, clip: Path
 ) -> None:
-    add = "there are no words of the language EN: add definitions first"
+    add = "there are no words in the language EN: add definitions first"
     with pytest.raises(Fault, match=add):
         bring(database_url, clip, FolderOptions("EN", link=True))
     add_words(database_url, [("run", "en", "de"), ("rot", "de", "en")])
-    with pytest.raises(Fault, match=r"language EN: there are those of de, en$"):
+    with pytest.raises(Fault, match=r"language EN: choose one of de, en$"):
         bring(database_url, clip, FolderOptions("EN", link=True))
     assert ask(database_url, "SELECT count(*) FROM videos") == [(0,)]
 
@@ -454,7 +454,9 @@ def test_link_needs_a_language(database_url: str, clip: Path) -> None:
 def test_options_refuse_what_makes_no_sense() -> None:
     assert (jobs("1"), jobs("64")) == (1, 64)
     for wrong in ("0", "65"):
-        with pytest.raises(argparse.ArgumentTypeError, match="not from 1 to 64"):
+        with pytest.raises(
+            argparse.ArgumentTypeError, match="not a whole number from 1 to 64"
+        ):
             jobs(wrong)
     assert report("a.JSON") == Path("a.JSON")
     with pytest.raises(argparse.ArgumentTypeError, match=r"not end in .json or .csv"):

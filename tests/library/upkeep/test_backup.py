@@ -82,7 +82,7 @@ async def test_a_restored_library_is_intact_and_plays(
 def test_nothing_is_left_of_what_failed(database_url: str, folder: Path) -> None:
     kept = folder / "kept.dump"
     kept.write_bytes(b"kept")
-    with pytest.raises(Fault, match="is there already"):
+    with pytest.raises(Fault, match="already exists"):
         save_backup(database_url, kept)
     assert kept.read_bytes() == b"kept"
     with pytest.raises(Fault, match="cannot be written"):
@@ -92,7 +92,7 @@ def test_nothing_is_left_of_what_failed(database_url: str, folder: Path) -> None
         "CREATE ROLE sees_videos LOGIN; GRANT SELECT ON videos TO sees_videos",
     )
     try:
-        with pytest.raises(Fault, match=r"pg_dump has failed .*permission denied"):
+        with pytest.raises(Fault, match=r"pg_dump failed .*permission denied"):
             save_backup(
                 database_url.replace("postgres@", "sees_videos:secret@"),
                 folder / "a.dump",
@@ -114,7 +114,9 @@ def test_a_program_must_not_be_older_than_the_server(
     monkeypatch.setenv("PATH", f"{folder}")
     for name in ("pg_dump", "pg_restore"):
         assert find_program(name, 14).parent != folder
-    with pytest.raises(Fault, match=r"no pg_dump of 99 or newer .only 9, .*client-99"):
+    with pytest.raises(
+        Fault, match=r"needs pg_dump 99 or newer .found: 9, .*client-99"
+    ):
         find_program("pg_dump", 99)
 
 
@@ -123,7 +125,7 @@ def test_what_is_no_backup_is_refused(database_url: str, folder: Path) -> None:
     with pytest.raises(Fault, match=r"a\.dump"):
         restore_backup(database_url, file)
     file.write_bytes(b"no backup")
-    with pytest.raises(Fault, match="is no backup"):
+    with pytest.raises(Fault, match="is not a backup"):
         restore_backup(database_url, file)
     whole = folder / "whole.dump"
     insert_video(database_url, "a.mp4", os.urandom(100_000))
@@ -132,7 +134,7 @@ def test_what_is_no_backup_is_refused(database_url: str, folder: Path) -> None:
     with pytest.raises(Fault, match="is not empty"):
         restore_backup(database_url, file)
     execute(database_url, "TRUNCATE videos CASCADE")
-    with pytest.raises(Fault, match="pg_restore has failed"):
+    with pytest.raises(Fault, match="pg_restore failed"):
         restore_backup(database_url, file)
     assert ask(database_url, "SELECT to_regclass('videos')") == [(None,)]
     restore_backup(database_url, whole)

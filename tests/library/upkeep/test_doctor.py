@@ -265,7 +265,7 @@ def test_standby_is_examined_counted_and_verified(standby: Postgres) -> None:
     assert {found.code for found in diagnose(standby.url)} <= {"setting"}
     assert read_stats(standby.url).parts["videos"][0]["clips"] == 2
     assert [row.status for row in verify(standby.url)] == ["intact", "damaged"]
-    with pytest.raises(Fault, match="nothing to resume from"):
+    with pytest.raises(Fault, match="cannot resume"):
         list(verify(standby.url, resume=True))
     with pytest.raises(Fault, match="use the URL of the primary"):
         link(standby.url, "1", LinkTarget(definition=1))

@@ -128,7 +128,7 @@ def test_damaged_pages_lose_only_their_own_rows(
     damaged = cluster.format(database=f"{name}_copy")
     found = list(verify(damaged))
     codes = {each.code for each in diagnose(damaged)}
-    with pytest.raises(Fault, match="see bytereel verify"):
+    with pytest.raises(Fault, match="run bytereel verify"):
         read_stats(damaged)
     execute(admin, f"DROP DATABASE {name}_copy WITH (FORCE)")
     assert {"unreadable", "damaged"} & codes == {"unreadable"}

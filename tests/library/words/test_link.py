@@ -324,7 +324,7 @@ def test_commands_tell_what_they_did(run: Run) -> None:
     ("arguments", "words"),
     [
         (["link"], "--suggest"),
-        (["link", "1", "--suggest"], "--suggest only goes with"),
+        (["link", "1", "--suggest"], "--suggest takes only"),
         (["unlink", "1", "--word", "rise"], "--language"),
     ],
 )
@@ -339,8 +339,8 @@ def test_wrong_arguments_get_one_sentence(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["link", "1", "--definition", "1_0"], "no id"),
-        (["link", "1", "--definition", "9" * 5000], "no id"),
+        (["link", "1", "--definition", "1_0"], "is not an id"),
+        (["link", "1", "--definition", "9" * 5000], "is not an id"),
         (["link", "\udcff.mp4", "--definition", "1"], "not UTF-8"),
     ],
 )
