@@ -37,7 +37,11 @@ def build_parser() -> argparse.ArgumentParser:
         description="Measure every path to a video, side by side, on this machine.",
     )
     add = parser.add_argument
-    add("--quick", action="store_true", help="short stretches: within 90 seconds")
+    add(
+        "--quick",
+        action="store_true",
+        help="measure for a short time: within 90 seconds",
+    )
     add("--list", action="store_true", help="only list scenarios and paths")
     add(
         "--only",
@@ -46,16 +50,25 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="SCENARIO",
         help="only these scenarios",
     )
-    add("--peers", action="store_true", help="what else serves videos, too")
-    add("--json", type=Path, metavar="FILE", help="write all that was seen")
-    add("--html", type=Path, default=PAGE, metavar="FILE", help=f"the page [{PAGE}]")
+    add("--peers", action="store_true", help="also measure other servers")
+    add("--json", type=Path, metavar="FILE", help="save all measurements")
     add(
-        "--compare", type=Path, metavar="OLD", help="with an earlier --json: 1 if worse"
+        "--html",
+        type=Path,
+        default=PAGE,
+        metavar="FILE",
+        help=f"save the report here [{PAGE}]",
     )
-    add("--url", help="measure the server or CDN behind the URL of a video")
-    add("--seconds", type=parse_seconds, help=f"of a stretch [{SECONDS:g}]")
-    add("--rounds", type=parse_rounds, help=f"stretches of each row [{ROUNDS}]")
-    add("--seed", type=int, default=1, help="of bytes and requests [1]")
+    add(
+        "--compare",
+        type=Path,
+        metavar="OLD",
+        help="compare with an earlier --json; exit with 1 if something is worse",
+    )
+    add("--url", help="measure the server or CDN at the URL of a video")
+    add("--seconds", type=parse_seconds, help=f"seconds per stretch [{SECONDS:g}]")
+    add("--rounds", type=parse_rounds, help=f"stretches per row [{ROUNDS}]")
+    add("--seed", type=int, default=1, help="seed of bytes and requests [1]")
     parser.set_defaults(run=run_all)
     commands = parser.add_subparsers(metavar="COMMAND")
     scale.add_parser(commands)
@@ -70,14 +83,16 @@ def parse_seconds(text: str) -> float:
     except ValueError:
         seconds = 0.0
     if not 0.05 <= seconds <= 600:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0.05 to 600")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0.05 to 600")
     return seconds
 
 
 def parse_rounds(text: str) -> int:
     """Return the number of rounds."""
     if not text.isascii() or not text.isdigit() or not 1 <= int(text[:9]) <= 100:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 to 100")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a whole number from 1 to 100"
+        )
     return int(text)
 
 

@@ -174,7 +174,7 @@ def count_by_wrk(job: Job) -> float:
     )
     seen = parse_wrk(done.stdout)
     if seen.bad:
-        raise Fault(f"wrk says that {seen.bad} of {seen.requests} answers are bad.")
+        raise Fault(f"wrk says that {seen.bad} of {seen.requests} answers are bad")
     return seen.requests / seen.seconds
 
 
@@ -182,7 +182,7 @@ def parse_wrk(text: str) -> Counted:
     """Return what ranges.lua printed at the end."""
     found = re.search(r"^RESULT (\d+) (\d+) (\d+) (\d+)$", text, re.MULTILINE)
     if found is None:
-        raise Fault(f"wrk said something else than expected: {text!r}")
+        raise Fault(f"wrk printed something unexpected: {text!r}")
     requests, _, microseconds, bad = map(int, found.groups())
     return Counted(requests, microseconds / 1e6, bad)
 
@@ -200,7 +200,7 @@ def measure_loop(started: Running, job: Job, postmaster: int) -> Round:
         print(number, file=process.stdin, flush=True)
         size, _, took = process.stdout.readline().partition(" ")
         if size != f"{video.size}":
-            raise Fault(f"{started.contender.name} read {size or 'no'} bytes.")
+            raise Fault(f"{started.contender.name} read {size or 'no'} bytes")
         requests, spent = requests + 1, spent + float(took)
         place = bucket(float(took))
         histogram[place] = histogram.get(place, 0) + 1

@@ -32,7 +32,7 @@ MEASURED = (
 def main() -> None:
     """Do it."""
     parser = argparse.ArgumentParser(prog="python -m bench.readme", description=__doc__)
-    parser.add_argument("--measure", action="store_true", help="take the results first")
+    parser.add_argument("--measure", action="store_true", help="measure first")
     if parser.parse_args().measure:
         for arguments in MEASURED:
             command = arguments.format(folder=RESULTS).split(" ")

@@ -61,7 +61,7 @@ def run(url: str, options: Options) -> Run:
             left_out = list_left_out(options.scenarios, asset)
             chosen = [one for one in options.scenarios if one.name not in left_out]
             if not chosen:
-                raise Fault(f"Nothing can be measured at {url}: {left_out}.")
+                raise Fault(f"nothing can be measured at {url}: {left_out}")
             generator = stack.enter_context(generating())
             rows = measure_rows(generator, found, asset, chosen, options, progress)
             about = {**describe_machine(""), "url": url, "video_bytes": asset.size}
@@ -91,7 +91,7 @@ def wrong_url(url: str) -> Fault:
     """Return what to say of a URL that can't be measured."""
     return Fault(
         f"{url!r} is not the URL of one video: write it whole, as in"
-        " https://example.com/v3/videos/1.mp4."
+        " https://example.com/v3/videos/1.mp4"
     )
 
 
@@ -105,15 +105,15 @@ def download(found: Target, path: Path) -> Asset:
             body = answer.read()
     except (OSError, HTTPException) as error:
         raise Fault(
-            f"{server.name}:{server.port} gives no answer ({error!r}):"
-            " see that it runs."
+            f"{server.name}:{server.port} does not answer ({error!r}):"
+            " check that it runs"
         ) from error
     if place := answer.headers["Location"]:
-        raise Fault(f"The URL leads elsewhere: measure {place}.")
+        raise Fault(f"the URL redirects: measure {place}")
     if answer.status != 200 or answer.headers["Content-Length"] != f"{len(body)}":
         raise Fault(
-            f"The video came with status {answer.status} and Content-Length"
-            f" {answer.headers['Content-Length']}: it must be 200, with its length."
+            f"the video came with status {answer.status} and Content-Length"
+            f" {answer.headers['Content-Length']}: it must be 200, with its length"
         )
     path.write_bytes(body)
     return Asset(target, len(body), f"{path}", answer.headers["ETag"] or "")

@@ -253,7 +253,7 @@ def load(path: Path) -> Run:
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise Fault(
-            f"{path} is not whole ({error!r}): write it again with --json."
+            f"{path} is incomplete ({error!r}): write it again with --json"
         ) from error
 
 
@@ -263,15 +263,15 @@ def read_document(path: Path, kind: str, version: int) -> dict[str, Any]:
         document = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise Fault(
-            f"{path} can't be read as JSON ({error}): name a file that"
-            " `python -m bench --json` has written."
+            f"{path} cannot be read as JSON ({error}): name a file that"
+            " `python -m bench --json` wrote"
         ) from error
     found = document.get(kind) if isinstance(document, dict) else None
     if found is None:
-        raise Fault(f"{path} is JSON of something else: it has no {kind!r}.")
+        raise Fault(f"{path} has no {kind!r}: name a file that bench wrote")
     if found != version:
         raise Fault(
-            f"{path} is of version {found}, this bench reads {version}: run it again."
+            f"{path} has version {found}, not {version}: run the benchmark again"
         )
     return dict(document)
 

@@ -212,6 +212,6 @@ def refuse(server: Server, question: Question, target: str, fault: str) -> Fault
     headers = ", ".join(f"{name}: {value}" for name, value in question.headers.items())
     asked = f"{question.method} {target}" + (f" ({headers})" if headers else "")
     return Fault(
-        f"{server.name} answers {asked} wrongly, {fault}: mend it, or leave it out;"
-        " nothing was timed."
+        f"{server.name} answers {asked} wrongly, {fault}, so nothing was timed:"
+        " fix it, or leave it out"
     )

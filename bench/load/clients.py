@@ -136,7 +136,7 @@ class Clients:
                 self.poll.modify(wire, select.EPOLLOUT)
                 return
             except OSError as error:
-                raise Fault(f"{self.job.name} and TLS: {error}.") from error
+                raise Fault(f"{self.job.name} and TLS: {error}") from error
         client.ready = True
         if self.job.pace:
             self.poll.unregister(wire)
@@ -148,10 +148,10 @@ class Clients:
     def refuse(self, code: int) -> Fault:
         """Return what to say of a connection that can't be had."""
         place = f"{self.job.host}:{self.job.port}"
-        remedy = "see that the server runs"
+        remedy = "check that the server runs"
         if code == errno.EADDRNOTAVAIL:
-            remedy = "all local ports are in use: wait a minute"
-        return Fault(f"Can't connect to {place} ({os.strerror(code)}): {remedy}.")
+            remedy = "wait a minute, because all local ports are in use"
+        return Fault(f"cannot connect to {place} ({os.strerror(code)}): {remedy}")
 
     def leave(self, client: Client) -> None:
         """Close the connection, whatever is still on its way."""
@@ -269,7 +269,7 @@ class Clients:
         """Return what to say of an answer that is not right."""
         asked = f"bytes {step.start}-{step.stop - 1} of " if step.status == 206 else ""
         target = self.job.assets[step.video].target
-        return Fault(f"{asked}{target} was answered wrongly: {what}.")
+        return Fault(f"{asked}{target} was answered wrongly: {what}")
 
     def close(self) -> None:
         """Leave all connections."""

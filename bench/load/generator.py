@@ -91,7 +91,7 @@ class Generator:
                 meanwhile()
             line = stdout.readline()
         if not line:
-            raise Fault("The load generator ended: see above.")
+            raise Fault("the load generator ended: see the messages above")
         said = json.loads(line)
         if isinstance(said, str):
             raise Fault(said)

@@ -83,8 +83,8 @@ class Load:
                 heard = now
             elif now > heard + STALL_SECONDS and self.busy:
                 raise Fault(
-                    f"{self.busy} clients have waited for {STALL_SECONDS:.0f} s and"
-                    " nothing came: see what the server says."
+                    f"{self.busy} clients have waited {STALL_SECONDS:.0f} s for"
+                    " nothing: see what the server says"
                 )
         return Seen(
             len(self.latencies),

@@ -59,7 +59,7 @@ class Compared(NamedTuple):
 def rehearse(seed: int) -> Compared:
     """Have nginx and the simulation see the same views. Raises Fault without nginx."""
     if missing := find_missing(find_counted()):
-        raise Fault(f"plan --check needs a real edge: {missing}.")
+        raise Fault(f"plan --check needs a real edge: {missing}")
     sizes = list_sizes(seed, AUDIENCE.clips)
     views = list(list_views(AUDIENCE, random.Random(seed)))
     size = sum(sizes) / MIB
@@ -110,7 +110,7 @@ def watch(edge: RealEdge, video: Loaded) -> None:
     with closing(HTTPConnection("127.0.0.1", edge.port, ANSWER_SECONDS)) as asked:
         asked.request("GET", f"/v3/videos/{video.id}")
         if asked.getresponse().read() != video.path.read_bytes():
-            raise Fault(f"The edge sends other bytes of video {video.id} than we have.")
+            raise Fault(f"the edge sends wrong bytes of video {video.id}: see its log")
 
 
 def shrink(edge: RealEdge) -> None:

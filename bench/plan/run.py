@@ -75,17 +75,27 @@ def add_parser(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     )
     parser.set_defaults(run=run_plan)
     add = parser.add_argument
-    add("--viewers", type=count, help="who watch on a day; without it a few examples")
-    add("--clips", type=count, default=1000, help="in the library [1000]")
-    add("--edges", type=count, default=3, help="caches, each with its viewers [3]")
-    add("--views-per-viewer", type=count, default=20, help="a day [20]")
+    add("--viewers", type=count, help="viewers per day; default: a few examples")
+    add("--clips", type=count, default=1000, help="clips in the library [1000]")
+    add(
+        "--edges",
+        type=count,
+        default=3,
+        help="edge caches, each with its own viewers [3]",
+    )
+    add("--views-per-viewer", type=count, default=20, help="per day [20]")
     add("--clip-mb", type=positive, default=5.0, help="MiB of each clip [5]")
     add("--edge-gb", type=positive, default=10.0, help="GiB of each edge's cache [10]")
     add("--zipf", type=float, default=0.9, help="exponent of popularity [0.9]")
-    add("--days", type=count, default=8, help="the last one is the verdict's [8]")
-    add("--seed", type=int, default=1, help="of the audience [1]")
-    add("--costs", type=Path, default=COSTS, help="JSON of a run [the kept one]")
-    add("--json", type=Path, help="write the numbers here, too")
+    add(
+        "--days",
+        type=count,
+        default=8,
+        help="days to simulate; the last one decides [8]",
+    )
+    add("--seed", type=int, default=1, help="seed of the audience [1]")
+    add("--costs", type=Path, default=COSTS, help="JSON of a run [the one in results/]")
+    add("--json", type=Path, help="also save the numbers")
     add("--check", action="store_true", help="compare with real nginx caches instead")
 
 
@@ -116,7 +126,9 @@ def save_json(found: object, path: Path) -> None:
     try:
         path.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
     except OSError as error:
-        raise Fault(f"{path} can't be written ({error.strerror}).") from error
+        raise Fault(
+            f"{path} cannot be written ({error.strerror}): choose another"
+        ) from error
 
 
 def find_cost(run: Run, path: Path) -> Cost:
@@ -127,11 +139,11 @@ def find_cost(run: Run, path: Path) -> Cost:
     rows = [row for row in run.rows if row.path == "origin" and row.rate is None]
     rows = [row for row in rows if size_of(row)]
     if not rows:
-        raise Fault(f"{path} has no row of the origin: name a run that has, --costs.")
+        raise Fault(f"{path} has no row of the origin: give --costs a run that has one")
     row = min(rows, key=lambda row: abs(math.log(size_of(row) / SLICE_BYTES)))
     found = summarize(row)
     if found.server_cpu is None or found.database_cpu is None:
-        raise Fault(f"{path} does not know PostgreSQL's CPU: measure with our own.")
+        raise Fault(f"{path} lacks PostgreSQL's CPU: measure without DATABASE_URL")
     return Cost(
         found.mib * MIB / SLICE_BYTES,
         (found.server_cpu + found.database_cpu) * SLICE_BYTES / GIB,

@@ -139,7 +139,7 @@ def find_module(name: str) -> Any:
     except ImportError as error:
         raise Fault(
             f"the pictures need matplotlib ({error}): pip install -e '.[bench]';"
-            " table and JSON come without it."
+            " table and JSON come without it"
         ) from error
 
 

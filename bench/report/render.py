@@ -169,7 +169,9 @@ def write_page(title: str, body: str, path: Path) -> None:
     try:
         path.write_text(PAGE.substitute(title=escape(title), body=body), "utf-8")
     except OSError as error:
-        raise Fault(f"{path} can't be written ({error.strerror}).") from error
+        raise Fault(
+            f"{path} cannot be written ({error.strerror}): choose another"
+        ) from error
 
 
 def name_machine(about: Mapping[str, object]) -> str:

@@ -46,15 +46,22 @@ YARD_BYTES = 64 * 1024  # the yardstick's answer
 def add_parser(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command's flags."""
     names = [axis.name for axis in AXES]
-    parser = sub.add_parser("scale", help="how cost grows", description=__doc__)
+    parser = sub.add_parser("scale", help="measure how cost grows", description=__doc__)
     parser.set_defaults(run=run_scale)
     add = parser.add_argument
-    add("--quick", action="store_true", help="fewer points, a round of half a second")
-    add("--only", nargs="+", choices=names, default=names, metavar="AXIS", help="[all]")
-    add("--seconds", type=positive, default=1.0, help="of a stretch [1]")
-    add("--rounds", type=count, default=3, help="stretches at each point [3]")
-    add("--json", type=Path, default=Path("scale.json"), help="[scale.json]")
-    add("--html", type=Path, default=Path("scale.html"), help="[scale.html]")
+    add("--quick", action="store_true", help="fewer points, one round of half a second")
+    add(
+        "--only",
+        nargs="+",
+        choices=names,
+        default=names,
+        metavar="AXIS",
+        help="axes [all]",
+    )
+    add("--seconds", type=positive, default=1.0, help="per stretch [1]")
+    add("--rounds", type=count, default=3, help="stretches per point [3]")
+    add("--json", type=Path, default=Path("scale.json"), help="save here [scale.json]")
+    add("--html", type=Path, default=Path("scale.html"), help="save here [scale.html]")
 
 
 def run_scale(options: argparse.Namespace) -> int:

@@ -76,7 +76,7 @@ def wait_for(process: subprocess.Popen[str], port: int, log: Path) -> None:
             time.sleep(0.03)
     said = (log.read_text(errors="replace").splitlines() or ["it said nothing"])[-1]
     command = process.args
-    raise Fault(f"{command!r} did not start ({said}): mend that, or leave it out.")
+    raise Fault(f"{command!r} did not start ({said}): fix that, or leave it out")
 
 
 def stop(process: subprocess.Popen[str]) -> None:

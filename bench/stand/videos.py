@@ -81,8 +81,8 @@ def own_database(url: str) -> Iterator[str]:
         execute(url, f"CREATE DATABASE {name} TEMPLATE template0")
     except psycopg2.Error as error:
         raise Fault(
-            f"The bench needs a database of its own ({first_line(error)}): let"
-            " DATABASE_URL's user create one, or leave DATABASE_URL out."
+            f"the bench needs a database of its own ({first_line(error)}): let"
+            " DATABASE_URL's user create one, or leave DATABASE_URL out"
         ) from error
     try:
         own = urlsplit(url)._replace(path=f"/{name}").geturl()

@@ -176,7 +176,7 @@ def test_a_head_in_pieces_is_understood(served: Served, job: Job) -> None:
 def test_nobody_there_is_one_sentence(job: Job) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    with pytest.raises(Fault, match=rf"Can't connect to 127.0.0.1:{port} \(.*refused"):
+    with pytest.raises(Fault, match=rf"cannot connect to 127.0.0.1:{port} \(.*refused"):
         drive(job._replace(port=port), lambda: None)
 
 
@@ -256,7 +256,7 @@ def test_the_process_takes_one_job_after_the_other(served: Served, job: Job) -> 
         served.change = answer_plainly
         assert generator.run(job._replace(seconds=0.05)).requests > 0
         generator.process.kill()
-        with pytest.raises(Fault, match="The load generator ended"):
+        with pytest.raises(Fault, match="the load generator ended"):
             generator.run(job)
     assert generator.process.returncode is not None
 

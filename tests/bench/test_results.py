@@ -139,12 +139,12 @@ def test_file_has_figures_for_other_readers(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("", "can't be read as JSON"),
-        ("[1]", "something else"),
-        ("{}", "something else"),
-        ('{"bytereel_bench": 99}', "of version 99"),
-        ('{"bytereel_bench": 1, "rows": [{}]}', "not whole"),
-        ('{"bytereel_bench": 1, "rows": 7}', "not whole"),
+        ("", "cannot be read as JSON"),
+        ("[1]", "name a file that bench wrote"),
+        ("{}", "name a file that bench wrote"),
+        ('{"bytereel_bench": 99}', "has version 99"),
+        ('{"bytereel_bench": 1, "rows": [{}]}', "is incomplete"),
+        ('{"bytereel_bench": 1, "rows": 7}', "is incomplete"),
     ],
 )
 def test_other_files_are_refused(tmp_path: Path, text: str, sentence: str) -> None:
@@ -206,5 +206,5 @@ def test_page_without_matplotlib_is_a_sentence(
 
 def test_page_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
-    with pytest.raises(Fault, match="can't be written"):
+    with pytest.raises(Fault, match="cannot be written"):
         write_html(RUN, tmp_path / "none" / "run.html")
