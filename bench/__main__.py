@@ -117,7 +117,7 @@ class Interrupted(KeyboardInterrupt):
 
 
 def interrupt(number: int, frame: FrameType | None) -> NoReturn:
-    """End what runs, in order; what comes meanwhile does not disturb."""
+    """Stop what runs, in order; ignore signals that come meanwhile."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise Interrupted(number)

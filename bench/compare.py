@@ -1,12 +1,12 @@
 """Two runs: is a row better or worse than it was, or is the difference noise?
 
-In 200 simulated pairs of 30 rows, 3 rounds each, of the same commit 2 % had a worse row
-on a quiet machine, 3 % on a shared one, none on a crowded one; with 20 % more time a
-request 100, 97 and 55 % had one (tests/bench/test_compare.py simulates these three). Of
-pairs on a real machine, overbooked threefold, none of 26 had one; 6 of 34 slower had.
+tests/bench/test_compare.py simulates 200 pairs of runs with 30 rows of 3 rounds on a
+quiet, a shared and a crowded machine. A row was called worse in 2, 3 and 0 % of pairs
+of the same commit, and in 100, 97 and 55 % of pairs with 20 % more time a request. On a
+real machine, overbooked threefold, it was 0 of 26 equal pairs and 6 of 34 slower ones.
 
-A row is worse when it is so in every view (as measured, and divided by the yardstick
-that ran next to it) by more than FLOOR, by more than half of what the yardstick itself
+A row is worse if every view of it (as measured, and divided by the yardstick that ran
+next to it) is worse by more than FLOOR, by more than half of what the yardstick itself
 moved, and by more than chance explains over all rows together (Bonferroni).
 """
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 FLOOR = (
     0.12  # as a logarithm: what runs of the same commit differ by on a quiet machine
 )
-SLACK = 0.5  # dividing by the yardstick is right to so much of what it corrects
+SLACK = 0.5  # relative error of the correction by the yardstick
 CHANCE = 0.02  # of any false alarm in a comparison, by chance alone
 BORROWED = 4  # degrees of freedom that a row's noise has from all rows
 MEDIAN = 1.25  # the standard error of a median, in those of a mean
@@ -104,7 +104,7 @@ def key_of(row: Row) -> tuple[str, str, str]:
 
 
 def find_worse(verdicts: Iterable[Verdict]) -> list[Verdict]:
-    """Return what should stop a change: peers are not ours to mend."""
+    """Return what should stop a change; peers do not, since we can't fix them."""
     return [one for one in verdicts if one.word == "worse" and not one.peer]
 
 

@@ -109,7 +109,7 @@ def measure(
 def settle(pid: int, seconds: float = SETTLE_SECONDS) -> None:
     """Return when a server and its descendants rest, or have had time enough.
 
-    Some go on with requests whose clients have left, at the cost of who comes next.
+    Some go on with requests whose clients have left, which would slow the next one.
     """
     until = time.monotonic() + seconds
     used = cpu_seconds(pid)
@@ -188,7 +188,7 @@ def parse_wrk(text: str) -> Counted:
 
 
 def measure_loop(started: Running, job: Job, postmaster: int) -> Round:
-    """Have the loop that serves nobody read a video until it has read for so long."""
+    """Have the loop without a server read a video again and again for job.seconds."""
     (video,) = job.assets
     number = video.target.rpartition("/")[2]
     process, histogram, spent = started.process, dict[int, int](), 0.0

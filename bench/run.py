@@ -75,7 +75,7 @@ class Progress:
         self.costs, self.done, self.planned = costs, 0, time.monotonic()
 
     def step(self, sentence: str) -> None:
-        """Say what the next step is; the rest takes as much longer as the first did."""
+        """Tell the next step and the time left, judged by the steps before it."""
         past, rest = sum(self.costs[: self.done]), sum(self.costs[self.done :])
         slower = (time.monotonic() - self.planned) / past if self.done else 1.0
         self.tell(f"{sentence}; {describe_seconds(rest * slower)} left")

@@ -65,7 +65,7 @@ def list_questions(content: bytes, etag: str, seed: int) -> Iterator[Question]:
 
 
 def ask_range(content: bytes, source: random.Random) -> Question:
-    """Return a question for up to 1 MiB at any place."""
+    """Return a question for a random range of up to 1 MiB."""
     start = source.randrange(len(content))
     stop = min(start + source.randint(1, 2**20), len(content))
     return cut(f"bytes={start}-{stop - 1}", content, start, stop)
@@ -78,7 +78,7 @@ def cut(asked: str, content: bytes, start: int, stop: int) -> Question:
 
 
 def check_server(server: Server, assets: Sequence[Asset], seed: int) -> None:
-    """Ask for everything there is to ask of each asset but its absence.
+    """Send every kind of question about each asset and compare the answers.
 
     Raises Fault at the first answer that is not right.
     """
@@ -202,7 +202,7 @@ def find_difference(one: bytes, other: bytes) -> int:
 
 
 def describe(answer: Answer) -> str:
-    """Return an answer as it is called in a sentence."""
+    """Return an answer in words."""
     told = answer.headers.get("content-range", "no Content-Range")
     return f"by {answer.status}, {told}, {len(answer.body)} bytes"
 

@@ -60,8 +60,8 @@ class Clients:
     ) -> None:
         """Open the files; stack closes all.
 
-        opened is called with a connection that will be read from, finished when a unit
-        has brought all that it takes.
+        opened is called with a connection to read from; finished is called when a unit
+        has received all that it takes.
         """
         self.job, self.opened, self.finished = job, opened, finished
         self.views = [open_view(Path(asset.path), stack) for asset in job.assets]
@@ -175,7 +175,7 @@ class Clients:
             self.ended(client, step)
 
     def ended(self, client: Client, step: Step) -> None:
-        """Ask again where a kept connection was closed between two answers."""
+        """Send the request again if a kept connection was closed between answers."""
         if client.left >= 0 or client.head or not client.used:
             raise self.wrong(step, "the connection broke off")
         self.repeated += 1

@@ -131,7 +131,7 @@ def read_job(text: str) -> Job:
 
 
 def announce() -> None:
-    """Say that it is warm, and return when the other side has looked at its clocks."""
+    """Report that it is warm, and return when the other side has read its clocks."""
     print("begun", flush=True)
     sys.stdin.readline()
 

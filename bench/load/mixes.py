@@ -35,7 +35,7 @@ Unit = tuple[Step, ...]  # its latency is from the first request to the last byt
 def list_units(
     mix: str, length: int, sizes: Sequence[int], seed: int
 ) -> Iterator[Unit]:
-    """Yield what is asked for, without end but for the mix `each`."""
+    """Yield what is asked for: endlessly, except for the mix `each`."""
     return MIXES[mix](sizes, length, random.Random(seed))
 
 
@@ -142,7 +142,7 @@ def list_missing(
 ) -> Iterator[Unit]:
     """Yield questions for what is not there, one after the other.
 
-    Who asks an edge for the same at the same time waits, however short the answer is.
+    An edge would make clients that ask for the same at the same time wait.
     """
     return cycle((Step(video, 404, 0, size),) for video, size in enumerate(sizes))
 

@@ -96,7 +96,7 @@ class Load:
         )
 
     def enough(self) -> bool:
-        """Report whether what must be waited for has come."""
+        """Report whether everything that a stretch waits for has come."""
         return not self.busy if self.job.rate else len(self.latencies) > 0
 
     def idles(self) -> bool:

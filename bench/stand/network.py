@@ -1,8 +1,8 @@
 """A network of our own in which the way to the origin takes its time.
 
-Everything that runs inside shares one loopback device; what goes to or from the port
-of the origin waits there (tc-netem(8)), what an edge says to its clients does not. A
-network namespace ends with the last process in it, so nothing is left behind.
+Everything that runs inside shares one loopback device. Packets to and from the
+origin's port are delayed there (tc-netem(8)); those between an edge and its clients are
+not. A network namespace ends with its last process, so nothing is left behind.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Network:
 
     @contextmanager
     def inside(self) -> Iterator[None]:
-        """Have what is opened and started here be part of it."""
+        """Put all sockets and processes that are opened here into the namespace."""
         call("setns", self.number, CLONE_NEWNET)
         try:
             yield
@@ -39,7 +39,7 @@ class Network:
             call("setns", self.outside, CLONE_NEWNET)
 
     def slow_down(self, port: int) -> None:
-        """Let what goes to and from a port take its time."""
+        """Delay packets to and from a port."""
         match = "tc filter add dev lo parent 1: protocol ip u32 match ip {} {} 0xffff"
         with self.inside():
             for end in ("sport", "dport"):

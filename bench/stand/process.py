@@ -35,7 +35,7 @@ def raise_limit() -> None:
 
 @contextmanager
 def on_core(core: int | None) -> Iterator[None]:
-    """Have what is started inside run on this core only."""
+    """Run processes that are started here on this core only."""
     if core is None:
         yield
         return

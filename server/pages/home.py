@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 CLIPS_MAX = 200
 HEARTBEAT_SECONDS = 15  # shorter than what proxies allow an idle connection
-GATHER_SECONDS = 0.04  # what happens within goes to the page together
+GATHER_SECONDS = 0.04  # events within this time go to the page together
 _STREAM_HEADERS = {
     "Content-Type": "text/event-stream",
     "Cache-Control": "no-store",

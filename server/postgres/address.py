@@ -45,7 +45,7 @@ class Address:
     async def open(self) -> Session:
         """Return a session that is ready; the caller bounds the time."""
         session = await self._connect()
-        # What the backend will profit from; it pays from the second slice on.
+        # The backend then keeps freed memory, which pays from its second slice on.
         statement = self.prefix + queries()["retain_memory"]
         try:
             await session.read(statement, {}, self._statement_seconds)
@@ -67,12 +67,12 @@ class Address:
         return session
 
     def expect_pooler(self) -> None:
-        """Have every statement say what options can't, and nothing kept."""
+        """Put the settings into every statement, and prepare none from now on."""
         self.prefix = f"SET LOCAL statement_timeout = {self._statement_ms};"
 
     def _options(self) -> dict[str, str]:
-        # The second ends the query of a client that has gone; the third plans what is
-        # kept once, where PostgreSQL would plan it anew for few reads.
+        # The second ends the query of a client that has gone. The third plans what is
+        # prepared once; PostgreSQL would plan it anew for the first few reads.
         ours = (
             f"-c statement_timeout={self._statement_ms}"
             " -c client_connection_check_interval=1000"

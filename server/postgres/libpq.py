@@ -189,7 +189,7 @@ class Exchange:
         return bool(_flush(self._pointer) > 0)
 
     def advance(self) -> bool:
-        """Send and take what the socket allows; report whether that is all.
+        """Flush and read without blocking; return True once the reply is complete.
 
         Raises OperationalError when the connection is broken.
         """

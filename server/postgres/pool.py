@@ -1,4 +1,4 @@
-"""A fair pool of sessions, whose reads end, one way or the other, in time."""
+"""A fair pool of sessions; each read ends in time, with rows or an error."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 GRACE_SECONDS = 1.0  # for the server's own statement timeout to arrive first
 PAUSE_SECONDS = 0.25  # between attempts to reach a database that is away
 
-# Connection, rollback, resources, operator, system: SQLSTATEs that pass by themselves.
+# Classes of errors that pass: connection, rollback, resources, operator, system.
 _PASSING = {"08", "40", "53", "57", "58"}
 # A kept statement's columns are of other types now; or a pooler in between has sent it
 # to a backend that doesn't know it, or knows it already.
@@ -45,8 +45,8 @@ class Counts(NamedTuple):
 class Database:
     """At most `connections` sessions, handed to those who wait in their order.
 
-    A read may wait as long as others are being served; after wait_seconds without
-    that, and when nobody can connect, all who wait are refused together.
+    A read waits as long as others are being served. If none was for wait_seconds, or
+    no connection can be opened, all waiting reads are refused together.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Database:
         self._watchdog: asyncio.TimerHandle | None = None
         self.waits = 0  # reads that had to wait for a connection
         self.waited_seconds = 0.0  # all together
-        self.timeouts = 0  # those that waited for nothing
+        self.timeouts = 0  # reads that waited in vain
         self.spent: dict[str, tuple[int, float]] = {}  # queries: times, seconds
         self._served_at = 0.0  # when someone who waited last got a session
         self._away: Exception | None = None  # why the last attempt to connect failed
@@ -83,7 +83,7 @@ class Database:
         self._closed = False
 
     async def close(self) -> None:
-        """Break off what runs, refuse who waits; hold nothing up."""
+        """Abort what runs and refuse what waits, at once."""
         self._closed = True
         self._refuse(psycopg2.InterfaceError("it is being closed"))
         for session in self._sessions:

@@ -25,8 +25,8 @@ class Session(aiopg.Connection):
     """One connection of aiopg 1.4.0, with the methods replaced that can hang.
 
     The original hangs after an error on a socket whose number is above 1023, and when
-    libpq goes on to another address; leaves the event loop watching a socket that is
-    closed, or by then another's; and turns a statement timeout into a cancellation.
+    libpq tries another address. It leaves the event loop watching a socket that is
+    closed or reused. It turns a statement timeout into a cancellation.
     A test pins the version and the private names.
     """
 

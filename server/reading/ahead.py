@@ -1,4 +1,4 @@
-"""The chunks of an answer in their order, asked for ahead as the client keeps up."""
+"""The chunks of an answer in order, read ahead as far as the client keeps up."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from server.model import Video
     from server.reading.store import Chunk, First, Store
 
-AHEAD = 6  # chunks read together, and while others go out, to a client that keeps up
-AHEAD_AFTER_BYTES = 512 * 1024  # a player leaves most answers before
+AHEAD = 6  # chunks, at most, for a client that keeps up
+AHEAD_AFTER_BYTES = 512 * 1024  # most answers to players are abandoned before
 GROUP = 5  # chunks from memory that go out together: 256 KiB lie in so many
 
 
@@ -36,7 +36,7 @@ class Chunks:
         self._sent = 0  # bytes
 
     async def take(self) -> list[bytes | memoryview]:
-        """Return the next chunk, and with it those behind it that memory holds.
+        """Return the next chunk, and those after it as far as they are in memory.
 
         Raises VideoChanged, and what the reading raises.
         """
@@ -65,7 +65,7 @@ class Chunks:
             self._width = 0
 
     def forget(self) -> None:
-        """Let go of what was asked for ahead, until it is its turn."""
+        """Release what was read ahead; it is read again when it is due."""
         self._asked = self._taken
         self._ahead.clear()
 
@@ -80,7 +80,7 @@ class Chunks:
             self._ask(1 + self._width)
 
     def _ask(self, count: int) -> None:
-        """Ask for so many chunks; those that nobody shares come in one piece."""
+        """Ask for so many chunks; without a cache they come as one piece."""
         starts = self._starts[self._asked : self._asked + count]
         self._asked += len(starts)
         if not self._store.aligned:

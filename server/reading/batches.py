@@ -1,6 +1,6 @@
-"""Reads of videos that wait travel together, one statement for several of them.
+"""Send the reads that wait together, several in one statement.
 
-The cost of a query is shared when there is much to do; a lone read never waits.
+Under load, reads share the cost of a query; a single read never waits for others.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 BATCH_BYTES = 1 << 20
 LONG_SECONDS = 0.05  # a statement that takes longer leaves its lane to the next
-SLOW_SECONDS = 0.25  # a statement that takes longer has a read that others avoid
+SLOW_SECONDS = 0.25  # the videos of a slower statement are then read alone
 SLOW_MAX = 1000  # videos remembered as slow
 
 
@@ -66,7 +66,7 @@ def join_adjacent(batch: Sequence[_Read]) -> list[_Span]:
 
 
 class Reader:
-    """Hands reads to `lanes` statements at a time; those that take long don't count."""
+    """Runs up to `lanes` statements at a time, not counting those that take long."""
 
     def __init__(self, database: Database, lanes: int) -> None:
         self._database = database
@@ -79,9 +79,10 @@ class Reader:
     def read(
         self, video_id: int, start: int, length: int
     ) -> asyncio.Future[VideoSlice | None]:
-        """Return, later, length bytes from start, or from the end if it is negative.
+        """Return a future of length bytes from start; a negative one is from the end.
 
-        Fewer where the video ends; None when it is not there; raises DatabaseAway.
+        There are fewer where the video ends, and None if there is no such video. The
+        future may raise DatabaseAway.
         """
         answer = asyncio.get_running_loop().create_future()
         self._waiting.append(_Read(video_id, start, length, answer))

@@ -1,4 +1,4 @@
-"""What serving knows of videos: their rows for a moment, chunks as memory allows."""
+"""Videos as serving knows them: recent rows, and chunks as far as memory allows."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Chunk = bytes | asyncio.Future[bytes]
 
 CHUNK_BYTES = 64 * 1024
-FRESH_SECONDS = 2.0  # a deleted video is served for so long, and a round trip more
+FRESH_SECONDS = 2.0  # a deleted video may be served this long, plus a round trip
 KNOWN_MAX = 10_000  # videos whose rows are remembered
 STALLED_MANY = 200  # clients, each with a part of its answer in our memory
 
@@ -110,7 +110,7 @@ class Store:
         return self.cache.get((video, start)) if self.aligned else None
 
     def read(self, video: Video, start: int, stop: int) -> asyncio.Future[bytes]:
-        """Return what will be the chunk at start, or all up to stop if none is shared.
+        """Return a future of the chunk at start; without a cache, of all up to stop.
 
         One read serves all who wait for the same chunk.
         """

@@ -73,7 +73,7 @@ def address(listening: socket.socket) -> str:
 async def serve(
     app: web.Application, listening: socket.socket, ready: Callable[[], None]
 ) -> None:
-    """Answer on the socket until SIGINT or SIGTERM; ready is called when it does."""
+    """Answer on the socket until SIGINT or SIGTERM; call ready once it answers."""
     allow_connections()
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
@@ -85,7 +85,7 @@ async def serve(
 
 
 def allow_connections() -> None:
-    """Open as many files as we may: beyond the limit clients would be turned away."""
+    """Raise the limit of open files, beyond which clients would be refused."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(ValueError, OSError):  # some systems have another limit besides
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

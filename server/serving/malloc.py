@@ -1,4 +1,4 @@
-"""What becomes of freed memory; only glibc can be told."""
+"""What happens to freed memory; this works with glibc only."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # mallopt(3)
 async def tuned_memory(store: Store) -> AsyncIterator[None]:
     """Have malloc keep what is freed for the next answer, unless many clients stall.
 
-    glibc would give the memory of each batch of chunks back to the kernel, and fault
-    it in again page by page for the next, which costs more than the batch's read.
-    What lies free between the chunks of stalled clients it would keep.
+    By default glibc returns the memory of each batch of chunks to the kernel and gets
+    it back page by page for the next one, which costs more than reading the batch.
+    But memory that is free between the chunks of stalled clients has to be trimmed.
     """
     libc = ctypes.CDLL(None)
     if not hasattr(libc, "malloc_trim"):

@@ -40,7 +40,7 @@ class Workers:
 
     def __init__(self, run: Run, sockets: Sequence[socket.socket]) -> None:
         self._run = run
-        self._sockets = sockets  # open here too: what queues there outlives a worker
+        self._sockets = sockets  # open here too, so queued clients outlive a worker
         self._living: dict[int, Worker] = {}
         self._due = dict.fromkeys(range(len(sockets)), 0.0)  # slots to fill, and when
         self._reload = 0
@@ -48,7 +48,7 @@ class Workers:
         self._parent = os.getpid()
 
     def supervise(self, ready: Callable[[], None]) -> None:
-        """Return after SIGINT or SIGTERM, with all gone; call ready when all answer.
+        """Run workers until SIGINT or SIGTERM; call ready once all of them answer.
 
         Raises Fault when one ends before that. Nothing may run yet that a fork
         would break: event loops, threads, connections to the database.

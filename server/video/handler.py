@@ -32,14 +32,14 @@ ASKED = (
     "If-Range",
     "Range",
 )
-BOUNDARY = secrets.token_hex(16)  # nobody can put it into a video beforehand
+BOUNDARY = secrets.token_hex(16)  # unguessable, so no video contains it
 
 
 async def get_video(request: web.Request) -> web.StreamResponse:
     """Answer for one video."""
     try:
         return await answer(request)
-    except VideoChanged:  # since its row was remembered: what does the row say now?
+    except VideoChanged:  # the row we remembered is out of date: read it again
         return await answer(request)
 
 
@@ -62,7 +62,7 @@ async def answer(request: web.Request) -> web.StreamResponse:
 def parse_asked(headers: CIMultiDictProxy[str]) -> dict[str, str]:
     """Return the headers that choose the answer; repeated ones become one list.
 
-    RFC 9110, 5.3. What may not be a list then breaks its own grammar and is ignored.
+    A header that may not be a list is then malformed and ignored (RFC 9110, 5.3).
     """
     return {name: ", ".join(headers.getall(name)) for name in ASKED if name in headers}
 
@@ -71,7 +71,7 @@ def parse_asked(headers: CIMultiDictProxy[str]) -> dict[str, str]:
 def show(
     request: web.Request, video: Video | None, plan: Plan
 ) -> Iterator[Callable[[range], None]]:
-    """Yield what to tell of each span that went out, to a page that looks on."""
+    """Yield a function that tells a watching page of each span sent."""
     watch, viewer = request.app[WATCH], request.query.get("viewer")
     answer = None
     if watch is not None and viewer is not None and video is not None:

@@ -1,8 +1,8 @@
 """Send to players no faster than they play, by a multiple of a clip's own bitrate.
 
-A player leaves most answers half-way and asks again further on: what lay in between was
-sent for nothing. After a burst to start with, a session gets so many bytes a second,
-however many answers it takes them from.
+A player abandons most answers half-way and requests a later part; what it skips was
+sent for nothing. After an initial burst, a session gets a fixed number of bytes per
+second for all of its answers together.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from server.model import Video
     from server.postgres.pool import Database
 
-BURST_SECONDS = 4.0  # of play, at once when a session begins or has rested
+BURST_SECONDS = 4.0  # of playback, sent at once when a session begins or was idle
 SESSIONS_MAX = 10_000
 VIDEOS_MAX = 10_000
 
@@ -52,7 +52,7 @@ class Pace(NamedTuple):
     bucket: Bucket
 
     async def hold(self, count: int) -> None:
-        """Wait after so many bytes as long as the session has to."""
+        """Count bytes that were sent, and wait as long as the rate demands."""
         wait = self.bucket.take(count, asyncio.get_running_loop().time())
         if wait:
             await asyncio.sleep(wait)
@@ -72,7 +72,7 @@ class Pacer:
         self._rates: OrderedDict[Video, float] = OrderedDict()
 
     def name_session(self, headers: Mapping[str, str], client: str) -> str | None:
-        """Return what the answers to a player have in common; None if not paced."""
+        """Return the key of a player's session; None if it is not paced."""
         return name_session(headers, client, self._agent) if self.multiple else None
 
     async def find(

@@ -16,10 +16,10 @@ from server.video.conditions import (
 from server.video.ranges import fit_ranges, parse_range
 
 PARTS_MAX = 16
-"""More parts than a player asks for; beyond them the whole video is the answer."""
+"""A request for more parts gets the whole video; no player asks for so many."""
 
 POSITION_MAX = 2**31 - 2
-"""No video is longer, nor any number of PostgreSQL's substring()."""
+"""The last position that PostgreSQL's substring() can reach; no video is longer."""
 
 _CONDITIONS = {
     "If-Match",
@@ -97,8 +97,8 @@ def plan_video(
 def guess_first(method: str, asked: Mapping[str, str]) -> tuple[int, int]:
     """Return where the answer's bytes will likely start, and how many it will have.
 
-    It is asked before the size is known: a negative start counts from the end, and
-    likely is enough, since plan_video decides.
+    The size is not known yet, so a negative start counts from the end. A wrong guess
+    costs time but does no harm, since plan_video decides.
     """
     if method != "GET" or asked.keys() & _CONDITIONS:
         return 0, 0

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from server.video.pacing import Pace
     from server.video.plan import Plan
 
-STALL_SECONDS = 0.25  # then what was read ahead is given back
+STALL_SECONDS = 0.25  # of waiting for a client, then what was read ahead is released
 LONG_BYTES = 320 * 1024  # an answer that a player may leave half-way
-UNSENT_BYTES = 32 * 1024  # what the kernel may hold of it before it sends it
+UNSENT_BYTES = 32 * 1024  # of such an answer that the kernel may buffer unsent
 
 _log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ class Sent(web.StreamResponse):
         body_bytes: int,
         whole: bool,
     ) -> None:
-        """Tell when the first byte went out, by perf_counter, and what followed."""
+        """Take when the first byte went out, by perf_counter, and what was sent."""
         super().__init__(status=status)
         self._stays = keep_alive
         self.begun_at = begun_at
@@ -81,9 +81,9 @@ class Outlet:
         return not transport.get_write_buffer_size()
 
     def hold_little(self) -> None:
-        """Have the kernel refuse what it can't send soon: it may be for nothing.
+        """Keep the kernel from buffering much that the client may never take.
 
-        Where an answer is sent whole, this would only cost time.
+        For an answer that is always sent whole this would only cost time.
         """
         level, option = socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT
         transport = self._request.transport
@@ -129,7 +129,7 @@ async def send(
     except Exception as error:
         if outlet.begun_at is None:
             raise
-        # Too late for another status: short of Content-Length the client must notice.
+        # Too late for another status; the client notices that the body is too short.
         _log.warning("%s broken off: %r", request.path, error)
         if request.transport is not None:
             request.transport.abort()

@@ -21,7 +21,7 @@ _HEAD = re.compile(
     rb"GET /v3/videos/([1-9][0-9]{0,9})(?:\.mp4)? HTTP/1\.1"
     rb"((?:\r\n[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t -~]*){0,100})\r\n\r\n"
 )
-# Field lines that choose the answer, and those because of which another may be due.
+# Headers that choose the answer, and headers that leave it to aiohttp.
 _FIELD = re.compile(
     rb"\n(if-[a-z-]+|range|host|user-agent|connection|content-[a-z]+|expect|upgrade"
     rb"|transfer-encoding|etag|max-forwards|server|sec-websocket-key1)"
@@ -41,8 +41,8 @@ Asked = tuple[int, dict[str, str]]
 def parse_short(data: bytes) -> Asked | None:
     """Return what is asked for; None unless data is one whole request and simple.
 
-    Whoever asks for one range after the other sends the same head but for its digits,
-    so what else stands in it is read once.
+    A client that requests many ranges repeats its head except for their digits, so
+    the rest of the head is parsed once and remembered.
     """
     if len(data) > HEAD_BYTES or not data.startswith(_BEGIN):
         return None

@@ -1,4 +1,4 @@
-"""Who looks at which bytes are being sent; nothing is kept when nobody looks."""
+"""Tell pages which bytes are being sent; without such a page nothing is kept."""
 
 from __future__ import annotations
 

@@ -34,8 +34,8 @@ POLL_SECONDS = 0.03
 def running(data_dir: Path, settings: Mapping[str, str] = {}) -> Iterator[str]:
     """Yield the URL of the embedded PostgreSQL in data_dir, started if need be.
 
-    The last command to leave waits until it has stopped. Settings count for whoever
-    starts it. Its other databases: replace "/bytereel?" in the URL.
+    The last command to leave waits until it has stopped. Settings count
+    if this starts it. For another of its databases, replace "/bytereel?" in the URL.
     """
     folder = data_dir.expanduser().resolve()
     with _mendable(folder):

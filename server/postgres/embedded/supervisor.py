@@ -157,7 +157,7 @@ def watch(server: Server, users: int, log: Path) -> None:
 
 
 def main(folder: Path, command: list[str]) -> None:
-    """Leave the command that started us behind, then keep the server."""
+    """Detach from the command that started us, then keep the server running."""
     if os.fork():
         os._exit(0)
     # When all processes are told to end, commands may still finish their work.
