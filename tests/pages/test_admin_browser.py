@@ -174,6 +174,31 @@ def test_word_is_proposed_in_each_way_to_write_it(browser: Browser, site: Site) 
     assert [each and each["word"] for each in found] == list(words.values())
 
 
+def test_remedy_names_a_button_that_is_there(browser: Browser, site: Site) -> None:
+    remedies = {  # by the repair of a flaw, and the one that is offered for the file
+        ("fix", "fix"): "“Repair and save” mends it.",
+        ("fix", "transcode"): "“Convert and save” mends it.",
+        ("transcode", "transcode"): "“Convert and save” mends it.",
+        ("transcode", "fix"): "Do it.",
+        ("fix", None): "Do it.",
+        (None, "fix"): "Do it.",
+        ("fix", "none"): "Upload it again and choose “Repair and save”.",
+        (
+            "transcode",
+            "none",
+        ): "Upload the original again and choose “Convert and save”.",
+    }
+    with open_page(browser) as page:
+        page.goto(site.admin)
+        found = page.evaluate(
+            "cases => import('/assets/x/admin/words.js').then(({ flawRemedy }) =>"
+            " cases.map(([repair, offered]) =>"
+            " flawRemedy({ code: 'x', remedy: 'do it', repair }, offered)))",
+            list(remedies),
+        )
+    assert found == list(remedies.values())
+
+
 def test_walk_from_upload_to_deletion(browser: Browser, site: Site) -> None:
     with open_page(browser, token="") as page:
         page.goto(site.admin)

@@ -7,7 +7,7 @@ import { tellLinked } from "./links.js";
 import { cleanName, nextName } from "./naming.js";
 import { address } from "./route.js";
 import { proposeWord, WordField } from "./word-field.js";
-import { verdict } from "./words.js";
+import { REPAIRS, verdict } from "./words.js";
 
 const WAITING = {
   "": "Waiting for its turn.",
@@ -17,7 +17,6 @@ const WAITING = {
   locked: "After wrong tokens the server takes nothing from here for a while. This goes on by itself.",
 };
 const SAVING = { none: "Saving …", fix: "Repairing and saving …", transcode: "Converting and saving. This may take minutes …" };
-const REPAIRS = { fix: "Repair and save", transcode: "Convert and save" };
 const MEANINGS = {
   fix: "Repairing changes how the file is laid out; picture and sound stay as they are.",
   transcode: "Converting encodes picture and sound anew, which takes a while.",

@@ -24,14 +24,16 @@ export const SEVERITIES = {
 /* Return a flaw's sentence, which goes on after the name of the file, as one of its own. */
 export const flawSentence = ({ sentence }) => `It ${sentence}.`;
 
-/* Return the remedy as it is to be had on this page; the check speaks of commands. */
+export const REPAIRS = { fix: "Repair and save", transcode: "Convert and save" };
+
+/* Return the remedy as it is to be had on this page; the check speaks of commands. offered
+   is the repair that a button beside it makes, "none" where the file is in the library. */
 export function flawRemedy({ code, remedy, repair }, offered) {
-  if (repair === "fix") {
-    return offered === "none" ? "Upload it again and choose “Repair and save”." : "“Repair and save” mends it.";
+  if (repair && offered === "none") {
+    return `Upload ${repair === "fix" ? "it" : "the original"} again and choose “${REPAIRS[repair]}”.`;
   }
-  if (repair === "transcode") {
-    return offered === "none" ? "Upload the original again and choose “Convert and save”." : "“Convert and save” mends it.";
-  }
+  // Encoding anew mends what a new layout would, too.
+  if (repair && (offered === repair || offered === "transcode")) return `“${REPAIRS[offered]}” mends it.`;
   if (code === "over-duration") return "Cut it shorter, if you can.";
   return `${remedy[0].toUpperCase()}${remedy.slice(1)}.`;
 }
