@@ -24,7 +24,8 @@ export async function showDashboard() {
 }
 
 async function refresh() {
-  const mine = (asked += 1);
+  asked += 1;
+  const mine = asked;
   clearTimeout(timer);
   const history = await ask("history");
   if (mine !== asked) return;

@@ -41,7 +41,8 @@ function tellCurrent(target, view) {
 }
 
 async function fill(route, how) {
-  const mine = (asked += 1);
+  asked += 1;
+  const mine = asked;
   clearTimeout(waiting);
   try {
     await views[route.view](route, how);

@@ -63,7 +63,9 @@ function renderRow(video) {
   link.href = address({ video: video.id });
   link.dataset.go = "";
   link.dataset.id = video.id;
-  link.addEventListener("click", () => (left = String(video.id)));
+  link.addEventListener("click", () => {
+    left = String(video.id);
+  });
   if (video.thumbnail) find(".thumb", row).append(renderThumbnail(video.id));
   find(".name", row).append(named(video.filename));
   find("[data-length]", row).textContent = video.duration_seconds === null ? "" : clock(video.duration_seconds);
@@ -157,7 +159,9 @@ function jump() {
 
 function listen() {
   field.addEventListener("input", search);
-  field.addEventListener("blur", () => (burst = false));
+  field.addEventListener("blur", () => {
+    burst = false;
+  });
   find("[data-tools]", section).addEventListener("submit", (event) => {
     event.preventDefault();
     search();

@@ -92,7 +92,9 @@ function listenToDrops() {
   const curtain = find(".curtain");
   let depth = 0; // entering a child comes before leaving its parent
   const carries = ({ dataTransfer }) => dataTransfer?.types.includes("Files");
-  const show = () => (curtain.hidden = depth === 0 || !hasToken());
+  const show = () => {
+    curtain.hidden = depth === 0 || !hasToken();
+  };
   addEventListener("dragenter", (event) => {
     if (!carries(event)) return;
     depth += 1;

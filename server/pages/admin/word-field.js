@@ -15,7 +15,8 @@ let fields = 0;
 export class WordField {
   /* Take the place of an element; chosen hears of each choice. */
   constructor(place, label, chosen = () => {}) {
-    const id = `word-${(fields += 1)}`;
+    fields += 1;
+    const id = `word-${fields}`;
     this.root = copy("word");
     this.input = find("input", this.root);
     this.list = find("ul", this.root);
@@ -79,7 +80,8 @@ export class WordField {
 
   /* Ask which words begin with what is typed; an answer that a later one overtook is lost. */
   async complete({ any = false } = {}) {
-    const mine = (this.asked += 1);
+    this.asked += 1;
+    const mine = this.asked;
     const prefix = this.text;
     if (prefix === "" && !any) {
       this.close();

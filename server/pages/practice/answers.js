@@ -48,9 +48,9 @@ export class Answers {
   async sendAll() {
     clearTimeout(this.retry);
     const tried = new Set();
-    let next = null;
+    const findNext = () => this.list().find(({ review_id: id }) => !tried.has(id));
     this.failing = false;
-    while ((next = this.list().find(({ review_id: id }) => !tried.has(id)))) {
+    for (let next = findNext(); next; next = findNext()) {
       tried.add(next.review_id);
       const outcome = await post(next);
       if (outcome.away) {

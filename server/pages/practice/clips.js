@@ -42,8 +42,8 @@ export class Clips {
 
   async fetchAll() {
     const tried = new Set();
-    let url = null;
-    while ((url = this.wanted.find((wanted) => !tried.has(wanted)))) {
+    const findNext = () => this.wanted.find((wanted) => !tried.has(wanted));
+    for (let url = findNext(); url; url = findNext()) {
       tried.add(url);
       try {
         await this.fetchOne(url);
@@ -130,6 +130,6 @@ export class Clips {
 
   async open() {
     if (!this.able) return null;
-    return caches.open(CLIPS).catch(() => null); // refused, as in some private modes
+    return await caches.open(CLIPS).catch(() => null); // refused, as in some private modes
   }
 }

@@ -284,7 +284,10 @@ function listen() {
   listenToOptions(clips, answers);
   definitionPlayer.video.addEventListener("ended", () => questionPlayer.begin());
   for (const player of players) {
-    player.video.addEventListener("play", () => players.forEach((other) => other === player || other.pause()));
+    const others = players.filter((other) => other !== player);
+    player.video.addEventListener("play", () => {
+      for (const other of others) other.pause();
+    });
   }
   addEventListener("keydown", pressed);
   addEventListener("offline", () => showLine(answers));

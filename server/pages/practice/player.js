@@ -150,8 +150,12 @@ export class Player {
     for (const name of ["timeupdate", "pause", "ended"]) on(video, name, () => watched.note(this.showing, video));
     on(video, "play", () => this.follow());
     on(video, "seeked", () => this.showPosition());
-    on(video, "loadedmetadata", () => (position.max = video.duration));
-    on(position, "input", () => (video.currentTime = Number(position.value)));
+    on(video, "loadedmetadata", () => {
+      position.max = video.duration;
+    });
+    on(position, "input", () => {
+      video.currentTime = Number(position.value);
+    });
     on(root.querySelector("[data-play]"), "click", () => this.toggle());
     on(root.querySelector("[data-toggle]"), "click", () => this.toggle());
     on(root.querySelector("[data-sound]"), "click", () => this.setSound(video.muted));
@@ -164,7 +168,10 @@ export class Player {
 
   listenToSwipes(screen) {
     let from = null;
-    screen.addEventListener("touchstart", ({ touches }) => (from = touches[0].clientX), { passive: true });
+    const begin = ({ touches }) => {
+      from = touches[0].clientX;
+    };
+    screen.addEventListener("touchstart", begin, { passive: true });
     screen.addEventListener("touchend", ({ changedTouches }) => {
       const way = changedTouches[0].clientX - from;
       if (this.ids.length > 1 && Math.abs(way) > SWIPE_PX) this.turn(way < 0 ? 1 : -1);
