@@ -5,13 +5,15 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import PURE
+from tests.conftest import PURE, needs
 
 ROOT = Path(__file__).parents[1]
+BIOME = Path(sysconfig.get_path("scripts"), "biome")  # there is none for every machine
 NO_IO = {
     "__future__",
     "calendar",
@@ -47,6 +49,21 @@ def test_gate_is_passed(command: list[str]) -> None:
         check=False,
     )
     assert run.returncode == 0, run.stdout + run.stderr
+
+
+@needs(str(BIOME))
+def test_scripts_and_styles_pass_the_linter() -> None:
+    run = subprocess.run(
+        [BIOME, "lint", "--config-path=.biome.json", "--error-on-warnings"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    pages = ROOT / "server" / "pages"
+    count = len([*pages.rglob("*.js"), *pages.rglob("*.css")])
+    assert f"Checked {count} files" in run.stdout
 
 
 @pytest.mark.parametrize("path", PURE)
