@@ -3,9 +3,6 @@
 from email.utils import formatdate
 from typing import NamedTuple
 
-VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".webm")
-"""How the names of files end that are taken for videos, in small letters."""
-
 
 class Video(NamedTuple):
     """What is known of a video without its bytes."""

@@ -34,7 +34,8 @@ PURE = [
     f"server/{name}.py"
     for name in (
         *("errors", "model", "api/fields", "api/strict_json", "reading/cache"),
-        *("video/conditions", "video/plan", "video/ranges", "library/words/naming"),
+        *("video/conditions", "video/plan", "video/ranges"),
+        *("library/suffixes", "library/words/naming"),
         *("practice/scheduling", "practice/submission"),
     )
 ]

@@ -8,7 +8,7 @@ import unicodedata
 from typing import TYPE_CHECKING
 
 from server.errors import Fault
-from server.model import VIDEO_SUFFIXES
+from server.library.suffixes import VIDEO_SUFFIXES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from server.library.report import show_bytes
+from server.library.suffixes import VIDEO_SUFFIXES
 from server.library.words.naming import word_candidates, word_key
-from server.model import VIDEO_SUFFIXES
 from server.pages import read_assets
 from tests.browser import launching
 

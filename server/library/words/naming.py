@@ -3,7 +3,7 @@
 import re
 import unicodedata
 
-from server.model import VIDEO_SUFFIXES
+from server.library.suffixes import VIDEO_SUFFIXES
 
 # pages/admin/naming.js has this rule too; tests/pages/test_shared_rules.py compares
 # them.
