@@ -154,8 +154,7 @@ class Exchange:
         self._prepared: Callable[[], None] | None = None
         self._ended = False  # a statement has, by the last result
 
-    @property
-    def _pointer(self) -> int:
+    def _find_pointer(self) -> int:
         """Return what libpq knows the connection by; closed, it has none any more."""
         pointer: int | None = self._connection.pgconn_ptr
         if not pointer:
@@ -167,37 +166,36 @@ class Exchange:
 
         With first, send that before, and nothing is kept.
         """
-        self._call(_enter_pipeline)
+        pointer = self._find_pointer()
+        _call(pointer, _enter_pipeline)
         size = len(self._values)
         texts = (c_char_p * size)(*self._values)
+        last = None, None, _BINARY
         if first:
-            self._call(_send_query, first.encode(), 0, None, None, None, None, _BINARY)
-            self._call(_send_query, self._text, size, None, texts, None, None, _BINARY)
+            _call(pointer, _send_query, first.encode(), 0, None, None, *last)
+            _call(pointer, _send_query, self._text, size, None, texts, *last)
         else:
             if self._query not in kept:
-                self._call(_send_prepare, self._name, self._text, 0, None)
+                _call(pointer, _send_prepare, self._name, self._text, 0, None)
                 self._prepared = partial(kept.add, self._query)
-            self._call(_send_kept, self._name, size, texts, None, None, _BINARY)
-        self._call(_send_sync)
-
-    def _call(self, function: Callable[..., int], *arguments: object) -> None:
-        if not function(self._pointer, *arguments):
-            raise psycopg2.OperationalError(_connection_message(self._pointer).decode())
+            _call(pointer, _send_kept, self._name, size, texts, *last)
+        _call(pointer, _send_sync)
 
     def unsent(self) -> bool:
         """Report whether the socket has not taken all."""
-        return bool(_flush(self._pointer) > 0)
+        return bool(_flush(self._find_pointer()) > 0)
 
     def advance(self) -> bool:
         """Flush and read without blocking; return True once the reply is complete.
 
         Raises OperationalError when the connection is broken.
         """
-        self._call(_consume_input)
-        while not _is_busy(self._pointer):
-            result = _get_result(self._pointer)
+        pointer = self._find_pointer()
+        _call(pointer, _consume_input)
+        while not _is_busy(pointer):
+            result = _get_result(pointer)
             if result is not None and self._take(result) == _SYNC:
-                self._call(_exit_pipeline)
+                _call(pointer, _exit_pipeline)
                 return True
             if result is None and self._ended:  # twice: the connection has
                 return True
@@ -232,6 +230,11 @@ class Exchange:
         return self._rows
 
 
+def _call(pointer: int, function: Callable[..., int], *arguments: object) -> None:
+    if not function(pointer, *arguments):
+        raise psycopg2.OperationalError(_connection_message(pointer).decode())
+
+
 @cache
 def _number_parameters(query: str) -> tuple[bytes, list[str], bytes]:
     """Return a query with $1, $2, … for psycopg2's placeholders, their names, and its.
@@ -251,18 +254,17 @@ def _render(value: object) -> bytes | None:
     Takes text, numbers, truth values and lists of whole numbers; raises TypeError for
     anything else, ValueError for text that PostgreSQL can't hold.
     """
-    match value:
-        case None:
-            return None
-        case [*numbers] if all(type(number) is int for number in numbers):
-            return f"{{{','.join(map(str, numbers))}}}".encode()
-        case bool() | int() | float():
-            return str(value).encode()
-        case str():
-            text = value.encode()
-            if b"\0" in text:
-                raise ValueError("A value for PostgreSQL must not contain a NUL sign.")
-            return text
+    if value is None:
+        return None
+    if isinstance(value, list) and set(map(type, value)) <= {int}:
+        return f"{{{','.join(map(str, value))}}}".encode()
+    if isinstance(value, int | float):
+        return str(value).encode()
+    if isinstance(value, str):
+        text = value.encode()
+        if b"\0" in text:
+            raise ValueError("A value for PostgreSQL must not contain a NUL sign.")
+        return text
     raise TypeError(f"{type(value).__name__} is no type that can be sent to PostgreSQL")
 
 

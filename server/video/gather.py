@@ -65,18 +65,19 @@ def gather(
 
     first are bytes that came along with the row.
     """
-    spans = [piece for piece in plan.body if isinstance(piece, range)]
-    if sum(len(store.starts(span)) for span in spans) > GROUP:
-        return None
     buffers: list[bytes | memoryview] = [head]
     lacking: list[tuple[int, int, range]] = []
+    room = GROUP
     for piece in plan.body:
         if isinstance(piece, bytes):
             buffers.append(piece)
             continue
+        starts = store.starts(piece)
+        room -= len(starts)
+        if room < 0:
+            return None
         if video is None:
             continue
-        starts = store.starts(piece)
         data = first.take(starts.start, piece) if first and starts else None
         if data:
             buffers.append(trim(data, starts.start, piece))
@@ -88,9 +89,10 @@ def gather(
                 buffers.append(b"")
             else:
                 buffers.append(trim(held, start, piece))
+    if video is None or not lacking:
+        return Gathered(buffers, [])
     pending = [
         Pending(place, start, span, store.read(video, start, span.stop))
         for place, start, span in lacking
-        if video is not None
     ]
     return Gathered(buffers, pending)
