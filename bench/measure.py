@@ -10,7 +10,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from bench.load.generator import ROOT, Asset, Job
+from bench.load.generator import ROOT
+from bench.load.job import Asset, Job
 from bench.results import Round, bucket
 from server.errors import Fault
 from server.postgres.plain import connect
@@ -18,7 +19,8 @@ from server.postgres.plain import connect
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bench.load.generator import Generator, Seen
+    from bench.load.generator import Generator
+    from bench.load.job import Seen
     from bench.stand.contenders import Running
 
 STALL_SECONDS = 60

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from bench.load.answers import Server, check_server, connect
-from bench.load.generator import Asset, Generator, Job, generating
+from bench.load.generator import Generator, generating
+from bench.load.job import Asset, Job
 from bench.load.mixes import (
     FIRST_BYTES,
     MDAT_BYTES,

@@ -10,7 +10,7 @@ from shutil import which
 from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
-from bench.load.generator import Asset
+from bench.load.job import Asset
 from bench.machine import describe_machine
 from bench.measure import (
     YARDSTICK_SECONDS,
@@ -27,7 +27,7 @@ from bench.stand.process import on_core
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bench.load.generator import Job
+    from bench.load.job import Job
     from bench.measure import Pace
     from bench.results import Round
     from bench.scenarios import Scenario

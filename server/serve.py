@@ -91,16 +91,26 @@ def _serve(
 
     if workers == 1:
         run(listening, announce)
-    elif sys.platform != "linux":
-        raise Fault("more than one worker needs Linux: leave --workers at 1")
     else:
-        from server.serving.workers import Workers  # can't be imported elsewhere
-
-        with opening_spool() if options.admin_token else nullcontext() as spool:
-            Workers(partial(run, spool=spool), share(listening, workers)).supervise(
-                announce
-            )
+        sockets = share(listening, workers)
+        supervise(run, sockets, announce, with_spool=bool(options.admin_token))
     return 0
+
+
+def supervise(
+    run: Callable[..., None],
+    sockets: list[socket.socket],
+    ready: Callable[[], None],
+    *,
+    with_spool: bool,
+) -> None:
+    """Have one process for each socket; with_spool gives them a folder in common."""
+    if sys.platform != "linux":
+        raise Fault("more than one worker needs Linux: leave --workers at 1")
+    from server.serving.workers import Workers  # can't be imported elsewhere
+
+    with opening_spool() if with_spool else nullcontext() as spool:
+        Workers(partial(run, spool=spool), sockets).supervise(ready)
 
 
 def check_schema(url: str) -> None:

@@ -13,7 +13,7 @@ from server.errors import Fault
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from bench.load.generator import Asset
+    from bench.load.job import Asset
 
 ANSWER_SECONDS = 60
 RANDOM_RANGES = 10

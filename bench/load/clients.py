@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import ExitStack
 
-    from bench.load.generator import Job
+    from bench.load.job import Job
     from bench.load.mixes import Step, Unit
 
 RECEIVE_BYTES = 2**18

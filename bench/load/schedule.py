@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from bench.load.clients import Client, Clients
-from bench.load.generator import Seen
+from bench.load.job import Seen
 from bench.load.mixes import list_due, list_units
 from bench.results import bucket
 from server.errors import Fault
@@ -22,7 +22,7 @@ from server.errors import Fault
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bench.load.generator import Job
+    from bench.load.job import Job
 
 STALL_SECONDS = 30.0  # without a byte for anybody
 CLIENTS_MAX = 4096  # of an open loop

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.load.generator import Asset, Job
+from bench.load.job import Asset, Job
 from bench.machine import describe_machine
 from bench.measure import measure, measure_yardstick
 from bench.options import count, positive, tell

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from psycopg2.extensions import parse_dsn
 
 from bench.load.answers import Server, check_missing, check_peer, check_server
-from bench.load.generator import Job, generating
+from bench.load.generator import generating
+from bench.load.job import Job
 from bench.measure import find_postmaster, run_for
 from bench.stand.contenders import CONTENDERS, find_missing, running
 from bench.stand.network import slow_network
@@ -22,7 +23,8 @@ from server.postgres import embedded
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from bench.load.generator import Asset, Generator
+    from bench.load.generator import Generator
+    from bench.load.job import Asset
     from bench.scenarios import Scenario
     from bench.stand.contenders import Contender, Running
 

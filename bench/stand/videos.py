@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import psycopg2
 
-from bench.load.generator import Asset
+from bench.load.job import Asset
 from server.errors import Fault
 from server.library.imports.copy_stream import (
     PIECE_BYTES,

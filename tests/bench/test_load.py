@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bench.load.generator import Asset, Generator, Job, generating, read_job, run
+from bench.load.generator import Generator, generating, read_job, run
+from bench.load.job import Asset, Job
 from bench.load.mixes import MIXES, Step, list_due, list_units
 from bench.load.schedule import drive
 from bench.results import percentile

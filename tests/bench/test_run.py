@@ -27,7 +27,8 @@ from bench.load.answers import (
     find_fault,
     has_parts,
 )
-from bench.load.generator import ROOT, Asset, Generator, Job, generating
+from bench.load.generator import ROOT, Generator, generating
+from bench.load.job import Asset, Job
 from bench.measure import (
     Pace,
     count_by_wrk,
