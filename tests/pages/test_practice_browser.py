@@ -14,6 +14,7 @@ from axe_playwright_python.sync_playwright import Axe
 
 from server.demo.samples import make_clip
 from server.library.clips.thumbnail import make_thumbnails
+from server.library.report import show_bytes
 from tests.browser import (
     DESKTOP,
     PHONE,
@@ -443,17 +444,19 @@ def test_kept_clips_stay_within_the_limit(browser: Browser, site: Site) -> None:
             " SELECT 'large_' || number || '.mp4',"
             "        video_data || int4send(%s) || 'free' || repeat('0', %s)::bytea"
             "   FROM videos, generate_series(1, 4) AS number WHERE id = %s"
-            " RETURNING id",
+            " RETURNING id, octet_length(video_data)",
             (size + 8, size, site.clips[0]),
         )
-        large = [clip for (clip,) in cursor.fetchall()]
+        large, sizes = zip(*cursor.fetchall(), strict=True)
     words = [Word(f"word {clip}", clips=[clip]) for clip in [site.clips[0], *large]]
     learner = add_learner(site, *words)
     with open_page(browser) as page:
         open_practice(page, site, learner)
         wait_until(page, f"{KEPT}.then(kept => kept.length === 3)")
         page.get_by_role("button", name="Options").click()
-        page.get_by_text("3 clips kept: 21 MB of at most 100 MB.").wait_for()
+        page.get_by_text(
+            f"3 clips kept: {show_bytes(3 * sizes[0])} of at most 100 MB."
+        ).wait_for()
         page.get_by_label("Keep at most").select_option("20 MB")
         page.get_by_role("button", name="Close").click()
         for _ in range(2):
@@ -465,9 +468,11 @@ def test_kept_clips_stay_within_the_limit(browser: Browser, site: Site) -> None:
             f"{KEPT}.then(kept => kept.some(url => url.endsWith('/{large[3]}.mp4')))",
         )
         kept = [int(url.rpartition("/")[2][:-4]) for url in page.evaluate(KEPT)]
-        assert kept == large[2:]
+        assert kept == list(large[2:])
         page.get_by_role("button", name="Options").click()
-        page.get_by_text("2 clips kept: 14 MB of at most 20 MB.").wait_for()
+        page.get_by_text(
+            f"2 clips kept: {show_bytes(2 * sizes[0])} of at most 20 MB."
+        ).wait_for()
         page.get_by_role("button", name="Delete kept clips").click()
         page.get_by_text("0 clips kept: 0 B").wait_for()
         assert page.evaluate(KEPT) == []
