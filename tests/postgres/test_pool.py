@@ -524,7 +524,7 @@ async def test_thousand_readers_share_ten_connections(server: Postgres) -> None:
 
 
 async def test_who_waits_is_refused_when_nobody_is_served(server: Postgres) -> None:
-    async with opened(server.url, connections=2, wait_seconds=0.4) as database:
+    async with opened(server.url, connections=2, wait_seconds=1) as database:
         holders = [start(database, "SELECT pg_sleep(20)") for _ in range(2)]
         await until(lambda: database.counts.in_use == 2)
         waiters = [start(database, ROWS) for _ in range(20)]
