@@ -33,7 +33,7 @@ class Setting(NamedTuple):
 
 def _count(low: int, high: int) -> Callable[[str], int]:
     def count(text: str) -> int:
-        if not text.isascii() or not text.isdigit() or not low <= int(text[:9]) <= high:
+        if not re.fullmatch("[0-9]{1,9}", text) or not low <= int(text) <= high:
             raise argparse.ArgumentTypeError(
                 f"{text!r} is not a whole number from {low} to {high}"
             )
@@ -96,13 +96,20 @@ def _networks(text: str) -> Networks:
         ) from error
 
 
-def default_data_dir() -> Path:
-    """Return where the embedded server's files lie unless told otherwise."""
+def default_data_dir() -> Path | None:
+    """Return where the embedded server's files lie unless told otherwise.
+
+    None for a user without a home.
+    """
     if os.geteuid() == 0:
         return Path("/var/lib/bytereel")
     home = Path(os.environ.get("XDG_DATA_HOME", ""))
     # A relative one is invalid (XDG Base Directory Specification).
-    return (home if home.is_absolute() else Path.home() / ".local/share") / "bytereel"
+    try:
+        share = home if home.is_absolute() else Path.home() / ".local/share"
+    except RuntimeError:
+        return None
+    return share / "bytereel"
 
 
 SETTINGS = {
@@ -185,6 +192,7 @@ def add_settings(parser: argparse.ArgumentParser, names: Iterable[str]) -> None:
     """Add a flag for each name; the environment gives the default."""
     for name in names:
         setting = SETTINGS[name]
+        default = "none" if setting.default in ("", None) else setting.default
         text = os.environ.get(setting.environment, "")
         if name == "database_url":
             text = text or os.environ.get("DATABASE_URL", "")
@@ -192,5 +200,5 @@ def add_settings(parser: argparse.ArgumentParser, names: Iterable[str]) -> None:
             f"--{name.replace('_', '-')}",
             type=setting.type,
             default=text or setting.default,  # argparse runs the type over a string
-            help=f"{setting.help} [{setting.environment}; {setting.default or 'none'}]",
+            help=f"{setting.help} [{setting.environment}; {default}]",
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,10 +13,14 @@ REMEDY = "install bytereel again in a new environment"
 
 
 def explain(error: Exception) -> str | None:
-    """Return why a library cannot be imported: it is missing, or does not fit.
+    """Return why a library cannot be used: it is missing, or does not fit.
 
     None if the error is our own: a module of ours that is missing or fails.
     """
+    if isinstance(error, AttributeError) and isinstance(error.obj, ModuleType):
+        module = error.obj.__name__
+        if not _is_ours(module) and not _is_python(module):
+            return f"{module} has no {error.name}"
     library = _find_library(error)
     if library is None:
         return None

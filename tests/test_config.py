@@ -10,6 +10,8 @@ import pytest
 
 from server.cli import build_parser
 from server.config import default_data_dir
+from server.errors import Fault
+from server.postgres.embedded import running
 
 
 @pytest.mark.parametrize(
@@ -35,6 +37,7 @@ def test_setting_is_taken(flag: str, text: str, value: object) -> None:
     ("flag", "text", "said"),
     [
         ("--port", "65536", "0"),
+        ("--port", "0000000000080", "0"),
         ("--pace", "1", "0 for no limit, or 1.1 to 1000"),
         ("--pace", "fast", "'fast' is not a pace"),
         ("--pace", "nan", "'nan' is not a pace"),
@@ -84,3 +87,15 @@ def test_default_data_dir(
     monkeypatch.setenv("XDG_DATA_HOME", variable)
     monkeypatch.setenv("HOME", "/home/ada")
     assert default_data_dir() == Path(place)
+
+
+def test_user_without_a_home_needs_a_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    def find_none() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(os, "geteuid", lambda: 54321)
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", find_none)
+    assert default_data_dir() is None
+    with pytest.raises(Fault, match="no home folder: give --data-dir"), running(None):
+        pass

@@ -131,3 +131,12 @@ def test_bug_of_ours_keeps_its_traceback(install: Install, bug: str) -> None:
     url = "postgresql://not.asked/"
     text = run("stats", url=url, status=1, is_our_fault=True)
     assert "bytereel: " not in text
+
+
+def test_library_that_lacks_a_function_is_named(
+    install: Install, empty_url: str
+) -> None:
+    install("uvloop", "")
+    run("migrate", url=empty_url)
+    text = run("serve", "--port", "0", url=empty_url, status=1)
+    assert text.endswith(f"bytereel: uvloop has no new_event_loop; {REMEDY}\n")

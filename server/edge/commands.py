@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import re
 import sys
 from json import dumps
 from typing import TYPE_CHECKING
@@ -123,7 +124,7 @@ def positive(argument: str) -> float:
 
 def count(argument: str) -> int:
     """Return a whole number above 0."""
-    if argument.isascii() and argument.isdigit() and 0 < int(argument[:9]) < 10**6:
+    if re.fullmatch("[0-9]{1,6}", argument) and int(argument) > 0:
         return int(argument)
     raise argparse.ArgumentTypeError(
         f"{argument!r} is not a whole number from 1 to 999999"

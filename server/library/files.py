@@ -68,7 +68,7 @@ def unreadable(shown: str, error: Exception) -> FileFault:
     """Return the FileFault for a file that the system will not read."""
     reason = getattr(error, "strerror", None) or error
     sentence = f"cannot be read ({reason})"
-    return FileFault(shown, sentence, "fix that and import it again")
+    return FileFault(shown, sentence, "check the path, and that you may read it")
 
 
 def _open_at_once(path: str, flags: int) -> int:

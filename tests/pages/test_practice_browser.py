@@ -278,7 +278,7 @@ def test_session_from_first_word_to_last(
         page.get_by_role("button", name="Continue").click()
         wait_for_word(page, "run")
         assert answer(page, "1") == "wrong"
-        assert f"The answer is {CHOICES[1]}." in page.locator("footer").inner_text()
+        assert f"The answer: {CHOICES[1]}" in page.locator("footer").inner_text()
         page.keyboard.press("Enter")
         wait_for_word(page, "happy")
         assert page.locator("[data-meaning]").inner_text() == "高兴的"

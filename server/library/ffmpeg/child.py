@@ -12,6 +12,7 @@ import os
 import resource
 import sys
 import traceback
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -68,7 +69,11 @@ def load_jobs() -> dict[str, Job]:
 
 
 def serve_jobs(asked: BinaryIO, answers: BinaryIO) -> None:
-    """Do one job after the other, until there are no more."""
+    """Do one job after the other, until there are no more; first say that we can."""
+    with suppress(Exception):  # the first job is told of what is wrong
+        load_jobs()
+    asked.write(REQUEST.pack(DONE, 0))
+    asked.flush()
     while line := answers.readline():
         job = json.loads(line)
         limit_time(job["seconds"])

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 PROBE_SECONDS = 20
 _EXIT_SECONDS = 2
+_START_SECONDS = 60  # a busy machine takes its time to load libraries
 _ROOT = Path(__file__).parents[3]
 
 _log = logging.getLogger(__name__)
@@ -81,9 +82,7 @@ class Sandbox:
             job = {"name": name, "size": size, "seconds": seconds, "values": values}
             told = _converse(process, json.dumps(job).encode() + b"\n", read)
         except (BrokenPipeError, EOFError):
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(_EXIT_SECONDS)  # its own status, not that of a kill
-            status = self._end(process)
+            status = self._reap(process)
             if status < 0 or status == OUT_OF_MEMORY:
                 raise OverrunError from None
             reason = f"its process for FFmpeg ended with status {status}"
@@ -108,6 +107,12 @@ class Sandbox:
                 self._process.wait(_EXIT_SECONDS)
             self._end(self._process)
 
+    def _reap(self, process: subprocess.Popen[bytes]) -> int:
+        """Return the status of a process that ends: its own, not that of a kill."""
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_EXIT_SECONDS)
+        return self._end(process)
+
     def _end(self, process: subprocess.Popen[bytes]) -> int:
         """Kill the process, whatever it does, and return its exit status."""
         self._process = None
@@ -131,7 +136,22 @@ class Sandbox:
             except OSError as error:
                 reason = f"no process can be started: {error.strerror}"
                 raise SandboxFault(reason) from error
+            self._await_start(self._process)
         return self._process
+
+    def _await_start(self, process: subprocess.Popen[bytes]) -> None:
+        """Wait until its libraries are loaded: what ends before has seen no file."""
+        assert process.stdout is not None
+        timer = Timer(_START_SECONDS, process.kill)
+        timer.start()
+        try:
+            head = process.stdout.read(REQUEST.size)
+        finally:
+            timer.cancel()
+        if len(head) < REQUEST.size:
+            status = self._reap(process)
+            reason = f"its process for FFmpeg ended with status {status} as it began"
+            raise SandboxFault(reason, REMEDY)
 
 
 def start_python(

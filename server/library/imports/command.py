@@ -82,8 +82,8 @@ def count_cores() -> int:
 
 def jobs(argument: str) -> int:
     """Return how many are to work at once; ArgumentTypeError for too many."""
-    if argument.isascii() and argument.isdigit():
-        number = int(argument[:9])
+    if argument.isascii() and argument.isdigit() and len(argument) < 10:
+        number = int(argument)
         if 1 <= number <= _MOST_JOBS:
             return number
     raise argparse.ArgumentTypeError(

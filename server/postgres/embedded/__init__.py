@@ -31,12 +31,14 @@ POLL_SECONDS = 0.03
 
 
 @contextmanager
-def running(data_dir: Path, settings: Mapping[str, str] = {}) -> Iterator[str]:
+def running(data_dir: Path | None, settings: Mapping[str, str] = {}) -> Iterator[str]:
     """Yield the URL of the embedded PostgreSQL in data_dir, started if need be.
 
     The last command to leave waits until it has stopped. Settings count
     if this starts it. For another of its databases, replace "/bytereel?" in the URL.
     """
+    if data_dir is None:
+        raise Fault("this user has no home folder", "give --data-dir")
     folder = data_dir.expanduser().resolve()
     with _mendable(folder):
         _make_folder(folder)

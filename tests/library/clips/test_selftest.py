@@ -88,6 +88,18 @@ def test_check_blames_no_file(
     assert flaw["code"] == "not-checked"
 
 
+def test_library_that_ends_the_process_is_no_fault_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clips: Path
+) -> None:
+    # What a wheel built for another processor does.
+    (tmp_path / "av.py").write_text("import os; os.kill(os.getpid(), 4)")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    text = run("check", "--json", str(clips / "run.mp4"), status=1)
+    flaw = json.loads(text.splitlines()[0])
+    assert flaw["code"] == "not-checked"
+    assert "ended with status -4 as it began" in flaw["sentence"]
+
+
 def test_doctor_names_libraries(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str
 ) -> None:

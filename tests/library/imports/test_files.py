@@ -304,7 +304,8 @@ def test_what_may_not_be_read_is_rejected(importer: Importer) -> None:
     assert done[0].error is not None
     assert "that you may read it" in done[0].error
     assert done[1].error == (
-        f"{file} cannot be read (Permission denied): fix that and import it again"
+        f"{file} cannot be read (Permission denied): "
+        "check the path, and that you may read it"
     )
 
 
@@ -434,7 +435,8 @@ def test_failing_disk_rejects_the_file(
 
     done = import_file(importer, long_clip, once(fail))
     assert done.error == (
-        f"{long_clip} cannot be read (Input/output error): fix that and import it again"
+        f"{long_clip} cannot be read (Input/output error): "
+        "check the path, and that you may read it"
     )
     assert count_videos(database_url) == 0
 
