@@ -33,6 +33,9 @@ def render_nginx(listen: str, origin: str, folder: Path, cache_mb: int) -> str:
     for flag, address in (("--listen", listen), ("--origin", origin)):
         if not _ADDRESS.fullmatch(address):
             raise Fault(f"{address!r} is not an address: write {flag} as host:port")
+        port = address.rpartition(":")[2]
+        if port.isdigit() and not 0 < int(port[:6]) < 65_536:
+            raise Fault(f"{address!r} has no port from 1 to 65535: correct {flag}")
     if not _FOLDER.fullmatch(f"{folder}"):
         raise Fault(
             f"{str(folder)!r} cannot be used in nginx.conf: choose a --cache-dir that"

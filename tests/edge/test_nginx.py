@@ -477,6 +477,7 @@ def test_the_end_of_an_answer_is_not_held_back(folder: Path) -> None:
     ("arguments", "said"),
     [
         (["--listen", "80; include /etc/passwd"], "write --listen as host:port"),
+        (["--listen", "99999"], "no port from 1 to 65535"),
         (["--origin", "http://127.0.0.1:8080/"], "write --origin as host:port"),
         (["--cache-dir", "cache"], "choose a --cache-dir that begins with /"),
         (["--cache-dir", '/a"; b'], "choose a --cache-dir"),
