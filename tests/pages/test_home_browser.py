@@ -81,6 +81,10 @@ def open_clip(page: Page, address: str, filename: str) -> int:
     link = page.locator(".clip", has=page.get_by_text(filename, exact=True))
     page.goto(address + str(link.get_attribute("href")))
     wait_until(page, f"{VIDEO}.readyState >= 1")
+    # On a busy machine the page plays before its live view has come, unwatched.
+    while not page.evaluate(f"{VIDEO}.src.includes('viewer=')"):
+        page.reload()
+        wait_until(page, f"{VIDEO}.readyState >= 1")
     assert page.locator("#playing").inner_text() == filename
     return int(link.get_attribute("data-size") or 0)
 
