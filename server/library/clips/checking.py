@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from server.library.clips.check import FAULT, Flaw, find_flaws
+from server.library.clips.check import FAULT, Flaw
 from server.library.clips.repair import Media, open_media
+from server.library.clips.rules import find_flaws
 from server.library.ffmpeg.probe_result import ProbeResult
 from server.library.ffmpeg.sandbox import PROBE_SECONDS, OverrunError, SandboxFault
 from server.library.files import FileFault, open_file, show_path
+from server.library.mp4.edits import MOST_EDITS
+from server.library.mp4.inspection import Inspection, inspect
 from server.library.mp4.movie import read_movie
 
 if TYPE_CHECKING:
@@ -33,13 +36,16 @@ def check_media(
 ) -> CheckReport:
     """Return what is wrong with a clip, looking at pictures here and there.
 
-    whole looks at every sample if the clip is small enough for that.
+    whole looks at every sample, and decodes it, if the clip is small enough for that.
     """
     movie = read_movie(media.read, media.size)
     if movie and (movie.malformed or not movie.has_index):
         return CheckReport(find_flaws(movie, ProbeResult(), limits), movie)
+    seen = inspect(media.read, movie) if movie and whole else Inspection()
+    asked: dict[str, Any] = {"whole": whole, "sound": _number_sound(movie)}
+    asked["edits"] = movie is None or heeds_edits(movie)
     try:
-        probed = ProbeResult(*sandbox.run("probe", *media, PROBE_SECONDS, whole=whole))
+        probed = ProbeResult(*sandbox.run("probe", *media, PROBE_SECONDS, **asked))
     except OverrunError:
         probed = ProbeResult(
             broken="FFmpeg fails, or needs more time or memory than it gets"
@@ -48,7 +54,18 @@ def check_media(
         sentence = f"could not be checked, for bytereel itself failed ({fault.failure})"
         remedy = f"{fault.remedy}; the file may be fine"
         return CheckReport([Flaw("not-checked", FAULT, sentence, remedy)], movie)
-    return CheckReport(find_flaws(movie, probed, limits), movie)
+    return CheckReport(find_flaws(movie, probed, limits, seen), movie)
+
+
+def heeds_edits(movie: Movie) -> bool:
+    """Report whether the edit lists are short enough to be followed."""
+    return all(track.shown.edits <= MOST_EDITS for track in movie.tracks)
+
+
+def _number_sound(movie: Movie | None) -> int | None:
+    """Return which track is the sound that players are to play, from 0 on."""
+    sound = movie.sound if movie else None
+    return movie.tracks.index(sound) if movie and sound else None
 
 
 def check_files(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from fractions import Fraction
+from time import process_time
 from typing import TYPE_CHECKING, Any
 
 import av
@@ -13,7 +13,9 @@ from server.library.ffmpeg.probe_result import ProbeResult
 from server.library.mp4.movie import PICTURE_BRANDS
 
 if TYPE_CHECKING:
+    from av.audio.stream import AudioStream
     from av.container import InputContainer
+    from av.packet import Packet
     from av.rational import AVRational
     from av.stream import Stream
     from av.video.stream import VideoStream
@@ -28,8 +30,8 @@ FORMATS = (
 )
 _PICTURES = ("gif", "apng")
 _SEEKS = 8
-_WHOLE_BYTES = 64 << 20  # up to here every sample is looked at, not only key frames
-
+_WHOLE_BYTES = 64 << 20  # up to here all is decoded, not only here and there
+_DECODE_SECONDS = 12.0  # of computing; what is not decoded by then is not
 
 # PyAV 19 replaces what is no UTF-8 by itself, and no longer takes the argument.
 _DECODING: dict[str, Any] = (
@@ -37,12 +39,16 @@ _DECODING: dict[str, Any] = (
 )
 
 
-def open_container(source: Source) -> InputContainer:
-    """Open what may be anything; without its name, which FFmpeg takes hints from."""
+def open_container(source: Source, *, edits: bool = True) -> InputContainer:
+    """Open what may be anything; without its name, which FFmpeg takes hints from.
+
+    Without edits the edit lists of an MP4 are not heeded: long ones take minutes.
+    """
+    options = {"format_whitelist": FORMATS}
     container: InputContainer = av.open(
         source,
         "r",
-        container_options={"format_whitelist": FORMATS},
+        container_options=options if edits else options | {"ignore_editlist": "1"},
         **_DECODING,
     )
     return container
@@ -55,18 +61,24 @@ def read_rational(
     return Fraction(value.numerator, value.denominator) if value else default
 
 
-def probe(source: Source, *, whole: bool) -> ProbeResult:
+def probe(
+    source: Source, *, whole: bool, sound: int | None = None, edits: bool = True
+) -> ProbeResult:
     """Name the format, and decode a picture here and there.
 
-    whole also looks at every sample of a file below 64 MiB.
+    whole decodes all pictures and sound of a file below 64 MiB, as far as there is
+    time. sound is which of its tracks is meant, counting all tracks; the first of sound
+    without it. edits is as in open_container.
     """
     try:
-        with open_container(source) as container:
+        with open_container(source, edits=edits) as container:
             found = _name_format(container)
             if found.is_picture:
                 return found
-            broken = _find_break(container, whole=whole and source.size < _WHOLE_BYTES)
-            return found._replace(broken=broken)
+            whole = whole and source.size < _WHOLE_BYTES
+            if not whole:
+                return found._replace(broken=_find_break(container))
+            return _decode_all(container, found, sound)
     except (av.FFmpegError, OSError):
         return ProbeResult(broken="nothing in it makes sense to FFmpeg")
 
@@ -91,8 +103,19 @@ def has_decoder(stream: Stream) -> bool:
     return getattr(stream, "codec_context", None) is not None
 
 
-def _find_break(container: InputContainer, *, whole: bool) -> str:
-    """Return why the pictures cannot be decoded, nothing if they can."""
+def find_sound_stream(
+    container: InputContainer, number: int | None = None
+) -> AudioStream | None:
+    """Return the sound with a number among all streams, or else the first."""
+    found = container.streams.audio
+    for stream in found:
+        if stream.index == number:
+            return stream
+    return found[0] if found else None
+
+
+def _find_break(container: InputContainer) -> str:
+    """Return why pictures here and there cannot be decoded, nothing if they can."""
     stream = find_video_stream(container)
     if stream is None:
         return "it has no moving picture"
@@ -118,9 +141,9 @@ def _find_break(container: InputContainer, *, whole: bool) -> str:
                 return f"the picture at {frame.time or 0:.1f} s is damaged"
             if not seconds:
                 break
-        return _find_bad_sample(container, stream) if whole else ""
     except (av.FFmpegError, OSError) as error:
         return f"FFmpeg says: {error.strerror or error}".lower()
+    return ""
 
 
 def _find_key(stream: VideoStream, moment: float) -> int | None:
@@ -131,28 +154,80 @@ def _find_key(stream: VideoStream, moment: float) -> int | None:
     return key if key >= 0 else None
 
 
-def _find_bad_sample(container: InputContainer, stream: VideoStream) -> str:
-    """Return which sample does not consist of whole units, nothing if all do."""
-    extra = stream.codec_context.extradata or b""
-    place = {"h264": 4, "hevc": 21}.get(stream.codec_context.name)
-    if place is None or len(extra) <= place or extra[0] != 1:
-        return ""  # of another kind, or delimited by start codes
-    width = (extra[place] & 3) + 1
-    with suppress(av.FFmpegError):
-        container.seek(0)
-    for packet in container.demux(stream):
-        if packet.size and not units_fit(bytes(packet), width):
-            moment = float((packet.pts or 0) * packet.time_base)
-            return f"the sample at {moment:.1f} s is none"
-    return ""
+class _Track:
+    """Decodes the packets of a track, and counts those that are damaged."""
+
+    def __init__(self, stream: VideoStream | AudioStream) -> None:
+        self.stream = stream
+        stream.codec_context.thread_count = 1
+        self.total = self.bad = 0
+        self.first = 0.0
+        self.is_interlaced = False
+
+    def decode(self, packet: Packet[Any]) -> None:
+        """Decode a packet; an empty one ends the track."""
+        self.total += bool(packet.size)
+        moment = float((packet.pts or packet.dts or 0) * (packet.time_base or 0))
+        try:
+            frames = packet.decode()
+        except (av.FFmpegError, ValueError):
+            self._note(moment)
+            return
+        for frame in frames:
+            if frame.is_corrupt:
+                self._note(frame.time or moment)
+            if isinstance(frame, av.VideoFrame):
+                self.is_interlaced |= frame.interlaced_frame
+
+    def _note(self, moment: float) -> None:
+        if not self.bad:
+            self.first = moment
+        self.bad += 1
 
 
-def units_fit(sample: bytes, width: int) -> bool:
-    """Report whether units with their lengths before them fill a sample."""
-    at = 0
-    while at < len(sample):
-        size = int.from_bytes(sample[at : at + width], "big")
-        if not size:
-            return False
-        at += width + size
-    return at == len(sample)
+def _decode_all(
+    container: InputContainer, found: ProbeResult, number: int | None
+) -> ProbeResult:
+    """Add what comes of decoding pictures and sound."""
+    picture = find_video_stream(container)
+    if picture is None:
+        return found._replace(broken="it has no moving picture")
+    if not has_decoder(picture):
+        return found._replace(broken="FFmpeg does not know its codec")
+    sound = find_sound_stream(container, number)
+    tracks = {picture.index: _Track(picture)}
+    if sound is not None and has_decoder(sound):
+        tracks[sound.index] = _Track(sound)
+    broken, until = "", process_time() + _DECODE_SECONDS
+    try:
+        for packet in container.demux([track.stream for track in tracks.values()]):
+            tracks[packet.stream.index].decode(packet)
+            if process_time() > until:
+                break
+    except (av.FFmpegError, OSError) as error:
+        broken = f"FFmpeg says: {error.strerror or error}".lower()
+    seen = tracks[picture.index]
+    if not seen.total and not broken:
+        broken = "no picture is in it"
+    heard = tracks.get(sound.index) if sound is not None else None
+    return found._replace(
+        broken=broken,
+        picture_codec=picture.codec_context.name,
+        pictures=seen.total,
+        bad_pictures=min(seen.bad, seen.total),
+        bad_picture=seen.first,
+        is_interlaced=seen.is_interlaced,
+        transfer=int(picture.codec_context.color_trc or 0),
+        **_tell_sound(heard),
+    )
+
+
+def _tell_sound(heard: _Track | None) -> dict[str, Any]:
+    if heard is None:
+        return {}
+    return {
+        "sound_codec": heard.stream.codec_context.name,
+        "sounds": heard.total,
+        "bad_sounds": min(heard.bad, heard.total),
+        "bad_sound": heard.first,
+    }

@@ -12,7 +12,7 @@ from typing import NamedTuple
 Read = Callable[[int, int], bytes]
 """Return so many bytes from an offset on; fewer only at the end."""
 
-MAX_BOXES = 10_000  # in a file; an hour in fragments of a second has 7,200
+MAX_BOXES = 250_000  # in a file; an hour in fragments of a picture has 216,000
 MAX_BOXES_INSIDE = 200  # another
 
 
@@ -36,7 +36,7 @@ def list_boxes(read: Read, start: int, stop: int, most: int = MAX_BOXES) -> list
     for more than most boxes, and for a size that cannot be.
     """
     found: list[Box] = []
-    while stop - start >= 8 and (box := _read_box(read, start, stop)):
+    while stop - start >= 8 and (box := read_box(read, start, stop)):
         if len(found) == most:
             raise MalformedError(f"has more than {most} boxes side by side")
         found.append(box)
@@ -44,7 +44,7 @@ def list_boxes(read: Read, start: int, stop: int, most: int = MAX_BOXES) -> list
     return found
 
 
-def _read_box(read: Read, start: int, stop: int) -> Box | None:
+def read_box(read: Read, start: int, stop: int) -> Box | None:
     head = read(start, 16)
     size, kind = int.from_bytes(head[:4], "big"), head[4:8]
     if not all(32 <= sign < 127 or sign == 0xA9 for sign in kind):  # © of QuickTime

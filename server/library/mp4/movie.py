@@ -2,39 +2,59 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from server.library.mp4.boxes import Box, MalformedError, Read, Tree, list_boxes
-from server.library.mp4.codecs import Coding, read_coding
+from server.library.mp4.boxes import Box, MalformedError, Read, Tree
+from server.library.mp4.codecs import Coding, read_codings
+from server.library.mp4.edits import Shown, apply_edits, read_edits
 from server.library.mp4.sample_tables import Samples, read_samples
+from server.library.mp4.top_level import FIRST, Layout, read_layout
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 # Longer ones never start on iOS, seen on Safari of iOS 26 (Zibbp/ganymede#1313).
 MAX_INDEX_BYTES = 32 << 20
-_FIRST = {"ftyp", "moov", "mdat", "free", "skip", "wide", "pnot", "styp", "moof"}
-_TURNS: dict[tuple[int, ...], int] = {  # the signs of a matrix
-    (1, 0, 0, 1): 0,
-    (0, 1, -1, 0): 90,
-    (-1, 0, 0, -1): 180,
-    (0, -1, 1, 0): 270,
+_TURNS: dict[tuple[int, ...], tuple[int, bool]] = {  # the signs of a matrix
+    (1, 0, 0, 1): (0, False),
+    (0, 1, -1, 0): (90, False),
+    (-1, 0, 0, -1): (180, False),
+    (0, -1, 1, 0): (270, False),
+    (-1, 0, 0, 1): (0, True),
+    (1, 0, 0, -1): (180, True),
+    (0, 1, 1, 0): (270, True),
+    (0, -1, -1, 0): (90, True),
 }
 # Of the file types of HEIF and AVIF, whose boxes hold pictures, moving ones too.
 PICTURE_BRANDS = {"avif", "avis", "heic", "heix", "heim", "heis", "mif1", "msf1"}
-_MOST_EDITS = 100  # two say already that it is not simple
 OTHERWISE = -1  # turned by a matrix that is no quarter
+_ENABLED = 1  # flags of a track header
+_SELF_CONTAINED = 1  # flags of a data reference
 
 
 class Track(NamedTuple):
     """A track; times are in seconds."""
 
     handler: str  # vide, soun, tmcd, meta, …
-    coding: Coding
-    seconds: float
+    codings: tuple[Coding, ...]  # of the sample entries that its samples refer to
+    is_enabled: bool
+    has_reference: bool  # to where its media are
+    is_external: bool  # they are in another file
+    seconds: float  # that its samples last
+    media_header: float | None  # what mdhd says of that; None: that it is not known
+    track_header: float | None  # what tkhd says of how long it is shown
     turned: int  # degrees clockwise
+    is_mirrored: bool  # from left to right, before it is turned
     samples: Samples
+    table: Tree  # the box stbl
     longest_gap: float  # between key frames
-    delay: float  # how much later than the movie it starts, by its edit list
-    cut: float  # how much of its start is not shown
-    has_more_edits: bool  # than one that shows all at normal speed
+    last_sample: float  # how long it lasts
+    shown: Shown
+
+    @property
+    def coding(self) -> Coding:
+        """Return how the first samples are coded."""
+        return self.codings[0] if self.codings else Coding("")
 
     @property
     def frame_rate(self) -> float:
@@ -47,14 +67,16 @@ class Movie(NamedTuple):
 
     size: int  # bytes
     brand: str  # of the file type; "qt  " without one
-    seconds: float
+    seconds: float  # that it plays
+    movie_header: float | None  # what mvhd says of that; None: that it is not known
     tracks: tuple[Track, ...]
-    missing: int  # bytes that the file claims to have and has not
-    cut: str  # the kind of box that these belong to
+    missing: int  # bytes that samples or boxes need and that are not there
+    tail: int  # bytes behind the last box that are none, and not zero
+    overlong: str  # the kind of a last box that claims more bytes than there are
     has_index: bool
     index_is_last: bool
     is_fragmented: bool
-    malformed: str  # what is wrong with its boxes
+    malformed: tuple[str, ...]  # what is wrong with its boxes
 
     @property
     def is_picture(self) -> bool:
@@ -65,29 +87,67 @@ class Movie(NamedTuple):
         """Return the tracks of a kind."""
         return [track for track in self.tracks if track.handler == handler]
 
+    @property
+    def picture(self) -> Track | None:
+        """Return the track whose pictures players show."""
+        return pick_picture(self.tracks)
+
+    @property
+    def sound(self) -> Track | None:
+        """Return the track that players are to play: the first in AAC, if there is."""
+        return pick_sound(self.tracks)
+
+
+def pick_picture(tracks: Sequence[Track]) -> Track | None:
+    """Return the first of pictures, rather one that is enabled and has any."""
+    found = [track for track in tracks if track.handler == "vide"]
+    return min(found, key=_is_idle, default=None)
+
+
+def pick_sound(tracks: Sequence[Track]) -> Track | None:
+    """Return the first of sound, rather one that is enabled, has any, and is AAC."""
+    found = [track for track in tracks if track.handler == "soun"]
+    return min(
+        found,
+        key=lambda track: (track.coding.aac is None, _is_idle(track)),
+        default=None,
+    )
+
+
+def _is_idle(track: Track) -> tuple[bool, bool]:
+    return not track.samples.total, not track.is_enabled
+
 
 def read_movie(read: Read, size: int) -> Movie | None:
     """Return what the boxes say, None if these are none; nothing is raised."""
-    if read(4, 4).decode("latin-1") not in _FIRST:
+    if read(4, 4).decode("latin-1") not in FIRST:
         return None
-    malformed = ""
-    boxes: list[Box] = []
+    layout = read_layout(read, size)
+    malformed = [layout.malformed] if layout.malformed else []
     tracks: list[Track] = []
-    seconds = 0.0
+    seconds: float | None = None
+    if layout.moov and layout.moov.end <= size:
+        try:
+            tree = read_index(read, layout.moov)
+            timescale, seconds = read_header(tree.find("mvhd"))
+            for trak in tree.children():
+                if trak.kind == "trak":
+                    _add_track(trak, timescale, tracks, malformed)
+        except MalformedError as error:
+            malformed.append(str(error))
+    if not malformed:
+        malformed += _find_overlap(layout.boxes, tracks)
+    return _assemble(size, layout, tracks, seconds, malformed)
+
+
+def _add_track(
+    trak: Tree, timescale: int, tracks: list[Track], malformed: list[str]
+) -> None:
+    """Add a track, or what is wrong with it; others may be wrong, too."""
     try:
-        boxes = list_boxes(read, 0, size)
-        index = next((box for box in boxes if box.kind == "moov"), None)
-        if index and index.end <= size:
-            tree = read_index(read, index)
-            timescale, seconds = _read_header(tree.find("mvhd"))
-            tracks += (
-                _read_track(trak, timescale)
-                for trak in tree.children()
-                if trak.kind == "trak"
-            )
+        tracks.append(read_track(trak, timescale))
     except MalformedError as error:
-        malformed = str(error)
-    return _assemble(read, size, boxes, tracks, seconds, malformed)
+        malformed.append(str(error))
 
 
 def read_index(read: Read, index: Box) -> Tree:
@@ -101,36 +161,56 @@ def read_index(read: Read, index: Box) -> Tree:
 
 
 def _assemble(
-    read: Read,
     size: int,
-    boxes: list[Box],
+    layout: Layout,
     tracks: list[Track],
-    seconds: float,
-    malformed: str,
+    movie_header: float | None,
+    malformed: list[str],
 ) -> Movie:
-    kinds = [box.kind for box in boxes]
-    brand = "qt  "
-    if "ftyp" in kinds:
-        brand = read(boxes[kinds.index("ftyp")].body, 4).decode("latin-1")
-    media = kinds.index("mdat") if "mdat" in kinds else len(kinds)
-    needed = max((track.samples.end for track in tracks), default=0)
-    claimed = max([box.end for box in boxes[-1:]] + [needed])
-    cut = boxes[-1].kind if boxes and needed <= size else "mdat"
+    played = [track for track in tracks if track.handler in ("vide", "soun")]
+    needed = max((track.samples.end for track in played), default=0)
+    seconds = max((track.shown.seconds for track in played), default=0.0)
+    is_whole = layout.moov is not None and not layout.is_fragmented
+    over = layout.boxes[-1].end - size if layout.boxes else 0
+    if over > 0 and is_whole and layout.boxes[-1].kind != "moov":
+        over = 0  # the samples decide
+    missing = max(needed - size, over, layout.promised - size, 0)
     return Movie(
         size,
-        brand,
-        seconds or max((track.seconds for track in tracks), default=0.0),
+        layout.brand,
+        seconds or (movie_header if layout.is_fragmented else 0) or 0.0,
+        movie_header,
         tuple(tracks),
-        max(claimed - size, 0),
-        cut,
-        "moov" in kinds,
-        "moov" in kinds and kinds.index("moov") > media,
-        "moof" in kinds,
-        malformed,
+        missing,
+        layout.tail,
+        layout.boxes[-1].kind if layout.boxes and layout.boxes[-1].end > size else "",
+        layout.moov is not None,
+        layout.index_is_last,
+        layout.is_fragmented,
+        tuple(dict.fromkeys(malformed)),
     )
 
 
-def _read_header(box: Tree | None) -> tuple[int, float]:
+def _find_overlap(boxes: list[Box], tracks: list[Track]) -> list[str]:
+    """Return what lies where something else is: that of two tracks, or of boxes."""
+    spans = [
+        (box.start, box.end, "boxes") for box in boxes if box.kind in ("ftyp", "moov")
+    ]
+    for track in tracks:
+        if track.handler in ("vide", "soun") and not track.is_external:
+            name = "pictures" if track.handler == "vide" else "sound"
+            spans += [(start, end, name) for start, end in track.samples.spans]
+    reached, owner = 0, ""
+    for start, end, name in sorted(spans):
+        if start < reached and name != owner:
+            one, other = sorted((name, owner))
+            return [f"has {other} where its {one} are: the offsets are wrong"]
+        if end > reached:
+            reached, owner = end, name
+    return []
+
+
+def read_header(box: Tree | None) -> tuple[int, float | None]:
     """Return the units a second and the seconds of a movie or a medium (8.2.2)."""
     if box is None:
         raise MalformedError("has no header that tells its time")
@@ -139,67 +219,88 @@ def _read_header(box: Tree | None) -> tuple[int, float]:
     if not timescale:
         raise MalformedError("has a header that counts time in units of nothing")
     if units == (1 << 8 * width) - 1:  # not known
-        return timescale, 0.0
+        return timescale, None
     return timescale, units / timescale
 
 
-def _read_track(trak: Tree, movie_timescale: int) -> Track:
+def read_track(trak: Tree, movie_timescale: int) -> Track:
+    """Return what a box trak says; MalformedError if it makes no sense."""
     media = trak.find("mdia")
     handler, table = trak.find("mdia", "hdlr"), trak.find("mdia", "minf", "stbl")
     header = trak.find("tkhd")
     if media is None or handler is None or table is None or header is None:
         raise MalformedError("has a track that lacks what every track has")
     kind = handler.text(8)
-    timescale, seconds = _read_header(media.find("mdhd"))
+    timescale, media_header = read_header(media.find("mdhd"))
     samples = read_samples(table)
-    description = table.find("stsd")
-    edits = _read_edits(trak.find("edts", "elst"))
-    shown = [edit for edit in edits if edit[1] >= 0]
-    cut = max(shown[0][1] - samples.first_shown, 0) if shown else 0
-    delay = 0
-    for duration, start, _ in edits:
-        if start >= 0:
-            break
-        delay += duration
+    codings = _read_codings(table, kind, samples)
+    references = _read_references(trak.find("mdia", "minf", "dinf", "dref"))
+    used = [references.get(coding.reference) for coding in codings]
+    turned, is_mirrored = _read_turn(header)
     return Track(
         kind,
-        read_coding(description, kind) if description else Coding(""),
-        seconds,
-        _read_turn(header),
+        codings,
+        bool(header.number(3, 1) & _ENABLED),
+        None not in used,
+        False in used,
+        samples.length / timescale,
+        media_header,
+        _read_length(header, movie_timescale),
+        turned,
+        is_mirrored,
         samples,
+        table,
         samples.longest_gap / timescale,
-        delay / movie_timescale,
-        cut / timescale,
-        len(shown) > 1 or any(rate != 1 << 16 for _, _, rate in shown),
+        samples.last_delta / timescale,
+        apply_edits(
+            read_edits(trak.find("edts", "elst")),
+            length=samples.length,
+            first=samples.first_shown,
+            timescale=timescale,
+            movie_timescale=movie_timescale,
+        ),
     )
 
 
-def _read_edits(box: Tree | None) -> list[tuple[int, int, int]]:
-    """Return length, start in the medium (-1: nothing) and speed of each (8.6.6)."""
-    if box is None:
-        return []
-    width = 8 if box.number(0, 1) == 1 else 4
-    count, each = box.number(4, 4), 2 * width + 4
-    stop = 8 + min(count, _MOST_EDITS) * each
-    return [
-        (
-            box.number(at, width),
-            _sign(box.number(at + width, width), width),
-            box.number(at + 2 * width, 4),
+def _read_codings(table: Tree, kind: str, samples: Samples) -> tuple[Coding, ...]:
+    """Return the codings that samples refer to; all without samples."""
+    description = table.find("stsd")
+    codings = read_codings(description, kind) if description else []
+    if not samples.entries or not samples.total:
+        return tuple(codings)
+    if min(samples.entries) < 1 or max(samples.entries) > len(codings):
+        raise MalformedError(
+            f"has samples of the sample entry {max(samples.entries)}, of "
+            f"{len(codings)} that there are"
         )
-        for at in range(8, stop, each)
-    ]
+    return tuple(codings[number - 1] for number in sorted(samples.entries))
 
 
-def _sign(number: int, width: int) -> int:
-    return number - (number >> (8 * width - 1) << 8 * width)
+def _read_references(dref: Tree | None) -> dict[int, bool]:
+    """Return for each data reference whether it means this file (8.7.2)."""
+    if dref is None:
+        return {1: True}
+    return {
+        number: bool(child.number(3, 1) & _SELF_CONTAINED)
+        for number, child in enumerate(dref.children(8), 1)
+    }
 
 
-def _read_turn(header: Tree) -> int:
-    """Return by how many degrees the matrix of a track header turns it (8.3.2)."""
+def _read_length(header: Tree, timescale: int) -> float | None:
+    """Return for how many seconds a track header says that it is shown (8.3.2)."""
+    at, width = (28, 8) if header.number(0, 1) == 1 else (20, 4)
+    units = header.number(at, width)
+    return None if units == (1 << 8 * width) - 1 else units / timescale
+
+
+def _read_turn(header: Tree) -> tuple[int, bool]:
+    """Return by how many degrees a track header's matrix turns it, and if it mirrors.
+
+    Source: 8.3.2 and 6.2.2.
+    """
     at = 52 if header.number(0, 1) == 1 else 40
     signs = []
     for offset in (at, at + 4, at + 12, at + 16):
-        number = _sign(header.number(offset, 4), 4)
-        signs.append((number > 0) - (number < 0))
-    return _TURNS.get(tuple(signs), OTHERWISE)
+        number = header.number(offset, 4)
+        signs.append((number > 0) - 2 * (number >> 31))
+    return _TURNS.get(tuple(signs), (OTHERWISE, False))

@@ -15,40 +15,84 @@ from typing import TYPE_CHECKING, NamedTuple
 from server.library.mp4.boxes import MalformedError, Tree
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 _LOOK_AHEAD = 64  # samples, among which is the one that is shown first
+_NEGATIVE = 1 << 31  # a delta is a number without a sign, meant as one with it
+
+
+class Contradiction(NamedTuple):
+    """What tables have wrong; sentence goes on after a file's name."""
+
+    sentence: str
+    is_of_counts: bool  # which a copy of the samples mends; else it is about times
 
 
 class Samples(NamedTuple):
     """What the tables of a track say; times are in units of its media."""
 
     total: int
+    start: int  # the first byte of them
     end: int  # the byte after the last of them
+    spans: list[tuple[int, int]]  # where they lie, as ranges of bytes in order
+    length: int  # time of all
+    last_delta: int  # time of the last
     first_shown: int  # time
-    starts_with_key: bool
+    keys: Sequence[int] | None  # numbers from 1 on; None: all
     longest_gap: int  # between key frames, and from the last one to the end
+    entries: frozenset[int]  # numbers of the sample entries that they refer to, from 1
+    contradictions: tuple[Contradiction, ...] = ()
+
+    @property
+    def starts_with_key(self) -> bool:
+        """Report whether the first is marked as a key frame."""
+        return self.keys is None or 1 in self.keys[:1]
 
 
 def read_samples(stbl: Tree) -> Samples:
-    """Return what the tables say; MalformedError if they contradict each other."""
-    times = _read_table(stbl.find("stts"), 2)
-    keys = stbl.find("stss")
-    numbers = _read_table(keys, 1)[0] if keys else None
-    count, end = _locate(stbl)
+    """Return what the tables say; MalformedError if they make no sense at all."""
+    times = read_table(stbl.find("stts"), 2)
+    shifts = read_table(stbl.find("ctts"), 2)
+    table = stbl.find("stss")
+    keys = read_table(table, 1)[0] if table else None
+    chunks = _read_chunks(stbl)
+    count, spans = chunks.samples, _locate(chunks)
+    told = _clip_runs(times, count)
     return Samples(
         count,
-        end,
-        _find_first_shown(times, _read_table(stbl.find("ctts"), 2)),
-        numbers is None or 1 in numbers[:1],
-        0 if numbers is None else _measure_gap(times, numbers),
+        spans[0][0] if spans else 0,
+        max((end for _, end in spans), default=0),
+        spans,
+        sum(map(mul, *told)),
+        told[1][-1] if told[1] else 0,
+        _find_first_shown(told, shifts),
+        keys,
+        0 if keys is None else _measure_gap(told, keys),
+        frozenset(chunks.entries),
+        tuple(_contradict(times, shifts, keys, chunks)),
     )
 
 
-def _read_table(
+def list_places(stbl: Tree) -> Iterator[tuple[int, int]]:
+    """Yield offset and size of each sample, in bytes; MalformedError.
+
+    Read the tables with read_samples before, which sees whether they make sense.
+    """
+    chunks = _read_chunks(stbl)
+    sizes = iter(chunks.sizes or repeat(chunks.each, chunks.samples))
+    for offset, count in zip(chunks.offsets, _spread_lengths(chunks), strict=False):
+        for size in islice(sizes, count):
+            yield offset, size
+            offset += size
+
+
+def read_table(
     box: Tree | None, columns: int, *, width: int = 4, skip: int = 4
 ) -> list[array[int]]:
-    """Return the columns of a table that has as many rows as it claims."""
+    """Return the columns of a table that has as many rows as it claims.
+
+    Each number has width bytes; the count of rows stands after skip bytes.
+    """
     if box is None:
         return [array("I") for _ in range(columns)]
     rows = box.number(skip, 4)
@@ -57,67 +101,167 @@ def _read_table(
         raise MalformedError(
             f"has a table {box.kind!r} that claims {rows} entries and ends before"
         )
-    numbers = array("Q" if width == 8 else "I")
+    numbers = array({1: "B", 2: "H", 4: "I", 8: "Q"}[width])
     numbers.frombytes(body)
     if sys.byteorder == "little":
         numbers.byteswap()
     return [numbers[column::columns] for column in range(columns)]
 
 
-def _locate(stbl: Tree) -> tuple[int, int]:
-    """Return how many samples there are, and where the last byte of them ends."""
-    sizes_box, near, far = stbl.find("stsz"), stbl.find("stco"), stbl.find("co64")
-    if sizes_box is None or (near is None and far is None):
+class _Chunks(NamedTuple):
+    """In which chunks the samples lie."""
+
+    samples: int
+    each: int  # bytes of a sample, if all have as many
+    sizes: array[int]  # bytes of each, if not
+    offsets: array[int]  # of each chunk
+    runs: list[int]  # of chunks
+    lengths: array[int]  # samples of a chunk, for each run
+    entries: array[int]  # for each run
+
+
+def _read_chunks(stbl: Tree) -> _Chunks:
+    near, far = stbl.find("stco"), stbl.find("co64")
+    if near is None and far is None:
         raise MalformedError("has a track without a table of its samples")
-    [offsets] = _read_table(near, 1) if near else _read_table(far, 1, width=8)
-    each, count = sizes_box.number(4, 4), sizes_box.number(8, 4)
-    firsts, lengths, _ = _read_table(stbl.find("stsc"), 3)
+    [offsets] = read_table(near, 1) if near else read_table(far, 1, width=8)
+    count, each, sizes = _read_sizes(stbl)
+    firsts, lengths, entries = read_table(stbl.find("stsc"), 3)
     firsts.append(len(offsets) + 1)
     if any(first >= after for first, after in pairwise(firsts)) or firsts[0] < 1:
         raise MalformedError("has a table 'stsc' that is out of order")
     runs = [after - first for first, after in pairwise(firsts)]
     if sum(map(mul, runs, lengths)) < count:
         raise MalformedError(f"says of {count} samples not where they are")
-    spans = chain.from_iterable(map(repeat, lengths, runs))
-    if each:
-        ends = (
-            offset + span * each for offset, span in zip(offsets, spans, strict=False)
+    return _Chunks(count, each, sizes, offsets, runs, lengths, entries)
+
+
+def _read_sizes(stbl: Tree) -> tuple[int, int, array[int]]:
+    """Return how many samples there are, the size of all, and else of each (8.7.3)."""
+    table, compact = stbl.find("stsz"), stbl.find("stz2")
+    if table is not None:
+        each, count = table.number(4, 4), table.number(8, 4)
+        return count, each, array("I") if each else read_table(table, 1, skip=8)[0]
+    if compact is None:
+        raise MalformedError("has a track without a table of its samples")
+    width, count = compact.number(7, 1), compact.number(8, 4)
+    if width not in (4, 8, 16):
+        raise MalformedError(f"has a table 'stz2' of sizes in {width} bits")
+    if width != 4:
+        return count, 0, read_table(compact, 1, width=width // 8, skip=8)[0]
+    pairs = bytes(compact.data[12:][: (count + 1) // 2])
+    if len(pairs) * 2 < count:
+        raise MalformedError(
+            f"has a table 'stz2' that claims {count} entries and ends before"
         )
-        return count, max(ends, default=0) if count else 0
-    [sizes] = _read_table(sizes_box, 1, skip=8)
-    return count, _find_end(offsets, spans, sizes)
+    halves = (half for pair in pairs for half in (pair >> 4, pair & 15))
+    return count, 0, array("I", islice(halves, count))
 
 
-def _find_end(offsets: array[int], spans: Iterator[int], sizes: array[int]) -> int:
-    """Return where the last byte ends of the samples that lie in chunks."""
-    upto = array("Q", accumulate(sizes, initial=0))
-    first = end = 0
-    for offset, samples in zip(offsets, spans, strict=False):
-        after = min(first + samples, len(sizes))
-        if after > first:
-            end = max(end, offset + upto[after] - upto[first])
+def _spread_lengths(chunks: _Chunks) -> Iterator[int]:
+    """Yield how many samples each chunk has."""
+    return chain.from_iterable(map(repeat, chunks.lengths, chunks.runs))
+
+
+def _locate(chunks: _Chunks) -> list[tuple[int, int]]:
+    """Return the ranges of bytes in which samples lie, by order of their starts."""
+    found: list[tuple[int, int]] = []
+    upto = array("Q", accumulate(chunks.sizes, initial=0))
+    first = 0
+    for offset, length in zip(chunks.offsets, _spread_lengths(chunks), strict=False):
+        after = min(first + length, chunks.samples)
+        if after == first:
+            continue
+        size = chunks.each * (after - first) or upto[after] - upto[first]
+        if found and found[-1][1] == offset:
+            found[-1] = found[-1][0], offset + size
+        else:
+            found.append((offset, offset + size))
         first = after
-    return end
+    return sorted(found)
 
 
-def _find_first_shown(times: list[array[int]], shifts: list[array[int]]) -> int:
+def _clip_runs(runs: list[array[int]], count: int) -> tuple[list[int], list[int]]:
+    """Return counts and values of runs for just so many samples, the last one longer.
+
+    Players do the same with the time of samples that no table tells.
+    """
+    counts, values, left = [], [], count
+    for number, value in zip(*runs, strict=True):
+        if left <= 0:
+            break
+        counts.append(min(number, left))
+        values.append(value if value < _NEGATIVE else 0)
+        left -= number
+    if counts and left > 0:
+        counts[-1] += left
+    return counts, values
+
+
+def _contradict(
+    times: list[array[int]],
+    shifts: list[array[int]],
+    keys: Sequence[int] | None,
+    chunks: _Chunks,
+) -> Iterator[Contradiction]:
+    count = chunks.samples
+    for name, told, optional in (
+        ("times (stts)", sum(times[0]), False),
+        ("shifts of time (ctts)", sum(shifts[0]), not shifts[0]),
+        ("chunks (stsc)", sum(map(mul, chunks.runs, chunks.lengths)), False),
+    ):
+        if told != count and not optional:
+            yield Contradiction(
+                f"contradicts itself: the table of {name} counts {told} samples, the "
+                f"file has {count}",
+                told > count or name.startswith("times"),
+            )
+    if keys and not all(map(int.__lt__, [0, *keys], [*keys, count + 1])):
+        yield Contradiction(
+            "contradicts itself: its table of key frames (stss) names a sample twice, "
+            f"out of order or beyond the last, {count}",
+            True,
+        )
+    yield from _contradict_times(times)
+
+
+def _contradict_times(times: list[array[int]]) -> Iterator[Contradiction]:
+    """Yield what is wrong with times; only the last sample may last for none."""
+    negative = sum(
+        count for count, time in zip(*times, strict=True) if time >= _NEGATIVE
+    )
+    if negative:
+        yield Contradiction(
+            f"has {negative} samples that last less than no time (stts)", False
+        )
+    without = [count for count, time in zip(*times, strict=True) if not time]
+    if times[1] and not times[1][-1]:
+        without[-1] -= 1
+    if sum(without):
+        yield Contradiction(
+            f"has {sum(without)} samples that last for no time (stts)", False
+        )
+
+
+def _find_first_shown(
+    times: tuple[list[int], list[int]], shifts: list[array[int]]
+) -> int:
     """Return when the first picture is shown, which need not be the first decoded."""
-    decoded = accumulate(_spread(times), initial=0)
+    decoded = accumulate(_spread(*times), initial=0)
     shown = [
         moment + shift - (shift >> 31 << 32)  # may be negative
-        for moment, shift in zip(decoded, _spread(shifts), strict=False)
+        for moment, shift in zip(decoded, _spread(*shifts), strict=False)
     ]
     return min(shown, default=0)
 
 
-def _spread(runs: list[array[int]]) -> Iterator[int]:
+def _spread(counts: Sequence[int], times: Sequence[int]) -> Iterator[int]:
     """Yield the time of each of the first samples."""
-    counts, times = runs
     least = (min(count, _LOOK_AHEAD) for count in counts)
     return islice(chain.from_iterable(map(repeat, times, least)), _LOOK_AHEAD)
 
 
-def _measure_gap(times: list[array[int]], keys: array[int]) -> int:
+def _measure_gap(times: tuple[list[int], list[int]], keys: Sequence[int]) -> int:
     """Return the longest time without a key frame."""
     longest = moment = previous = 0
     number, left = 1, iter(keys)

@@ -14,9 +14,10 @@ import psycopg2
 import pytest
 
 from server.cli import build_parser
-from server.library.clips.check import FAULT, WARNING, Limits, find_flaws, find_worst
+from server.library.clips.check import FAULT, WARNING, Limits, find_worst
 from server.library.clips.checking import check_files, check_media
 from server.library.clips.repair import Media
+from server.library.clips.rules import find_flaws
 from server.library.ffmpeg.probe_result import ProbeResult
 from server.library.ffmpeg.sandbox import Sandbox
 from server.library.mp4.boxes import MalformedError, Tree, list_boxes
@@ -142,8 +143,8 @@ MATRIX_OF_90 = pack(">9i", 0, 1 << 16, 0, -1 << 16, 0, 0, 0, 0, 1 << 30)
 MATRIX_OF_A_MIRROR = pack(">9i", -1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
 
 PATCHED = {
-    "turned": (b"tkhd", 40, MATRIX_OF_90, "warning rotated"),
-    "mirrored": (b"tkhd", 40, MATRIX_OF_A_MIRROR, "warning rotated"),
+    "turned": (b"tkhd", 40, MATRIX_OF_90, "note rotated"),
+    "mirrored": (b"tkhd", 40, MATRIX_OF_A_MIRROR, "warning mirrored"),
     "no key frame at first": (b"stss", 8, pack(">I", 3), "fault no-key-frame-at-start"),
     "cut start": (b"elst", 12, pack(">I", 3328), "warning edit-list-shift"),
     "double speed": (b"elst", 16, pack(">I", 1 << 17), "warning edit-list-shift"),
@@ -151,7 +152,7 @@ PATCHED = {
     "odd": (b"stsd", 40, pack(">HH", 63, 64), "fault odd-dimensions"),
     "avc3": (b"stsd", 12, b"avc3", "fault avc3-tag"),
     "unknown codec": (b"stsd", 12, b"zzzz", "fault codec"),
-    "no time": (b"mdhd", 16, pack(">I", 0), "fault zero-duration"),
+    "no time": (b"mdhd", 16, pack(">I", 0), "warning header-times"),
     "no samples": (b"stsz", 8, pack(">I", 0), "fault zero-duration"),
     "no picture": (b"hdlr", 8, b"meta", "fault no-video"),
     # Tables that lie.
@@ -162,12 +163,12 @@ PATCHED = {
     "milliards of keys": (b"stss", 4, pack(">I", 2**32 - 1), "fault damaged"),
     "milliards of runs": (b"stsc", 4, pack(">I", 2**32 - 1), "fault damaged"),
     "milliards of edits": (b"elst", 4, pack(">I", 2**32 - 1), "fault damaged"),
-    "milliards in a chunk": (b"stsc", 12, pack(">I", 2**32 - 1), "fault undecodable"),
+    "milliards in a chunk": (b"stsc", 12, pack(">I", 2**32 - 1), "fault damaged"),
     "chunks out of order": (b"stsc", 8, pack(">I", 9), "fault damaged"),
     "chunk zero": (b"stsc", 8, pack(">I", 0), "fault damaged"),
     "samples nowhere": (b"stsc", 12, pack(">I", 0), "fault damaged"),
     "no timescale": (b"mvhd", 12, pack(">I", 0), "fault damaged"),
-    "samples elsewhere": (b"stco", 8, pack(">I", 0), "fault undecodable"),
+    "samples elsewhere": (b"stco", 8, pack(">I", 0), "fault damaged"),
     "samples beyond the end": (b"stco", 8, pack(">I", 2**31), "fault truncated"),
     "no description": (b"stsd", 8, pack(">I", 8) + b"avc1", "fault damaged"),
     "inside larger than outside": (b"trak", 0, pack(">I", 2**31), "fault damaged"),
@@ -218,14 +219,17 @@ def test_padding_at_the_end_is_no_flaw(
 
 
 @pytest.mark.parametrize("part", [0.5, 0.8])
-def test_download_that_stopped_is_undecodable(
+def test_download_that_stopped_is_damaged(
     part: float, good: Path, tmp_path: Path, sandbox: Sandbox
 ) -> None:
     data = good.read_bytes()
     start = data.index(b"mdat") + 4
     kept = start + int((len(data) - start) * part)
     (tmp_path / "a.mp4").write_bytes(data[:kept] + bytes(len(data) - kept))
-    assert name(judge(tmp_path / "a.mp4", sandbox)) == {"fault undecodable"}
+    assert name(judge(tmp_path / "a.mp4", sandbox)) == {
+        "fault damaged-pictures",
+        "fault damaged-sound",
+    }
 
 
 FTYP = box(b"ftyp", b"isom", bytes(4), b"isom")

@@ -24,6 +24,7 @@ from server.library.clips.repair import (
     plan_repair,
     transcode_clip,
 )
+from server.library.ffmpeg.probe_result import ProbeResult
 from server.library.ffmpeg.sandbox import OverrunError, Sandbox
 from server.library.ffmpeg.source import Source
 from server.library.ffmpeg.transcode import fit_size, pick_height
@@ -56,16 +57,13 @@ TRANSCODED = {
     "4:4:4 and odd": Kind(pixels="yuv444p", width=65, height=63),
     "ProRes": Kind("prores_ks", "yuv422p10le", format="mov", audio="pcm_s16le"),
     "VP8 in WebM": Kind("libvpx", format="webm", audio="libopus"),
-    "MPEG-TS": Kind(format="mpegts"),
     "AVI without sound": Kind("mpeg4", format="avi", audio=None),
     "MP3": Kind(audio="libmp3lame"),
     "60 frames a second": Kind(fps=60),
-    "late": Kind(delay=15),
     "few key frames": Kind(
         frames=11, fps=5, gop=50, options=(("x264-params", "scenecut=0"),)
     ),
     "large picture": Kind(width=2000, height=64, frames=2, audio=None),
-    "two pictures": Kind(videos=2),
 }
 
 
@@ -274,12 +272,12 @@ def test_repair_that_would_change_a_sample_is_refused(
     place = path.read_bytes().index(b"mdat") + 100
     with open_file(path) as file:
         media = open_media(file)
-        damage = [1]  # once: when the media go into the new file
+        damage = [0, 1, 0]  # when the media go into the new file, having been seen
 
         def read(start: int, length: int) -> bytes:
             part = bytearray(media.read(start, length))
             if start <= place < start + length and damage:
-                part[place - start] ^= damage.pop()
+                part[place - start] ^= damage.pop(0)
             return bytes(part)
 
         flaws = judge(path, sandbox).flaws
@@ -291,7 +289,9 @@ def test_sandbox_ends_what_takes_too_long(good: Path) -> None:
     with Sandbox() as own, open_file(good) as file:
         with pytest.raises(OverrunError):
             own.run("probe", *open_media(file), 0, whole=True)
-        assert own.run("probe", *open_media(file), 20, whole=True)[-1] == ""
+        assert not ProbeResult(
+            *own.run("probe", *open_media(file), 20, whole=True)
+        ).broken
 
 
 def test_dead_sandbox_is_replaced(good: Path) -> None:
@@ -305,7 +305,7 @@ def test_dead_sandbox_is_replaced(good: Path) -> None:
 
         with pytest.raises(OverrunError):
             own.run("probe", read, media.size, 20, whole=True)
-        assert own.run("probe", *media, 20, whole=True)[-1] == ""
+        assert not ProbeResult(*own.run("probe", *media, 20, whole=True)).broken
 
 
 def test_overrun_is_a_reason_not_to_repair(good: Path, tmp_path: Path) -> None:

@@ -1,0 +1,279 @@
+"""Decide what keeps a clip from playing and seeking, or from being a good one.
+
+No I/O: a list of flaws follows from what the boxes say, what the samples are, and what
+FFmpeg could decode.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from server.library.clips.check import (
+    EXPORT,
+    FAULT,
+    FIX,
+    IMPORT_MP4,
+    SEVERITIES,
+    TRANSCODE,
+    WARNING,
+    Flaw,
+    Limits,
+    repairable,
+)
+from server.library.clips.picture_rules import list_picture_flaws
+from server.library.clips.sound_rules import list_sound_flaws, name_sound
+from server.library.mp4.edits import MOST_EDITS
+from server.library.mp4.headers import differs
+from server.library.mp4.inspection import Inspection
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from server.library.clips.check import Repair
+    from server.library.ffmpeg.probe_result import ProbeResult
+    from server.library.mp4.movie import Movie, Track
+
+_COPIED = ("h264", "hevc")  # pictures that an MP4 for phones may have
+_EXTRA = {"tmcd": "timecode", "text": "text", "sbtl": "subtitles", "subt": "subtitles"}
+_SHIFT_SECONDS = 0.1  # of the start; nobody sees it
+_PRIMING_FRAMES = 3  # of sound that a decoder needs to start; 1,024 samples each
+_SLACK = 0.05  # seconds by which sound outlasts the picture, and rounding
+_YEAR = 31_557_600.0  # seconds
+_NOTHING = Inspection()
+
+
+def find_flaws(
+    movie: Movie | None,
+    probed: ProbeResult,
+    limits: Limits,
+    seen: Inspection = _NOTHING,
+) -> list[Flaw]:
+    """Return all that is wrong, the worst first."""
+    if movie is None or movie.is_picture:
+        is_picture = movie is not None or probed.is_picture
+        flaws = list(_list_foreign(probed, is_picture=is_picture))
+    else:
+        flaws = list(_list_all(movie, probed, limits, seen))
+    return sorted(flaws, key=lambda flaw: SEVERITIES.index(flaw.severity))
+
+
+def _list_foreign(probed: ProbeResult, *, is_picture: bool) -> Iterator[Flaw]:
+    """Yield what is wrong with a file that is not made of the boxes of an MP4."""
+    if is_picture:
+        yield Flaw("not-mp4", FAULT, "is a picture, not a video", IMPORT_MP4)
+        return
+    if not probed.format:
+        sentence = "is not a video, or is damaged or cut short"
+        yield Flaw("not-mp4", FAULT, sentence, IMPORT_MP4)
+        return
+    sentence = f"is of the format {probed.format}, which iOS does not play"
+    if "MOV" in probed.format:
+        sentence = "begins with something that is no box of an MP4"
+    if probed.broken:
+        yield Flaw("not-mp4", FAULT, sentence, IMPORT_MP4)
+        return
+    is_copied = probed.picture_codec in _COPIED
+    repair: Repair = FIX if is_copied else TRANSCODE
+    yield repairable("not-mp4", FAULT, sentence, repair)
+    if is_copied and probed.sound_codec:
+        yield from name_sound(probed.sound_codec, probed.sound_codec == "aac")
+    yield from list_damage(probed)
+
+
+def list_damage(probed: ProbeResult) -> Iterator[Flaw]:
+    """Yield what FFmpeg could not decode; None of it may hide behind another fault."""
+    for code, bad, total, first, name in (
+        (
+            "damaged-pictures",
+            probed.bad_pictures,
+            probed.pictures,
+            probed.bad_picture,
+            "pictures",
+        ),
+        (
+            "damaged-sound",
+            probed.bad_sounds,
+            probed.sounds,
+            probed.bad_sound,
+            "pieces of sound",
+        ),
+    ):
+        if bad:
+            sentence = (
+                f"is damaged at {first:.1f} s: {bad} of {total} {name} cannot be "
+                "decoded"
+            )
+            yield Flaw(code, FAULT, sentence, EXPORT)
+
+
+def _list_all(
+    movie: Movie, probed: ProbeResult, limits: Limits, seen: Inspection
+) -> Iterator[Flaw]:
+    found = list(_list_boxes(movie))
+    if movie.has_index and (movie.tracks or not (movie.malformed or movie.missing)):
+        found += _list_tracks(movie, probed, limits, seen)
+    yield from found
+    if movie.missing or any(flaw.code == "encrypted" for flaw in found):
+        return
+    yield from list_damage(probed)
+    hopeless = [each for each in found if each.severity == FAULT and not each.repair]
+    unknown = any(flaw.code == "codec" for flaw in found) and not probed.format
+    if probed.broken and not hopeless and not unknown:
+        yield Flaw("undecodable", FAULT, f"cannot be decoded ({probed.broken})", EXPORT)
+
+
+def _list_boxes(movie: Movie) -> Iterator[Flaw]:
+    """Yield what is wrong with the file as such."""
+    if movie.missing:
+        sentence = f"is cut short: at least {movie.missing} bytes are missing"
+        yield Flaw("truncated", FAULT, sentence, "copy it again, whole")
+    elif not movie.has_index and not movie.malformed:
+        yield Flaw(
+            "truncated", FAULT, "has no index (moov)", "copy or export it again, whole"
+        )
+    elif movie.overlong:
+        sentence = (
+            f"ends with a box {movie.overlong!r} that claims more bytes than there "
+            "are, though no sample is missing"
+        )
+        yield repairable("overlong-box", WARNING, sentence, FIX)
+    for sentence in movie.malformed:
+        yield Flaw("damaged", FAULT, sentence, EXPORT)
+    if movie.tail and not movie.malformed:
+        sentence = f"has {movie.tail} bytes behind its last box that are none"
+        yield repairable("tail", WARNING, sentence, FIX)
+
+
+def _list_tracks(
+    movie: Movie, probed: ProbeResult, limits: Limits, seen: Inspection
+) -> Iterator[Flaw]:
+    yield from _list_layout(movie)
+    pictures, picture = movie.list_tracks("vide"), movie.picture
+    if picture is None:
+        if not movie.malformed:
+            yield Flaw("no-video", FAULT, "has no moving picture", IMPORT_MP4)
+    elif _is_empty(picture) and not movie.is_fragmented:
+        yield Flaw("zero-duration", FAULT, "has a length of zero", EXPORT)
+    else:
+        yield from _list_reference(picture)
+        yield from list_picture_flaws(picture, probed, limits, seen.keys)
+    if len(pictures) > 1:
+        sentence = f"has {len(pictures)} tracks of pictures"
+        yield repairable("several-video-tracks", WARNING, sentence, FIX)
+    if movie.sound is not None:
+        yield from _list_reference(movie.sound)
+        yield from list_sound_flaws(movie, seen)
+    if not movie.is_fragmented:
+        yield from _list_shifts(movie)
+        yield from _list_times(movie)
+    yield from _list_weight(movie, probed, limits)
+
+
+def _is_empty(track: Track) -> bool:
+    return not track.samples.total or not track.seconds
+
+
+def _list_layout(movie: Movie) -> Iterator[Flaw]:
+    if movie.brand == "qt  ":
+        sentence = "is a QuickTime file, which plays on Apple's devices only"
+        yield repairable("not-mp4", WARNING, sentence, FIX)
+    if movie.is_fragmented:
+        sentence = "is fragmented (moof), so it starts late and cannot seek"
+        yield repairable("fragmented", FAULT, sentence, FIX)
+    elif movie.index_is_last:
+        sentence = "has its index (moov) behind the media, so it starts late"
+        yield repairable("moov-after-mdat", WARNING, sentence, FIX)
+    if any(coding.encrypted for track in movie.tracks for coding in track.codings):
+        yield Flaw("encrypted", FAULT, "is encrypted", "export it without protection")
+    extra = [track.handler for track in movie.tracks if is_extra(track)]
+    if extra:
+        names = ", ".join(_EXTRA.get(handler, f"{handler!r}") for handler in extra)
+        sentence = f"has tracks besides picture and sound ({names})"
+        yield repairable("extra-track", WARNING, sentence, FIX)
+
+
+def is_extra(track: Track) -> bool:
+    """Report whether a track is neither picture nor sound."""
+    return track.handler not in ("vide", "soun")
+
+
+def _list_reference(track: Track) -> Iterator[Flaw]:
+    """Yield what keeps players from finding and using a track's samples."""
+    name = "pictures" if track.handler == "vide" else "sound"
+    if track.is_external:  # ISO/IEC 14496-12, 8.7.2
+        sentence = f"has its {name} in another file (dref)"
+        yield Flaw("external-media", FAULT, sentence, "export it as one file")
+    elif not track.has_reference:
+        sentence = f"has {name} that refer to no file, not even this one (dref)"
+        yield repairable("data-reference", FAULT, sentence, FIX)
+    if not track.is_enabled:  # 8.3.2
+        sentence = f"has its track of {name} disabled"
+        yield repairable("track-disabled", FAULT, sentence, FIX)
+    for sentence, is_of_counts in track.samples.contradictions:
+        if is_of_counts:
+            yield repairable("sample-tables", FAULT, sentence, FIX)
+        else:
+            yield repairable("sample-times", FAULT, sentence, TRANSCODE)
+
+
+def _list_times(movie: Movie) -> Iterator[Flaw]:
+    """Yield which headers tell another time than the samples (8.2.2, 8.3.2, 8.4.2)."""
+    told = movie.movie_header
+    longest = max((track.shown.seconds for track in movie.tracks), default=0.0)
+    if differs(told, movie.seconds) and differs(told, longest):
+        yield _name_time("mvhd", told, movie.seconds)
+    for track in (movie.picture, movie.sound):
+        if track is None:
+            continue
+        if differs(track.media_header, track.seconds, track.last_sample):
+            yield _name_time("mdhd", track.media_header, track.seconds)
+        if differs(track.track_header, track.shown.seconds, track.last_sample):
+            yield _name_time("tkhd", track.track_header, track.shown.seconds)
+
+
+def _name_time(box: str, told: float | None, real: float) -> Flaw:
+    long = f"{told:.1f} s" if told is not None and told < _YEAR else "over a year"
+    sentence = f"says in a header ({box}) that it lasts {long}, and lasts {real:.1f} s"
+    return repairable("header-times", WARNING, sentence, FIX)
+
+
+def _list_shifts(movie: Movie) -> Iterator[Flaw]:
+    tracks = [track for track in (movie.picture, movie.sound) if track]
+    edits = max((track.shown.edits for track in tracks), default=0)
+    if edits > MOST_EDITS:
+        sentence = f"has an edit list of {edits} entries, which no player follows"
+        yield repairable("edit-list-length", FAULT, sentence, FIX)
+    delay = max((track.shown.delay for track in tracks), default=0)
+    cut = max((track.shown.cut for track in tracks if _is_cut(track)), default=0)
+    if any(track.shown.is_beyond for track in tracks):
+        sentence = "has an edit list that shows what is behind the last sample"
+        yield repairable("edit-list-shift", FAULT, sentence, TRANSCODE)
+        return
+    if delay > _SHIFT_SECONDS:
+        sentence = f"has an edit list that delays its start by {delay:.1f} s"
+    elif cut:
+        sentence = f"has an edit list that leaves out its first {cut:.1f} s"
+    elif any(track.shown.has_more_edits for track in tracks):
+        sentence = "has an edit list that cuts it into pieces or changes its speed"
+    else:
+        return
+    yield repairable("edit-list-shift", WARNING, sentence, FIX)
+
+
+def _is_cut(track: Track) -> bool:
+    """Report whether more is left out at the start than a decoder needs to start."""
+    most = _SHIFT_SECONDS
+    if track.handler == "soun" and track.samples.total:
+        most = max(most, _PRIMING_FRAMES * track.seconds / track.samples.total)
+    return track.shown.cut > most
+
+
+def _list_weight(movie: Movie, probed: ProbeResult, limits: Limits) -> Iterator[Flaw]:
+    seconds = movie.seconds or probed.seconds or 0
+    if seconds > limits.seconds + _SLACK:
+        long = f"{seconds:.1f} s" if seconds < _YEAR else "over a year"
+        sentence = f"is {long} long, above {limits.seconds:g} s"
+        yield Flaw("over-duration", WARNING, sentence, "cut it, or raise --max-seconds")
+    if movie.size > limits.bytes:
+        sentence = f"has {movie.size / 1e6:.2f} MB, above {limits.megabytes:g} MB"
+        yield repairable("over-size", WARNING, sentence, TRANSCODE)
