@@ -23,7 +23,7 @@ from server.library.clips.check import (
 from server.library.clips.picture_rules import list_picture_flaws
 from server.library.clips.sound_rules import list_sound_flaws, name_sound
 from server.library.mp4.edits import MOST_EDITS
-from server.library.mp4.headers import differs
+from server.library.mp4.headers import differs, lies
 from server.library.mp4.inspection import Inspection
 
 if TYPE_CHECKING:
@@ -225,7 +225,7 @@ def _list_times(movie: Movie) -> Iterator[Flaw]:
     for track in (movie.picture, movie.sound):
         if track is None:
             continue
-        if differs(track.media_header, track.seconds, track.last_sample):
+        if lies(track):
             yield _name_time("mdhd", track.media_header, track.seconds)
         if differs(track.track_header, track.shown.seconds, track.last_sample):
             yield _name_time("tkhd", track.track_header, track.shown.seconds)

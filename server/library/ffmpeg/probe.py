@@ -212,7 +212,7 @@ def _decode_all(
     heard = tracks.get(sound.index) if sound is not None else None
     return found._replace(
         broken=broken,
-        picture_codec=picture.codec_context.name,
+        picture_codec=picture.codec_context.codec.canonical_name,
         pictures=seen.total,
         bad_pictures=min(seen.bad, seen.total),
         bad_picture=seen.first,
@@ -226,7 +226,7 @@ def _tell_sound(heard: _Track | None) -> dict[str, Any]:
     if heard is None:
         return {}
     return {
-        "sound_codec": heard.stream.codec_context.name,
+        "sound_codec": heard.stream.codec_context.codec.canonical_name,
         "sounds": heard.total,
         "bad_sounds": min(heard.bad, heard.total),
         "bad_sound": heard.first,

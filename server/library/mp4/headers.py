@@ -27,6 +27,16 @@ def differs(told: float | None, real: float, last_sample: float = 0.0) -> bool:
     return told is not None and abs(told - real) > _SLACK + last_sample
 
 
+def lies(track: Track) -> bool:
+    """Report whether mdhd tells neither how long media are decoded nor shown.
+
+    With pictures out of order and of different lengths these are not the same.
+    """
+    told, last = track.media_header, track.last_sample
+    shown = track.seconds * track.samples.shown / (track.samples.length or 1)
+    return differs(told, track.seconds, last) and differs(told, shown, last)
+
+
 def has_wrong_size(coding: Coding) -> bool:
     """Report whether the entry says no size, or another than the parameter set.
 
@@ -50,8 +60,7 @@ def set_movie_time(mvhd: Tree, told: float | None, seconds: float) -> bytes:
 def set_media_time(mdhd: Tree, track: Track) -> bytes:
     """Return a header of media, with the time that its samples last (8.4.2)."""
     at, width = (24, 8) if mdhd.number(0, 1) == 1 else (16, 4)
-    is_right = not differs(track.media_header, track.seconds, track.last_sample)
-    return _set(mdhd, at, width, None if is_right else track.samples.length)
+    return _set(mdhd, at, width, track.samples.length if lies(track) else None)
 
 
 def set_track_time(tkhd: Tree, track: Track, timescale: int) -> bytes:
@@ -72,7 +81,7 @@ def set_track_time(tkhd: Tree, track: Track, timescale: int) -> bytes:
 def set_edits(elst: Tree, track: Track, timescale: int, media_timescale: int) -> bytes:
     """Return an edit list whose entries end where the media do (8.6.6)."""
     width = 8 if elst.number(0, 1) == 1 else 4
-    end = track.samples.length + track.samples.first_shown
+    end = track.samples.shown + track.samples.first_shown
     body = bytearray(elst.data)
     for number, edit in enumerate(read_edits(elst)):
         there = (end - edit.start) / media_timescale

@@ -254,7 +254,7 @@ def read_track(trak: Tree, movie_timescale: int) -> Track:
         samples.last_delta / timescale,
         apply_edits(
             read_edits(trak.find("edts", "elst")),
-            length=samples.length,
+            length=samples.shown,
             first=samples.first_shown,
             timescale=timescale,
             movie_timescale=movie_timescale,

@@ -35,7 +35,8 @@ class Samples(NamedTuple):
     start: int  # the first byte of them
     end: int  # the byte after the last of them
     spans: list[tuple[int, int]]  # where they lie, as ranges of bytes in order
-    length: int  # time of all
+    length: int  # time of all, as they are decoded
+    shown: int  # time of all, as they are shown; the last may wait for those before
     last_delta: int  # time of the last
     first_shown: int  # time
     keys: Sequence[int] | None  # numbers from 1 on; None: all
@@ -58,14 +59,17 @@ def read_samples(stbl: Tree) -> Samples:
     chunks = _read_chunks(stbl)
     count, spans = chunks.samples, _locate(chunks)
     told = _clip_runs(times, count)
+    length, first = sum(map(mul, *told)), _find_first_shown(told, shifts)
+    last_delta = told[1][-1] if told[1] else 0
     return Samples(
         count,
         spans[0][0] if spans else 0,
         max((end for _, end in spans), default=0),
         spans,
-        sum(map(mul, *told)),
-        told[1][-1] if told[1] else 0,
-        _find_first_shown(told, shifts),
+        length,
+        max(length, _find_last_shown(told, shifts, length) + last_delta - first),
+        last_delta,
+        first,
         keys,
         0 if keys is None else _measure_gap(told, keys),
         frozenset(chunks.entries),
@@ -253,6 +257,23 @@ def _find_first_shown(
         for moment, shift in zip(decoded, _spread(*shifts), strict=False)
     ]
     return min(shown, default=0)
+
+
+def _find_last_shown(
+    times: tuple[list[int], list[int]], shifts: list[array[int]], length: int
+) -> int:
+    """Return when the last picture is shown, which need not be the last decoded."""
+    lasting = _spread(times[0][::-1], times[1][::-1])
+    decoded = accumulate(lasting, lambda moment, time: moment - time, initial=length)
+    shown = [
+        moment + shift - (shift >> 31 << 32)
+        for moment, shift in zip(
+            islice(decoded, 1, None),
+            _spread(shifts[0][::-1], shifts[1][::-1]),
+            strict=False,
+        )
+    ]
+    return max(shown, default=0)
 
 
 def _spread(counts: Sequence[int], times: Sequence[int]) -> Iterator[int]:
