@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from struct import pack
 from typing import TYPE_CHECKING
 
@@ -18,7 +20,6 @@ from tests.clips import X265, Kind, box, make, read_frames
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from server.library.clips.checking import CheckReport
 
@@ -437,3 +438,13 @@ def test_long_edit_list_is_told_at_once_and_dropped(
     with open_file(path) as file:
         (tmp_path / "b.mp4").write_bytes(b"".join(reorder(*open_media(file))))
     assert tell(judge(tmp_path / "b.mp4", sandbox)) == []
+
+
+def test_every_code_is_explained() -> None:
+    root = Path(__file__).parents[3]
+    folder = root / "server/library/clips"
+    told = set(re.findall(r"`([a-z0-9-]+)`", (folder / "README.md").read_text()))
+    code = "".join(path.read_text() for path in folder.glob("*.py"))
+    used = re.findall(r'(?:Flaw|repairable)\(\s*"([a-z0-9-]+)"', code)
+    assert len(used) > 40
+    assert {*used, "avc3-tag", "hev1-tag", "damaged-sound"} <= told
