@@ -88,7 +88,15 @@ def read_avc_sequence(unit: bytes) -> Sequence:
         left, right, top, bottom = (bits.number() for _ in range(4))
         width -= (left + right) * across
         height -= (top + bottom) * down * (2 - progressive)
-    return Sequence(profile, level, width, height, CHROMA[chroma & 3], depth)
+    return _check(Sequence(profile, level, width, height, CHROMA[chroma & 3], depth))
+
+
+def _check(told: Sequence) -> Sequence:
+    if not (0 < told.width < 1 << 16 and 0 < told.height < 1 << 16):
+        raise MalformedError(
+            f"has parameters of a picture of {told.width}×{told.height} pixels"
+        )
+    return told
 
 
 def _skip_scaling(bits: _Bits, lists: int) -> None:
@@ -139,7 +147,7 @@ def read_hevc_sequence(unit: bytes) -> Sequence:
         width -= (left + right) * across
         height -= (top + bottom) * down
     depth = bits.number() + 8
-    return Sequence(profile, level, width, height, CHROMA[chroma & 3], depth)
+    return _check(Sequence(profile, level, width, height, CHROMA[chroma & 3], depth))
 
 
 def _skip_layers(bits: _Bits, layers: int) -> None:

@@ -148,7 +148,6 @@ PATCHED = {
     "no key frame at first": (b"stss", 8, pack(">I", 3), "fault no-key-frame-at-start"),
     "cut start": (b"elst", 12, pack(">I", 3328), "warning edit-list-shift"),
     "double speed": (b"elst", 16, pack(">I", 1 << 17), "warning edit-list-shift"),
-    "profile": (b"avcC", 9, bytes([88]), "fault profile"),
     "odd": (b"stsd", 40, pack(">HH", 63, 64), "fault odd-dimensions"),
     "avc3": (b"stsd", 12, b"avc3", "fault avc3-tag"),
     "unknown codec": (b"stsd", 12, b"zzzz", "fault codec"),

@@ -386,6 +386,14 @@ def test_what_an_entry_says_is_told(
     assert expected in tell(judge(path, sandbox))
 
 
+def test_profile_that_phones_lack_is_told(tmp_path: Path, sandbox: Sandbox) -> None:
+    path = make(tmp_path / "a.mp4", Kind(options=(("profile", "baseline"),)))
+    data = bytearray(path.read_bytes())
+    write(b"avcC", 9, bytes([88]))(data)
+    path.write_bytes(data)
+    assert "fault profile transcode" in tell(judge(path, sandbox))
+
+
 def test_second_sound_is_left_out(tmp_path: Path, sandbox: Sandbox) -> None:
     path, both = make(tmp_path / "a.mp4"), tmp_path / "b.mp4"
     with av.open(str(path)) as source, av.open(str(both), "w", format="mp4") as out:
