@@ -117,8 +117,7 @@ def _list_all(
         return
     yield from list_damage(probed)
     hopeless = [each for each in found if each.severity == FAULT and not each.repair]
-    unknown = any(flaw.code == "codec" for flaw in found) and not probed.format
-    if probed.broken and not hopeless and not unknown:
+    if probed.broken and not hopeless:
         yield Flaw("undecodable", FAULT, f"cannot be decoded ({probed.broken})", EXPORT)
 
 
@@ -140,7 +139,7 @@ def _list_boxes(movie: Movie) -> Iterator[Flaw]:
     for sentence in movie.malformed:
         yield Flaw("damaged", FAULT, sentence, EXPORT)
     if movie.tail and not movie.malformed:
-        sentence = f"has {movie.tail} bytes behind its last box that are none"
+        sentence = f"goes on behind its last box (by bytes: {movie.tail})"
         yield repairable("tail", WARNING, sentence, FIX)
 
 
