@@ -1,5 +1,8 @@
 -- The videos and the links to them as first planned; some databases have them already.
 
+-- An older version noted columns as the server printed them, which may be in quotes.
+UPDATE bytereel_found SET name = replace(name, '"', '') WHERE name LIKE '"%';
+
 -- The plan's table; the next migration corrects it, whoever made it.
 CREATE TABLE IF NOT EXISTS videos (
     id SERIAL PRIMARY KEY,

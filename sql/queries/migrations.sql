@@ -3,9 +3,12 @@
 -- name: wait_for_turn
 -- The lock ends with its transaction: a killed process leaves none behind, and a proxy
 -- that pools transactions does no harm. A role's own limits are for its requests, not
--- for the wait behind another process or a large table. The number is nobody else's.
+-- for the wait behind another process or a large table. How literals are read and names
+-- are printed must not depend on the role either. The number is nobody else's.
 SET LOCAL statement_timeout = 0;
 SET LOCAL lock_timeout = 0;
+SET LOCAL quote_all_identifiers = off;
+SET LOCAL standard_conforming_strings = on;
 SELECT pg_advisory_xact_lock(7229811746);
 
 -- name: limit_patience

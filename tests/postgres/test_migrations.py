@@ -4,7 +4,7 @@ import shutil
 import subprocess
 import sys
 import time
-from contextlib import closing
+from contextlib import closing, contextmanager
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -265,6 +265,56 @@ def test_owner_of_database_may_migrate(owner_url: str, before: str) -> None:
     run(owner_url, before or "SELECT")
     assert migrations.apply(owner_url) == NAMES
     assert migrations.rollback(owner_url, len(NAMES)) == NAMES[::-1]
+
+
+# How a server reads literals and prints names and values; any role may have these.
+PRINTING = {
+    "quote_all_identifiers": "on",
+    "standard_conforming_strings": "off",
+    "DateStyle": "German",
+    "IntervalStyle": "sql_standard",
+    "bytea_output": "escape",
+    "extra_float_digits": "-15",
+    "array_nulls": "off",
+    "xmlbinary": "hex",
+}
+
+
+@contextmanager
+def printing_oddly(url: str) -> Iterator[None]:
+    [(name,)] = run(url, "SELECT current_database()")
+    for setting, value in PRINTING.items():
+        run(url, f"ALTER DATABASE {name} SET {setting} = '{value}'")
+    yield
+    run(url, f"ALTER DATABASE {name} RESET ALL")  # pg_dump would mind some of them
+
+
+@STARTS
+def test_settings_of_the_database_change_no_migration(
+    empty_url: str, database_url: str, before: str
+) -> None:
+    run(empty_url, before or "SELECT")
+    schema = dump_schema(empty_url)
+    with printing_oddly(empty_url):
+        assert migrations.apply(empty_url) == NAMES
+    if not before:
+        assert dump_schema(empty_url) == dump_schema(database_url)
+    with printing_oddly(empty_url):
+        migrations.rollback(empty_url, len(NAMES))
+    assert dump_schema(empty_url) == schema
+
+
+def test_columns_noted_in_quotes_are_theirs_too(empty_url: str, tmp_path: Path) -> None:
+    run(empty_url, WORDS + VIDEOS)
+    schema = dump_schema(empty_url)
+    for path in (sql_directory() / "migrations").glob("0001_*"):
+        shutil.copy(path, tmp_path)
+    migrations.apply(empty_url, directory=tmp_path)
+    quote = "SET name = regexp_replace(name, '(.*)[.]', '\"\\1\".')"
+    run(empty_url, f"UPDATE bytereel_found {quote}")
+    migrations.apply(empty_url)
+    migrations.rollback(empty_url, len(NAMES))
+    assert dump_schema(empty_url) == schema
 
 
 @pytest.mark.parametrize("count", [-1, 0, len(NAMES) + 1])
