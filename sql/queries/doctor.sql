@@ -13,7 +13,8 @@ SELECT video_id, count(*) AS uses
         UNION ALL
         SELECT video_id FROM question_videos
        ) AS shown
- WHERE video_id NOT IN (SELECT id FROM videos)
+ WHERE video_id IS NOT NULL
+   AND NOT EXISTS (SELECT FROM videos WHERE id = video_id)
  GROUP BY video_id
  ORDER BY video_id;
 
@@ -138,7 +139,8 @@ SELECT relname AS name
    AND pg_relation_size(oid) > 1000000
    AND NOT EXISTS (SELECT
                      FROM pg_stats
-                    WHERE schemaname = relnamespace::regnamespace::text
+                     JOIN pg_namespace ON nspname = schemaname
+                    WHERE pg_namespace.oid = relnamespace
                       AND tablename = relname)
  ORDER BY relname;
 
@@ -148,10 +150,14 @@ SELECT name, concat(setting, ' ' || unit) AS setting
   FROM pg_settings
  WHERE (name, setting) IN (('fsync', 'off'), ('full_page_writes', 'off'),
                            ('zero_damaged_pages', 'on'),
-                           ('ignore_checksum_failure', 'on'),
-                           ('data_checksums', 'off'))
+                           ('ignore_checksum_failure', 'on'))
     OR name = 'shared_buffers' AND setting::bigint < 4096
  ORDER BY name;
+
+-- name: find_checksums
+-- Whether the server can tell that a disk has changed its data.
+SELECT current_setting('data_checksums') AS setting
+ WHERE current_setting('data_checksums') = 'off';
 
 -- name: find_backend
 -- The process that answers; a pooler tells another one when it connects.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from server.library.clips.check import FAULT, WARNING
+from server.library.clips.check import FAULT, NOTE, WARNING
 
 
 class Finding(NamedTuple):
@@ -155,6 +155,17 @@ CHECKS = (
             WARNING,
             "the server has {name} = {setting}, with which videos get lost or slow",
             "set it back to PostgreSQL's default",
+        ),
+    ),
+    (
+        "find_checksums",
+        Finding(
+            "no-checksums",
+            NOTE,
+            "the server has data_checksums = {setting}, the default before PostgreSQL "
+            "18, so it does not notice when a disk changes what is stored",
+            "stop the server, run pg_checksums --enable -D with its data directory, "
+            "and start it again; no setting does this",
         ),
     ),
     (

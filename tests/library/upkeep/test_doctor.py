@@ -260,6 +260,42 @@ def standby() -> Iterator[Postgres]:
             server.stop(signal.SIGQUIT)
 
 
+def test_missing_checksums_are_a_note_that_says_how(tmp_path: Path) -> None:
+    with open_folder() as folder:
+        folder.chmod(0o777)
+        server = Postgres(folder, "data")
+        options = ["-U", "postgres", "-A", "trust", "--no-sync", "--no-data-checksums"]
+        server.run("initdb", *options)
+        server.start()
+        try:
+            migrations.apply(server.url)
+            [found] = [each for each in diagnose(server.url) if "checks" in each.code]
+            assert found.severity == "note"
+            server.stop()
+            assert "stop the server, run pg_checksums --enable -D" in found.remedy
+            server.run("pg_checksums", "--enable")
+            server.start()
+            assert not [each for each in diagnose(server.url) if "checks" in each.code]
+        finally:
+            server.stop(signal.SIGQUIT)
+
+
+@pytest.mark.parametrize("before", ["words", "My words"])
+def test_quoted_names_are_no_findings(database_url: str, before: str) -> None:
+    execute(
+        database_url,
+        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET quote_all_identifiers"
+        " = on', current_database()); END $$;"
+        f"""CREATE SCHEMA "{before}"; ALTER TABLE definitions SET SCHEMA "{before}";"""
+        f"""SET search_path = "{before}", public;"""
+        "INSERT INTO definitions (word, definition_text, learning_language,"
+        " native_language) SELECT repeat('a', 500), n, 'en', 'de'"
+        " FROM generate_series(1, 3000) AS n; ANALYZE definitions;",
+    )
+    path = f'"{before}",public'.replace(" ", "\\ ")
+    assert list_found(make_dsn(database_url, options=f"-c search_path={path}")) == []
+
+
 def test_standby_is_examined_counted_and_verified(standby: Postgres) -> None:
     assert standby.ask("SELECT pg_is_in_recovery()")
     assert {found.code for found in diagnose(standby.url)} <= {"setting"}
