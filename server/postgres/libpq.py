@@ -15,7 +15,9 @@ from struct import Struct
 from typing import TYPE_CHECKING, Any
 
 import psycopg2
-from psycopg2 import _psycopg, errors, extensions
+from psycopg2 import _psycopg, extensions
+
+from server.postgres.sqlstate import build_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -28,7 +30,8 @@ _PARAMETER = re.compile(r"%\((\w+)\)s")
 
 # ExecStatusType in libpq-fe.h
 _DONE, _ROWS, _FAILED, _SYNC = 1, 2, 7, 10
-_SQLSTATE = ord("C")
+# Fields of an error in postgres_ext.h
+_SQLSTATE, _ROUTINE = ord("C"), ord("R")
 _BINARY = 1
 
 OLDEST = 14_00_00  # the first with pipelines
@@ -286,13 +289,7 @@ def _read_rows(result: int) -> list[Row]:
 
 
 def _build_error(result: int) -> psycopg2.Error:
-    """Return the error that psycopg2 would raise."""
     code = (_error_field(result, _SQLSTATE) or b"").decode()
+    routine = (_error_field(result, _ROUTINE) or b"").decode()
     text = _error_message(result).decode(errors="replace")
-    try:
-        kind: type[psycopg2.Error] = errors.lookup(code)
-    except KeyError:  # of the connection, or newer than psycopg2
-        kind = psycopg2.OperationalError
-    error = kind(text)
-    error.__setstate__({"pgcode": code or None, "pgerror": text})  # type: ignore[no-untyped-call]
-    return error
+    return build_error(code, routine, text)

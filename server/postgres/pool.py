@@ -11,6 +11,7 @@ import psycopg2
 from psycopg2 import extensions
 
 from server.postgres.address import Address
+from server.postgres.sqlstate import PlanOutdated
 
 if TYPE_CHECKING:
     from server.postgres.libpq import Row
@@ -21,9 +22,9 @@ PAUSE_SECONDS = 0.25  # between attempts to reach a database that is away
 
 # Classes of errors that pass: connection, rollback, resources, operator, system.
 _PASSING = {"08", "40", "53", "57", "58"}
-# A kept statement's columns are of other types now; or a pooler in between has sent it
-# to a backend that doesn't know it, or knows it already.
-_OUTDATED, _NOT_KEPT = "0A000", {"26000", "42P05"}
+# A pooler in between has sent a kept statement to a backend that doesn't know it, or
+# knows it already.
+_NOT_KEPT = {"26000", "42P05"}
 
 
 class DatabaseAway(Exception):
@@ -149,13 +150,13 @@ class Database:
         except psycopg2.Error as error:
             code = error.pgcode or ""
             gone = code.startswith("57P")  # a shutdown's last words
-            if session.closed or gone or (again and code == _OUTDATED):
+            if session.closed or gone:
                 session.close()
                 self._drop_idle()
             elif again and code in _NOT_KEPT:
                 session.close()
                 self._address.expect_pooler()
-            elif code[:2] not in _PASSING:
+            elif code[:2] not in _PASSING and not isinstance(error, PlanOutdated):
                 raise
             if not (again and session.closed):
                 raise _away(error) from error

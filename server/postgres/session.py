@@ -11,6 +11,8 @@ import aiopg
 from psycopg2 import extensions
 
 from server.postgres.libpq import Exchange
+from server.postgres.queries import queries
+from server.postgres.sqlstate import PlanOutdated
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,7 +65,21 @@ class Session(aiopg.Connection):
         """Return the rows of a query that the backend keeps for the next time.
 
         With first, that is carried out before and nothing kept. Raises as read does.
+        An outdated plan is made anew, once.
         """
+        until = self._loop.time() + seconds
+        try:
+            return await self._exchange_once(query, values, seconds, first)
+        except PlanOutdated:
+            left = until - self._loop.time()
+            await self.read(queries()["forget_statements"], {}, left)
+            self._kept.clear()
+        left = until - self._loop.time()
+        return await self._exchange_once(query, values, left, first)
+
+    async def _exchange_once(
+        self, query: str, values: Values, seconds: float, first: str
+    ) -> list[Row]:
         exchange = Exchange(self._conn, query, values)
         waiter = self._create_waiter("read_binary")
         timer = self._loop.call_later(seconds, self._wake, TimeoutError())

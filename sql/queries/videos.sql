@@ -56,3 +56,8 @@ SELECT id, filename, mime_type, video_data, created_at
 -- runs on glibc: once a mapped block is freed, free memory up to twice its size stays
 -- (mallopt(3), M_MMAP_THRESHOLD). Without, every slice is faulted in page by page.
 SELECT octet_length(repeat(repeat(' ', 1000), 4000));
+
+-- name: forget_statements
+-- Has the backend plan all anew that it keeps: a table has changed under a plan.
+DEALLOCATE ALL;
+SELECT TRUE;

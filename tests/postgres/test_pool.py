@@ -32,6 +32,16 @@ from tests.conftest import execute, insert_video
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
+
+def list_backends(server: Postgres) -> set[int]:
+    """Return the processes that serve sessions, but for the one that is asked."""
+    found = server.ask(
+        "SELECT array_agg(pid) FROM pg_stat_activity"
+        " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+    )
+    return set(found or [])
+
+
 ROWS = "SELECT g::text FROM generate_series(1, 3) AS g"
 BYTES = "SELECT %(name)s AS name, decode(%(hex)s, 'hex') AS data, NULL::bytea AS none"
 
@@ -168,13 +178,36 @@ async def test_query_survives_a_change_of_its_table(server: Postgres) -> None:
     query = "SELECT kind FROM changing"
     execute(server.url, "CREATE TABLE changing AS SELECT 7 AS kind")
     async with opened(server.url, connections=2) as database:
-        reads = [database.fetch_binary(query, {}) for _ in range(2)]
-        assert await asyncio.gather(*reads) == [[(7,)]] * 2
+
+        async def read_twice() -> list[list[tuple[object, ...]]]:
+            reads = [database.fetch_binary(query, {}) for _ in range(2)]
+            return await asyncio.gather(*reads)
+
+        assert await read_twice() == [[(7,)]] * 2
+        before = list_backends(server)
         execute(server.url, "ALTER TABLE changing ALTER kind TYPE text")
-        assert await database.fetch_binary(query, {}) == [("7",)]
+        assert await read_twice() == [[("7",)]] * 2
+        assert list_backends(server) == before
+        assert len(before) == 2
         execute(server.url, "DROP TABLE changing")
         with pytest.raises(psycopg2.errors.UndefinedTable):
             await database.fetch_binary(query, {})
+
+
+async def test_value_that_is_not_supported_costs_one_statement(
+    server: Postgres,
+) -> None:
+    query = "SELECT nextval('tries'), %(value)s::numeric::bigint"
+    execute(server.url, "CREATE SEQUENCE tries")
+    async with opened(server.url, connections=2) as database:
+        await database.fetch_binary(query, {"value": 7})
+        before = list_backends(server)
+        for _ in range(3):
+            with pytest.raises(psycopg2.errors.FeatureNotSupported) as raised:
+                await database.fetch_binary(query, {"value": "infinity"})
+            assert raised.value.pgcode == "0A000"
+        assert await database.fetch_binary(query, {"value": 7}) == [(5, 7)]
+        assert list_backends(server) == before
 
 
 async def test_values_larger_than_the_socket_takes_arrive(server: Postgres) -> None:
