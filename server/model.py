@@ -1,7 +1,25 @@
 """The nouns. No I/O."""
 
 from email.utils import formatdate
+from functools import lru_cache
+from time import time
 from typing import NamedTuple
+
+
+def render_date(modified: int | None) -> str:
+    """Return Last-Modified for seconds since the epoch; nothing for None.
+
+    A time to come is now, since it must not be later than Date (RFC 9110, 8.8.2.1).
+    """
+    if modified is None:
+        return ""
+    now = time()
+    return _format_date(modified) if modified <= now else formatdate(now, usegmt=True)
+
+
+@lru_cache(maxsize=4096)
+def _format_date(modified: int) -> str:
+    return formatdate(modified, usegmt=True)  # an IMF-fixdate (5.6.7)
 
 
 class Video(NamedTuple):
@@ -11,7 +29,7 @@ class Video(NamedTuple):
     filename: str
     mime_type: str
     size: int  # bytes
-    modified: int  # seconds since the epoch
+    modified: int | None  # seconds since the epoch; None if there is no date to tell
 
     @property
     def etag(self) -> str:
@@ -20,8 +38,8 @@ class Video(NamedTuple):
 
     @property
     def date(self) -> str:
-        """Return modified as an IMF-fixdate (RFC 9110, 5.6.7)."""
-        return formatdate(self.modified, usegmt=True)
+        """Return Last-Modified, or nothing."""
+        return render_date(self.modified)
 
 
 class Thumbnail(NamedTuple):
@@ -29,20 +47,20 @@ class Thumbnail(NamedTuple):
 
     video_id: int
     mime_type: str
-    made: int  # microseconds since the epoch
+    made: int | None  # microseconds since the epoch; None if nobody knows
     image: bytes
 
     @property
     def etag(self) -> str:
         """Return the entity tag, another one if the picture was made again."""
-        return f'"thumbnail-{self.video_id}-{self.made}"'
+        return f'"thumbnail-{self.video_id}-{self.made or 0}"'
 
     @property
-    def modified(self) -> int:
+    def modified(self) -> int | None:
         """Return when it was made, in seconds since the epoch."""
-        return self.made // 1_000_000
+        return None if self.made is None else self.made // 1_000_000
 
     @property
     def date(self) -> str:
-        """Return modified as an IMF-fixdate (RFC 9110, 5.6.7)."""
-        return formatdate(self.modified, usegmt=True)
+        """Return Last-Modified, or nothing."""
+        return render_date(self.modified)

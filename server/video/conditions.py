@@ -71,16 +71,16 @@ def tag_matches_weakly(header: str, etag: str) -> bool:
     )
 
 
-def modified_since(header: str, modified: int) -> bool | None:
-    """Report whether the video is newer than the date; None if it is no date."""
+def modified_since(header: str, modified: int | None) -> bool | None:
+    """Report whether the video is newer than the date; None if one has no date."""
     date = parse_date(header)
-    return None if date is None else modified > date
+    return None if date is None or modified is None else modified > date
 
 
-def range_may_resume(header: str, etag: str, modified: int) -> bool:
+def range_may_resume(header: str, etag: str, modified: int | None) -> bool:
     """Report whether If-Range names just this video: strong tag or exact date.
 
     A weak tag never does, nor a later date (13.1.5).
     """
     text = header.strip(" \t")
-    return text == etag or parse_date(text) == modified
+    return text == etag or (modified is not None and parse_date(text) == modified)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from server.postgres.pool import Database
 
 BURST_SECONDS = 4.0  # of playback, sent at once when a session begins or was idle
+BITRATE_MIN = 1000  # bytes a second; a clip of less has another length than noted
 SESSIONS_MAX = 10_000
 VIDEOS_MAX = 10_000
 
@@ -102,7 +103,8 @@ class Pacer:
             except DatabaseAway:
                 return 0.0
             seconds = rows[0][0] if rows else None
-            self._rates[video] = self.multiple * video.size / seconds if seconds else 0
+            bitrate = video.size / seconds if seconds else 0
+            self._rates[video] = self.multiple * bitrate * (bitrate >= BITRATE_MIN)
             if len(self._rates) > VIDEOS_MAX:
                 self._rates.popitem(last=False)
         return self._rates[video]

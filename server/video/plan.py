@@ -60,8 +60,8 @@ class Validators(Protocol):
         """Return the entity tag."""
 
     @property
-    def modified(self) -> int:
-        """Return seconds since the epoch."""
+    def modified(self) -> int | None:
+        """Return seconds since the epoch, if they are known."""
 
 
 def render_fields(headers: Mapping[str, str]) -> str:
@@ -121,7 +121,7 @@ def _choose(
     if not precondition_holds(asked, video):
         return plan_error(412, f"Video {video.id} is not in the state you name.")
     if copy_is_fresh(asked, video):
-        return Plan(304, {}, (), _shared_fields(video))
+        return Plan(304, {}, (), _shared_fields(video, video.date))
     spans = _pick_spans(asked, video) if method == "GET" else None
     if spans is None or len(spans) > PARTS_MAX:
         return _plan_body(200, {}, video, [range(video.size)])
@@ -172,7 +172,8 @@ def _plan_body(
     kind: str = "",
 ) -> Plan:
     own["Content-Length"] = str(sum(map(len, body)))
-    return Plan(status, own, body, _video_fields(video, kind or _content_type(video)))
+    fields = _video_fields(video, kind or _content_type(video), video.date)
+    return Plan(status, own, body, fields)
 
 
 def plan_error(status: int, sentence: str, more: Mapping[str, str] = {}) -> Plan:
@@ -182,27 +183,32 @@ def plan_error(status: int, sentence: str, more: Mapping[str, str] = {}) -> Plan
 
 
 @lru_cache(maxsize=4096)
-def _video_fields(video: Video, kind: str) -> str:
+def _video_fields(video: Video, kind: str, date: str) -> str:
     own = {
         "Content-Type": kind,
         "Content-Disposition": render_disposition(video.filename),
         "X-Content-Type-Options": "nosniff",
     }
-    return _shared_fields(video) + render_fields(own)
+    return _shared_fields(video, date) + render_fields(own)
 
 
-def _shared_fields(video: Video) -> str:
+def _shared_fields(video: Video, date: str) -> str:
     """Return what a 304 must say again (RFC 9110, 15.4.5) and every answer says."""
     return render_fields(
         {
             "Cache-Control": FOR_GOOD,
             "Accept-Ranges": "bytes",
             "ETag": video.etag,
-            "Last-Modified": video.date,
+            **render_modified(date),
             "Cache-Tag": f"video-{video.id}",
             **ANY_ORIGIN,
         }
     )
+
+
+def render_modified(date: str) -> dict[str, str]:
+    """Return Last-Modified, left out where there is no date to tell."""
+    return {"Last-Modified": date} if date else {}
 
 
 def _content_type(video: Video) -> str:

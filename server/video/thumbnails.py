@@ -17,6 +17,7 @@ from server.video.plan import (
     copy_is_fresh,
     plan_error,
     precondition_holds,
+    render_modified,
 )
 from server.video.sending import send
 
@@ -65,7 +66,7 @@ def _shared_headers(found: Thumbnail) -> dict[str, str]:
     return {
         "Cache-Control": FOR_GOOD,
         "ETag": found.etag,
-        "Last-Modified": found.date,
+        **render_modified(found.date),
         "Cache-Tag": f"video-{found.video_id}",  # who purges the video means this too
         **ANY_ORIGIN,
     }

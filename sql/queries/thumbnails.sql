@@ -18,7 +18,8 @@ VALUES (%(video_id)s, %(mime_type)s, %(width)s, %(height)s, %(image)s)
 -- thumbnails may be one too.
 SELECT video_id::bigint,
        coalesce(mime_type, '')::text AS mime_type,
-       coalesce(extract(epoch FROM created_at) * 1000000, 0)::bigint AS made,
+       CASE WHEN extract(epoch FROM created_at) BETWEEN -62135596800 AND 9e12
+            THEN (extract(epoch FROM created_at) * 1000000)::bigint END AS made,
        image
   FROM thumbnails
  WHERE video_id = %(video_id)s

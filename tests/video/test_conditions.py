@@ -149,6 +149,7 @@ def test_if_none_match_compares_weakly(header: str, holds: bool) -> None:
 )
 def test_modified_since_needs_a_date(header: str, newer: bool | None) -> None:
     assert modified_since(header, WHEN) is newer
+    assert modified_since(header, None) is None
 
 
 @pytest.mark.parametrize(("header", "may"), RESUMES)
@@ -204,3 +205,4 @@ def test_any_text_is_compared_without_an_error(text: str) -> None:
     parse_tags(text)
     parse_date(text)
     range_may_resume(text, TAG, WHEN)
+    assert range_may_resume(text, TAG, None) is (text.strip(" \t") == TAG)

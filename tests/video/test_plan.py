@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from server import model
 from server.model import Video
 from server.video.plan import plan_video, render_disposition
 from tests.wire import fields
@@ -98,6 +99,39 @@ def test_whole_video_has_every_header_of_the_contract() -> None:
         ),
     }
     assert plan.body == [range(100)]
+
+
+CONDITIONS = [
+    ({}, 200),
+    ({"If-Modified-Since": DATE}, 200),
+    ({"If-Unmodified-Since": DATE}, 200),
+    ({"If-Range": DATE, "Range": "bytes=0-1"}, 200),
+    ({"If-Range": "", "Range": "bytes=0-1"}, 200),
+    ({"If-Range": SAME, "Range": "bytes=0-1"}, 206),
+    ({"If-None-Match": SAME}, 304),
+]
+
+
+@pytest.mark.parametrize(("asked", "status"), CONDITIONS)
+def test_video_without_a_date_tells_none(asked: dict[str, str], status: int) -> None:
+    plan = plan_video("GET", asked, VIDEO._replace(modified=None), BOUNDARY)
+    assert plan.status == status
+    assert "Last-Modified" not in fields(plan)
+
+
+def test_date_to_come_is_that_of_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 784111777.9
+    monkeypatch.setattr(model, "time", lambda: now)
+    video = VIDEO._replace(modified=8_640_000_000_000)
+    for asked in ({}, {"If-None-Match": SAME}, {"Range": "bytes=0-1"}):
+        now = 784111777.9
+        plan = plan_video("GET", asked, video, BOUNDARY)
+        assert fields(plan)["Last-Modified"] == DATE
+        now += 1
+        plan = plan_video("GET", asked, video, BOUNDARY)
+        assert fields(plan)["Last-Modified"] == LATER
+    since = plan_video("GET", {"If-Modified-Since": LATER}, video, BOUNDARY)
+    assert since.status == 200
 
 
 def test_part_says_where_it_lies() -> None:

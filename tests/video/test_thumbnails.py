@@ -104,6 +104,22 @@ async def test_thumbnail_is_served_as_its_video_is(served: Served) -> None:
             assert answer.headers["ETag"] != TAG
 
 
+@pytest.mark.parametrize(
+    "made", ["infinity", "-infinity", "294276-12-31", "0044-03-15 BC"]
+)
+async def test_odd_date_of_a_thumbnail_is_not_told(served: Served, made: str) -> None:
+    url = served.database_url
+    video_id = insert_video(url, "a.mp4", b"abc")
+    keep(url, video_id)
+    run(url, f"UPDATE thumbnails SET created_at = '{made}'")
+    async with ClientSession(f"http://127.0.0.1:{served.port}") as client:
+        path = f"/v3/videos/{video_id}/thumbnail"
+        async with client.get(path) as answer:
+            assert (answer.status, await answer.read()) == (200, PICTURE.image)
+            assert "Last-Modified" not in answer.headers
+            assert answer.headers["ETag"] == '"thumbnail-1-0"'
+
+
 async def test_without_a_thumbnail_there_is_none(served: Served) -> None:
     url = served.database_url
     video_id = insert_video(url, "a.mp4", b"abc")
