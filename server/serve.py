@@ -20,6 +20,7 @@ from server.library.clips.selftest import check_beside
 from server.postgres import embedded, migrations
 from server.postgres.plain import Unreachable, connect, first_line
 from server.postgres.queries import queries
+from server.postgres.refusals import find_remedy
 from server.postgres.target import open_database
 from server.serving.listen import address, bind, serve, share
 from server.telemetry.access_log import AccessLog
@@ -126,5 +127,5 @@ def check_schema(url: str) -> None:
     except psycopg2.ProgrammingError as error:
         raise Fault(
             f"the database has no videos to serve ({first_line(error)}): "
-            "run bytereel migrate"
+            f"{find_remedy(error)}"
         ) from error

@@ -2,6 +2,7 @@
 
 import psycopg2
 from aiohttp import web
+from psycopg2.errors import UndefinedFunction
 
 from server.api.errors import build_error_response
 from server.reading.store import STORE, check_columns
@@ -18,6 +19,9 @@ async def get_readiness(request: web.Request) -> web.Response:
     """Answer 200 if videos can be served, else 503."""
     try:
         await check_columns(request.app[STORE].database)
+    except UndefinedFunction:
+        sentence = "A column of videos has a type that is not read: run bytereel doctor"
+        return build_error_response(503, sentence)
     except psycopg2.ProgrammingError:
         sentence = "The database has no videos to serve: run bytereel migrate"
         return build_error_response(503, sentence)

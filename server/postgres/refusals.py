@@ -52,6 +52,13 @@ def explain(connection: Connection, error: psycopg2.Error) -> Fault:
     return Fault(f"PostgreSQL refused ({reason}): fix that, then run it again")
 
 
+def find_remedy(error: psycopg2.Error) -> str:
+    """Return what to do where videos cannot be served: check_videos raised this."""
+    if error.pgcode in ABSENT:
+        return "run bytereel migrate"
+    return "in the view of that name, cast the column to the type that is served"
+
+
 def is_damage(error: psycopg2.Error) -> bool:
     """Report whether PostgreSQL stopped at something damaged."""
     return (error.pgcode or "").startswith(_DAMAGE)

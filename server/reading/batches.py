@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 BATCH_BYTES = 1 << 20
 LONG_SECONDS = 0.05  # a statement that takes longer leaves its lane to the next
 SLOW_SECONDS = 0.25  # the videos of a slower statement are then read alone
-SLOW_MAX = 1000  # videos remembered as slow
+APART_MAX = 1000  # videos remembered as slow or failing
 
 
 class VideoSlice(NamedTuple):
@@ -73,7 +73,7 @@ class Reader:
         self._idle_lanes = lanes
         self._waiting: deque[_Read] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._slow: dict[int, None] = {}  # videos that travel alone
+        self._apart: dict[int, None] = {}  # videos that travel alone
         self.bytes_read = 0
 
     def read(
@@ -124,14 +124,14 @@ class Reader:
         room = BATCH_BYTES
         while self._waiting:
             read = self._waiting[0]
-            if batch and (read.length > room or read.video_id in self._slow):
+            if batch and (read.length > room or read.video_id in self._apart):
                 break
             self._waiting.popleft()
             if read.answer.done():  # nobody waits for it any more
                 continue
             batch.append(read)
             room -= read.length
-            if read.video_id in self._slow:
+            if read.video_id in self._apart:
                 break
         return batch
 
@@ -142,10 +142,11 @@ class Reader:
             rows = await self._fetch(batch)
         except (psycopg2.Error, DatabaseAway) as error:
             if len(batch) > 1 and not _is_away(error):
-                self._note_speed(batch, slow=isinstance(error, StatementTimeout))
+                self._set_apart(batch, isinstance(error, StatementTimeout))
                 for read in batch:  # one of them is at fault: the others go on
                     await self._answer([read])
                 return
+            self._set_apart(batch, not _is_away(error))
             for read in batch:
                 if not read.answer.done():
                     read.answer.set_exception(error)
@@ -154,7 +155,7 @@ class Reader:
                 read.answer.cancel()
             raise
         else:
-            self._note_speed(batch, slow=loop.time() - began > SLOW_SECONDS)
+            self._set_apart(batch, loop.time() - began > SLOW_SECONDS)
             for read, found in zip(batch, rows, strict=True):
                 if not read.answer.done():
                     read.answer.set_result(found)
@@ -172,7 +173,7 @@ class Reader:
             if data is None:
                 continue
             span, about = spans[place - 1], (name or "", kind or "")
-            video = Video(span.video_id, *about, size, modified or 0)
+            video = Video(span.video_id, *about, size, modified)
             self.bytes_read += len(data)
             for index in range(span.place, span.place + span.reads):
                 at = batch[index].start - span.start
@@ -180,15 +181,15 @@ class Reader:
                 found[index] = VideoSlice(video, part)
         return found
 
-    def _note_speed(self, batch: Sequence[_Read], *, slow: bool) -> None:
-        """Let the videos of a slow statement travel alone until one proves quick."""
+    def _set_apart(self, batch: Sequence[_Read], in_trouble: bool) -> None:
+        """Let videos that were slow or failed travel alone until one proves well."""
         for read in batch:
-            if slow:
-                self._slow[read.video_id] = None
-            elif self._slow and len(batch) == 1:
-                self._slow.pop(read.video_id, None)
-        while len(self._slow) > SLOW_MAX:
-            del self._slow[next(iter(self._slow))]
+            if in_trouble:
+                self._apart[read.video_id] = None
+            elif self._apart and len(batch) == 1:
+                self._apart.pop(read.video_id, None)
+        while len(self._apart) > APART_MAX:
+            del self._apart[next(iter(self._apart))]
 
 
 def _is_away(error: Exception) -> bool:

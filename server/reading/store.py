@@ -179,7 +179,7 @@ STORE: web.AppKey[Store] = web.AppKey("store")
 
 async def list_videos(database: Database, limit: int) -> list[tuple[Video, int | None]]:
     """Return the newest videos without their bytes, each with its seconds if known."""
-    rows = await database.fetch(queries()["list_videos"], {"limit": limit})
+    rows = await database.fetch_binary(queries()["list_videos"], {"limit": limit})
     return [(Video(*row), seconds) for *row, seconds in rows]
 
 

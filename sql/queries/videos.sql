@@ -1,5 +1,8 @@
 -- What serving reads. A relation named videos with the columns id, filename,
--- mime_type, video_data and created_at is all it needs: a table or a view.
+-- mime_type, video_data and created_at is all it needs: a table or a view. Any value may
+-- stand there. Names are cut, for an answer's headers must stay short; of dates, those
+-- from the year 1 are told that a bigint can hold (1e13 seconds are 316,000 years), which
+-- leaves out infinity; of lengths, numbers below 100,000 seconds.
 
 -- name: read_videos
 -- For each read (a video, where to start, how many bytes) its place, what the video is
@@ -10,10 +13,11 @@
 -- every video looked up by itself: the plan is kept, also when there are many more.
 SELECT ROW(
            asked.place,
-           filename::text,
-           mime_type::text,
+           left(filename::text, 255),
+           left(mime_type::text, 100),
            octet_length(video_data),
-           floor(extract(epoch FROM created_at))::bigint),
+           CASE WHEN extract(epoch FROM created_at) BETWEEN -62135596800 AND 1e13
+                THEN floor(extract(epoch FROM created_at))::bigint END),
        substring(
            video_data
            FROM greatest(
@@ -25,30 +29,42 @@ SELECT ROW(
        LATERAL (SELECT * FROM videos WHERE videos.id = asked.id LIMIT 1) AS video;
 
 -- name: list_videos
--- The newest videos, without their bytes, and their length in seconds. A foreign table
--- need not have one: then the name is found one level up, in absent.
-SELECT id,
-       filename,
-       mime_type,
+-- The newest videos that can be asked for, without their bytes, and their length in
+-- seconds. A foreign table need not have one: then the name is found one level up, in
+-- absent.
+SELECT id::bigint,
+       coalesce(left(filename::text, 255), ''),
+       coalesce(left(mime_type::text, 100), ''),
        octet_length(video_data),
-       coalesce(floor(extract(epoch FROM created_at)), 0)::bigint,
-       (SELECT duration_seconds FROM (SELECT video.*) AS own)
+       CASE WHEN extract(epoch FROM created_at) BETWEEN -62135596800 AND 1e13
+            THEN floor(extract(epoch FROM created_at))::bigint END,
+       (SELECT round(
+                   substring(
+                       duration_seconds::text FROM '^[0-9]{1,5}(?:[.][0-9]+)?$'
+                   )::numeric)::integer
+          FROM (SELECT video.*) AS own)
   FROM videos AS video,
        (SELECT NULL::integer AS duration_seconds) AS absent
+ WHERE id BETWEEN 1 AND 2147483647
+   AND video_data IS NOT NULL
  ORDER BY id DESC
  LIMIT %(limit)s;
 
 -- name: find_length
 -- The seconds of a video; a foreign table need not know them, as above.
-SELECT (SELECT duration_seconds FROM (SELECT video.*) AS own)
+SELECT (SELECT substring(
+                   duration_seconds::text FROM '^[0-9]{1,5}(?:[.][0-9]+)?$'
+               )::float
+          FROM (SELECT video.*) AS own)
   FROM videos AS video,
        (SELECT NULL::integer AS duration_seconds) AS absent
  WHERE id = %(id)s;
 
 -- name: check_videos
--- Nothing, or an error that names what serving lacks.
-SELECT id, filename, mime_type, video_data, created_at
+-- Nothing, or an error that names what serving lacks, or which type it cannot read.
+SELECT filename, mime_type, get_byte(video_data, 0), extract(epoch FROM created_at)
   FROM videos
+ WHERE id = 0::bigint
  LIMIT 0;
 
 -- name: retain_memory

@@ -188,10 +188,22 @@ async def test_failing_read_does_not_harm_its_batch(odd_url: str) -> None:
         assert one.data == f"video {number}".encode()
 
 
+async def test_failing_read_is_avoided_by_the_next_batches(odd_url: str) -> None:
+    async with watched(odd_url) as database:
+        reader = Reader(database, lanes=1)
+        for _ in range(2):
+            database.batches.clear()
+            await asyncio.gather(
+                *(reader.read(number, 0, 20) for number in (1, 2, 4, 5)),
+                return_exceptions=True,
+            )
+        assert database.batches == [[1], [2], [4, 5]]
+
+
 async def test_slow_read_is_avoided_by_the_next_batches(
     odd_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reads, "SLOW_MAX", 2)
+    monkeypatch.setattr(reads, "APART_MAX", 2)
     async with watched(odd_url) as database:
         reader = Reader(database, lanes=2)
         await asyncio.gather(*(reader.read(number, 0, 20) for number in (1, 3)))

@@ -15,7 +15,7 @@ from server.library.report import show
 from server.library.upkeep.findings import CHECKS, Finding
 from server.postgres.plain import first_line
 from server.postgres.queries import queries, sql_directory
-from server.postgres.refusals import ABSENT, is_damage, opening
+from server.postgres.refusals import ABSENT, find_remedy, is_damage, opening
 from server.postgres.rows import read_rows
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def diagnose(url: str) -> Iterator[Finding]:
             cursor.execute(queries()["check_videos"])
         except psycopg2.ProgrammingError as error:
             why = f"there are no videos to serve ({first_line(error)})"
-            yield Finding("no-videos", FAULT, why, "bytereel migrate")
+            yield Finding("no-videos", FAULT, why, find_remedy(error))
             return
         yield from _find_migrations(cursor)
         for query, finding in CHECKS:
