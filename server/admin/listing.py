@@ -70,7 +70,7 @@ class ListedVideo(NamedTuple):
     mime_type: str
     bytes: int
     duration_seconds: int | None
-    created_at: str  # of UTC, in ISO 8601
+    created_at: str | None  # of UTC, in ISO 8601; None if there is no date to tell
     thumbnail: bool
     links: int
     views: int

@@ -1,10 +1,12 @@
--- What the admin reads and deletes. Nothing here reads the videos' bytes.
+-- What the admin reads and deletes. Nothing here reads the videos' bytes. Any value may
+-- stand in a view of others: dates are told from the year 1 to 9999, lengths if they are
+-- numbers below 100,000 seconds, sizes as they are.
 
 -- name: count_library
 -- What there is at a glance: videos, their bytes, how many are shown by anything, how
 -- many lack a picture, what the table takes on disk, views today, and PostgreSQL's version.
 SELECT count(*) AS videos,
-       coalesce(sum(file_size_bytes), 0)::bigint AS bytes,
+       coalesce(sum(octet_length(video_data)), 0)::bigint AS bytes,
        (SELECT pg_total_relation_size(oid)
           FROM pg_class
          WHERE oid = 'videos'::regclass AND relkind = 'r') AS table_bytes,
@@ -36,13 +38,14 @@ WITH found AS (
     SELECT id,
            row_number() OVER (
                ORDER BY
-               CASE %(sort)s WHEN 'newest' THEN created_at END DESC,
+               CASE %(sort)s WHEN 'newest' THEN created_at END DESC NULLS LAST,
                CASE %(sort)s WHEN 'oldest' THEN created_at END,
                CASE %(sort)s WHEN 'oldest' THEN id END,
                CASE %(sort)s WHEN 'name' THEN lower(filename) END,
                CASE %(sort)s
-               WHEN 'size' THEN file_size_bytes
-               WHEN 'duration' THEN duration_seconds
+               WHEN 'size' THEN octet_length(video_data)
+               WHEN 'duration' THEN substring(
+                   duration_seconds::text FROM '^[0-9]{1,5}(?:[.][0-9]+)?$')::numeric
                WHEN 'views' THEN watched.views
                END DESC NULLS LAST,
                id DESC) AS place
@@ -52,7 +55,7 @@ WITH found AS (
                   WHERE %(sort)s = 'views'
                   GROUP BY video_id) AS watched ON watched.video_id = id
      WHERE (id = %(id)s OR %(id)s IS NULL)
-       AND strpos(lower(filename), lower(%(search)s)) > 0
+       AND strpos(lower(coalesce(filename, '')), lower(%(search)s)) > 0
        AND (%(filter)s <> 'unlinked'
             OR NOT EXISTS (SELECT FROM definitions WHERE video_id = videos.id)
            AND NOT EXISTS (SELECT FROM definition_videos WHERE video_id = videos.id)
@@ -61,12 +64,18 @@ WITH found AS (
 ), page AS (
     SELECT found.place,
            video.id,
-           video.filename,
-           video.mime_type,
-           video.file_size_bytes AS bytes,
-           video.duration_seconds,
-           to_char(video.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
-               AS created_at,
+           coalesce(left(video.filename, 255), '') AS filename,
+           coalesce(left(video.mime_type, 100), '') AS mime_type,
+           coalesce(octet_length(video.video_data), 0) AS bytes,
+           round(substring(
+               video.duration_seconds::text FROM '^[0-9]{1,5}(?:[.][0-9]+)?$')::numeric
+           )::integer AS duration_seconds,
+           CASE WHEN extract(epoch FROM video.created_at)
+                     BETWEEN -62135596800 AND 253402300799
+                THEN to_char(
+                    to_timestamp(floor(extract(epoch FROM video.created_at)))
+                        AT TIME ZONE 'UTC',
+                    'YYYY-MM-DD"T"HH24:MI:SS"Z"') END AS created_at,
            EXISTS (SELECT FROM thumbnails WHERE video_id = video.id) AS thumbnail,
            (SELECT count(*)
               FROM (SELECT id FROM definitions WHERE video_id = video.id
@@ -93,14 +102,14 @@ SELECT total.count AS total, to_jsonb(page) - 'place' AS video
 -- name: read_details
 -- What only the page of a single video tells: its digest, and views of all days.
 SELECT encode(sha256, 'hex') AS sha256,
-       json_build_object('started', coalesce(sum(started), 0),
-                         'quarter', coalesce(sum(quarter), 0),
-                         'half', coalesce(sum(half), 0),
-                         'completed', coalesce(sum(completed), 0)) AS views
+       (SELECT json_build_object('started', coalesce(sum(started), 0),
+                                 'quarter', coalesce(sum(quarter), 0),
+                                 'half', coalesce(sum(half), 0),
+                                 'completed', coalesce(sum(completed), 0))
+          FROM video_views
+         WHERE video_id = %(id)s) AS views
   FROM videos
-  LEFT JOIN video_views ON video_id = id
- WHERE id = %(id)s
- GROUP BY id;
+ WHERE id = %(id)s;
 
 -- name: list_showing
 -- The definitions and questions that show a video, each with all it shows, in order.
@@ -187,7 +196,8 @@ RETURNING id;
 
 -- name: list_days
 -- The last 28 days, today last: plays and completed plays of each, and the bytes of the
--- videos that were there at its end. Every table is read once, not once a day.
+-- videos that were there at its end; the first has those without a date. Every table is
+-- read once, not once a day.
 WITH days AS (
     SELECT (now() AT TIME ZONE 'UTC')::date - n AS day
       FROM generate_series(0, 27) AS n
@@ -197,12 +207,20 @@ WITH days AS (
      WHERE day >= (SELECT min(day) FROM days)
      GROUP BY day
 ), added AS (
-    SELECT greatest((created_at AT TIME ZONE 'UTC')::date, (SELECT min(day) FROM days)) AS day,
-           sum(file_size_bytes) AS size
+    SELECT CASE
+           WHEN extract(epoch FROM created_at) > 253402300799
+           THEN NULL
+           WHEN extract(epoch FROM created_at) > 0
+           THEN greatest(
+               (to_timestamp(extract(epoch FROM created_at)) AT TIME ZONE 'UTC')::date,
+               (SELECT min(day) FROM days))
+           ELSE (SELECT min(day) FROM days)
+           END AS day,
+           sum(octet_length(video_data)) AS size
       FROM videos
      GROUP BY 1
 )
-SELECT day::text,
+SELECT to_char(day, 'YYYY-MM-DD') AS day,
        coalesce(started, 0)::bigint AS started,
        coalesce(completed, 0)::bigint AS completed,
        coalesce(sum(size) OVER (ORDER BY day), 0)::bigint AS video_bytes

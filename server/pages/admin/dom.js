@@ -30,6 +30,7 @@ export function linked(address, ...parts) {
 
 /* Return a moment as it is read here, exact for who points at it. */
 export function timed(date, format) {
+  if (date === null) return "not known"; // a table of others need not tell
   return make("time", { dateTime: date, title: MOMENT.format(new Date(date)) }, format.format(new Date(date)));
 }
 
