@@ -3,7 +3,7 @@
 -- name: find_too_large
 -- pg_dump takes a row as text, a byte of video as two letters, and PostgreSQL makes no
 -- text of 1 GiB or more. Of the bytes nothing is read.
-SELECT id, filename, octet_length(video_data) AS size
+SELECT id, coalesce(filename, '') AS filename, octet_length(video_data) AS size
   FROM videos
  WHERE octet_length(video_data) > %(most)s
  ORDER BY id

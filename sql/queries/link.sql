@@ -134,7 +134,7 @@ SELECT DISTINCT word, learning_language AS language
 
 -- name: list_unlinked
 -- The videos that no definition and no question shows.
-SELECT id, filename
+SELECT id, coalesce(filename, '') AS filename
   FROM videos
  WHERE NOT EXISTS (SELECT FROM definitions WHERE video_id = videos.id)
    AND NOT EXISTS (SELECT FROM test_questions WHERE video_id = videos.id)

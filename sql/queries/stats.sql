@@ -1,5 +1,7 @@
 -- The numbers of the library. Nothing reads the videos' bytes: of a value that is kept
--- apart, octet_length reads the pointer alone. Columns have the names that are shown.
+-- apart, octet_length reads the pointer alone. Columns have the names that are shown. Any
+-- value may stand in a view of others: a length counts if it is a number below 100,000
+-- seconds, a digest if it has the 32 bytes of SHA-256.
 
 -- name: count_videos
 -- How many, how large and how long; a foreign table need not tell the latter.
@@ -7,10 +9,13 @@ SELECT count(*) AS clips,
        coalesce(sum(octet_length(video_data)), 0)::bigint AS bytes,
        avg(octet_length(video_data))::bigint AS average_bytes,
        max(octet_length(video_data)) AS largest_bytes,
-       sum(duration_seconds) AS seconds,
+       round(sum(duration_seconds))::bigint AS seconds,
        round(avg(duration_seconds), 1)::float AS average_seconds
   FROM (SELECT video_data,
-               (SELECT duration_seconds FROM (SELECT video.*) AS own)
+               (SELECT substring(
+                           duration_seconds::text FROM '^[0-9]{1,5}(?:[.][0-9]+)?$'
+                       )::numeric
+                  FROM (SELECT video.*) AS own) AS duration_seconds
           FROM videos AS video,
                (SELECT NULL::integer AS duration_seconds) AS absent
        ) AS counted;
@@ -91,11 +96,14 @@ SELECT id,
 
 -- name: list_over_limits
 -- The videos larger or longer than a clip should be, the largest first.
-SELECT id, filename, bytes, duration_seconds AS seconds
+SELECT id, filename, bytes, round(duration_seconds)::integer AS seconds
   FROM (SELECT id,
                filename,
                octet_length(video_data) AS bytes,
-               (SELECT duration_seconds FROM (SELECT video.*) AS own)
+               (SELECT substring(
+                           duration_seconds::text FROM '^[0-9]{1,5}(?:[.][0-9]+)?$'
+                       )::numeric
+                  FROM (SELECT video.*) AS own) AS duration_seconds
           FROM videos AS video,
                (SELECT NULL::integer AS duration_seconds) AS absent
        ) AS measured
@@ -108,6 +116,7 @@ SELECT array_agg(id ORDER BY id) AS ids,
        array_agg(filename::text ORDER BY id) AS filenames,
        sum(octet_length(video_data)) - min(octet_length(video_data)) AS spare_bytes
   FROM videos
+ WHERE octet_length(sha256) = 32
  GROUP BY sha256
 HAVING count(*) > 1
  ORDER BY spare_bytes DESC, ids;

@@ -212,7 +212,7 @@ def _compare(
                 "go on with bytereel verify --resume when the database is back"
             ) from error
         return "damaged" if is_damage(error) else "unread", first_line(error)
-    if row.sha256 is None:
+    if row.sha256 is None or len(row.sha256) != hasher.sha256.digest_size:
         return "unknown", "there is no digest to compare with"
     if hasher.sha256.digest() == bytes(row.sha256):
         return "intact", None
