@@ -98,12 +98,95 @@ SELECT id, filename, octet_length(video_data) AS size
 
 -- name: find_wrong_types
 -- Types that no player takes for a video.
-SELECT coalesce(mime_type, '') AS mime_type, count(*) AS clips
-  FROM videos
+SELECT mime_type,
+       count(*) AS clips,
+       array_to_string((array_agg(id ORDER BY id))[:5], ', ') AS ids
+  FROM (SELECT id, coalesce(left(mime_type::text, 100), '') AS mime_type
+          FROM videos) AS typed
  WHERE mime_type NOT IN ('video/mp4', 'video/quicktime', 'video/webm')
-    OR mime_type IS NULL
  GROUP BY mime_type
  ORDER BY mime_type;
+
+-- name: find_odd_ids
+-- Videos that no URL leads to.
+SELECT id, coalesce(left(filename::text, 255), '') AS filename
+  FROM videos
+ WHERE NOT id BETWEEN 1 AND 2147483647
+    OR id IS NULL
+ ORDER BY id;
+
+-- name: find_double_ids
+-- Rows of a view that share an id.
+SELECT id, count(*) AS copies
+  FROM videos
+ GROUP BY id
+HAVING count(*) > 1
+ ORDER BY id;
+
+-- name: find_byteless
+-- Videos with nothing to play.
+SELECT id, coalesce(left(filename::text, 255), '') AS filename
+  FROM videos
+ WHERE octet_length(video_data) = 0
+    OR video_data IS NULL
+ ORDER BY id;
+
+-- name: find_odd_dates
+-- Dates that HTTP cannot write, infinity among them, or that are more than a day ahead.
+SELECT id,
+       coalesce(left(filename::text, 255), '') AS filename,
+       created_at::text AS created
+  FROM videos
+ WHERE NOT extract(epoch FROM created_at)
+           BETWEEN -62135596800 AND extract(epoch FROM now()) + 86400
+ ORDER BY id;
+
+-- name: find_undated
+-- Videos without a date.
+SELECT count(*) AS clips, array_to_string((array_agg(id ORDER BY id))[:5], ', ') AS ids
+  FROM videos
+ WHERE created_at IS NULL
+HAVING count(*) > 0;
+
+-- name: find_odd_lengths
+-- Lengths that are no number of seconds, or that of no clip. A foreign table need not
+-- have any: then the name is found one level up, in absent.
+SELECT *
+  FROM (SELECT id,
+               coalesce(left(filename::text, 255), '') AS filename,
+               (SELECT left(duration_seconds::text, 40) FROM (SELECT video.*) AS own)
+               AS length
+          FROM videos AS video,
+               (SELECT NULL::integer AS duration_seconds) AS absent
+       ) AS measured
+ WHERE length !~ '^[0-9]{1,5}(?:[.][0-9]+)?$'
+ ORDER BY id;
+
+-- name: find_odd_digests
+-- Digests that are none of SHA-256; a foreign table need not have any, as above.
+SELECT *
+  FROM (SELECT id,
+               coalesce(left(filename::text, 255), '') AS filename,
+               (SELECT octet_length(sha256) FROM (SELECT video.*) AS own) AS digest_bytes
+          FROM videos AS video,
+               (SELECT NULL::bytea AS sha256) AS absent
+       ) AS digested
+ WHERE digest_bytes <> 32
+ ORDER BY id;
+
+-- name: find_nameless
+-- Videos without a name.
+SELECT id
+  FROM videos
+ WHERE coalesce(filename::text, '') = ''
+ ORDER BY id;
+
+-- name: find_long_names
+-- Names that are cut where they are shown.
+SELECT id, left(filename::text, 40) AS beginning, length(filename::text) AS letters
+  FROM videos
+ WHERE length(filename::text) > 255
+ ORDER BY id;
 
 -- name: find_damaged
 -- What verify has found.
@@ -114,9 +197,10 @@ SELECT id, filename, damage
  ORDER BY id;
 
 -- name: list_filenames
--- Every name.
-SELECT id, filename
+-- Every name, as far as it is shown.
+SELECT id, left(filename::text, 255) AS filename
   FROM videos
+ WHERE filename::text <> ''
  ORDER BY id;
 
 -- name: find_bloat

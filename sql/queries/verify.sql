@@ -8,10 +8,10 @@ SELECT coalesce(has_table_privilege(to_regclass('verifications'),
 
 -- name: list_digests
 -- Every video with its size and the digest of its import; a foreign table need not have
--- one: then the name is found one level up, in absent.
+-- one: then the name is found one level up, in absent. Nor need it have names or bytes.
 SELECT id AS video_id,
-       filename,
-       octet_length(video_data) AS size,
+       coalesce(filename, '') AS filename,
+       coalesce(octet_length(video_data), 0) AS size,
        (SELECT sha256 FROM (SELECT video.*) AS own)
   FROM videos AS video,
        (SELECT NULL::bytea AS sha256) AS absent
@@ -26,7 +26,10 @@ SELECT pg_relation_size(oid) / current_setting('block_size')::integer
 
 -- name: list_digests_in_block
 -- The same of the rows in one block, for a table of which some blocks are damaged.
-SELECT id AS video_id, filename, octet_length(video_data) AS size, sha256
+SELECT id AS video_id,
+       coalesce(filename, '') AS filename,
+       coalesce(octet_length(video_data), 0) AS size,
+       sha256
   FROM videos
  WHERE ctid >= ('(' || %(block)s::integer || ',0)')::tid
    AND ctid < ('(' || %(block)s::integer + 1 || ',0)')::tid

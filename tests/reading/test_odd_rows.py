@@ -14,7 +14,10 @@ import pytest
 
 from server.admin.listing import SORTS
 from server.app import build_app
+from server.edge.warm import list_clips
 from server.library.upkeep.doctor import diagnose
+from server.library.upkeep.stats import read_stats, render_stats
+from server.library.upkeep.verify import verify
 from server.serving.listen import answering, bind
 from server.video.pacing import Pacer
 from tests.conftest import execute
@@ -84,6 +87,22 @@ ROWS = {
 }
 NOT_ASKED_FOR = {-1: Row(), 0: Row(), 2**31: Row(), 2**63 - 1: Row()}
 WITHOUT_BYTES = {22: Row(body=None)}
+
+PAST = {3, 5, 6, 7, 9}  # or without a date
+
+# What the doctor finds, and in which rows.
+ODD = {
+    "odd-id": [-1, 0, 2**31, 2**63 - 1],
+    "no-bytes": [20, 22],
+    "odd-date": [2, 3, 4, 6, 8, 9],
+    "no-date": [5],
+    "odd-length": [15, 16, 17, 18],
+    "odd-digest": [19],
+    "no-name": [5, 11],
+    "long-name": [12],
+    "odd-name": [13],
+    "wrong-type": [11, 13, 12, 14],
+}
 
 
 @pytest.fixture(params=["timestamptz", "timestamp", "date"])
@@ -253,3 +272,52 @@ async def test_admin_lists_every_row(odd_url: str) -> None:
         for key in ROWS:
             details = await ask(f"videos/{key}")
             assert bytes.fromhex(details["sha256"] or "") == (ROWS[key].digest or b"")
+
+
+def test_commands_survive_every_row(odd_url: str) -> None:
+    rows = ROWS | WITHOUT_BYTES | NOT_ASKED_FOR
+    stats = read_stats(odd_url)
+    assert stats.skipped == {}
+    videos = stats.parts["videos"][0]
+    assert videos["clips"] == len(rows)
+    assert videos["bytes"] == sum(len(row.body or b"") for row in rows.values())
+    sane = [row.seconds for row in rows.values() if row.seconds in {5, 99_999}]
+    assert videos["seconds"] == sum(filter(None, sane))
+    assert stats.parts["duplicates"] == []
+    json.dumps(stats.as_json(), default=str, allow_nan=False)
+    assert render_stats(stats)
+    states = {row.video_id: row.status for row in verify(odd_url)}
+    assert states == dict.fromkeys(rows, "unknown")
+    for days in (None, 36_500.0):
+        warmed = {clip.video_id for clip in list_clips(odd_url, days, None)}
+        assert warmed == (set(ROWS) if days is None else set(ROWS) - PAST)
+
+
+def test_doctor_names_what_is_odd_in_each_row(odd_url: str) -> None:
+    found = [each for each in diagnose(odd_url) if each.code in ODD]
+    texts = {
+        code: [each.sentence for each in found if each.code == code] for code in ODD
+    }
+    for code, keys in ODD.items():
+        assert len(texts[code]) == len(keys), texts[code]
+        for text, key in zip(texts[code], keys, strict=True):
+            assert re.search(rf"video {key} |\({key} …\)|\({key}, .*…\)", text)
+    assert "is dated infinity, which" in texts["odd-date"][0]
+    assert "is NaN seconds long" in texts["odd-length"][0]
+    assert "a digest of 3 B, so" in texts["odd-digest"][0]
+    assert "a name of 100,000 characters, “äää" in texts["long-name"][0]
+    assert (
+        r"“a\r\nSet-Cookie: b=c\x01\x1b[2J\u2028\u202e\ud800<b>" in texts["odd-name"][0]
+    )
+    assert all(text.isprintable() for each in texts.values() for text in each)
+
+
+def test_doctor_tells_of_a_hundred_rows_at_most(database_url: str) -> None:
+    execute(
+        database_url,
+        "INSERT INTO videos (filename, video_data, created_at)"
+        " SELECT n, 'a', 'infinity' FROM generate_series(1, 1234) AS n",
+    )
+    found = [each for each in diagnose(database_url) if each.code == "odd-date"]
+    assert len(found) == 101
+    assert found[-1].sentence == "1,134 more are like the 100 before"

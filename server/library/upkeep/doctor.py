@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
     from psycopg2.extensions import cursor as Cursor
 
+ROWS_MAX = 100  # findings of one check; what ails a whole table is told by fewer
 _JOINERS = "\u200c\u200d"  # no signs of their own, but Persian and emoji need them
 
 
@@ -67,12 +68,16 @@ def _find(cursor: Cursor, query: str, finding: Finding) -> Iterator[Finding]:
         return
     if finding.code == "odd-name":
         rows = [row for row in rows if name_is_odd(str(row["filename"]))]
-    for row in rows:
+    for row in rows[:ROWS_MAX]:
         texts = {name: _show(name, value) for name, value in row.items()}
         yield finding._replace(
             sentence=finding.sentence.format_map(texts),
             remedy=finding.remedy.format_map(texts),
         )
+    more = len(rows) - ROWS_MAX
+    if more > 0:
+        why = f"{more:,} more are like the {ROWS_MAX} before"
+        yield Finding(finding.code, finding.severity, why, "see to those first")
 
 
 def _explain(code: str, error: psycopg2.Error) -> Finding:

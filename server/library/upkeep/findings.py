@@ -97,8 +97,93 @@ CHECKS = (
         Finding(
             "wrong-type",
             FAULT,
-            "{clips} videos are of the type “{mime_type}”, which no player takes",
+            "{clips} videos are of the type “{mime_type}”, which no player takes "
+            "({ids} …)",
             "set mime_type to video/mp4, video/quicktime or video/webm",
+        ),
+    ),
+    (
+        "find_odd_ids",
+        Finding(
+            "odd-id",
+            FAULT,
+            "video {id} {filename} cannot be asked for: ids go from 1 to 2147483647",
+            "give it such an id",
+        ),
+    ),
+    (
+        "find_double_ids",
+        Finding(
+            "double-id",
+            FAULT,
+            "{copies} rows have the id {id}, and any of them may be served",
+            "have the view return one row for each id",
+        ),
+    ),
+    (
+        "find_byteless",
+        Finding(
+            "no-bytes",
+            FAULT,
+            "video {id} {filename} has no bytes, so there is nothing to play",
+            "import its file under a new name, or in SQL: "
+            "DELETE FROM videos WHERE id = {id}",
+        ),
+    ),
+    (
+        "find_odd_dates",
+        Finding(
+            "odd-date",
+            WARNING,
+            "video {id} {filename} is dated {created}, which players are not told",
+            "set created_at to when it came",
+        ),
+    ),
+    (
+        "find_undated",
+        Finding(
+            "no-date",
+            NOTE,
+            "{clips} videos have no date, so they are served without one ({ids} …)",
+            "set created_at if it is known when they came",
+        ),
+    ),
+    (
+        "find_odd_lengths",
+        Finding(
+            "odd-length",
+            WARNING,
+            "video {id} {filename} is {length} seconds long, which cannot be true",
+            "set duration_seconds to its length, or to NULL",
+        ),
+    ),
+    (
+        "find_odd_digests",
+        Finding(
+            "odd-digest",
+            WARNING,
+            "video {id} {filename} has a digest of {digest_bytes}, so it cannot be "
+            "verified",
+            "set sha256 to the 32 bytes of sha256(video_data), or to NULL",
+        ),
+    ),
+    (
+        "find_nameless",
+        Finding(
+            "no-name",
+            WARNING,
+            "video {id} has no file name",
+            "in SQL: UPDATE videos SET filename = '…' WHERE id = {id}",
+        ),
+    ),
+    (
+        "find_long_names",
+        Finding(
+            "long-name",
+            WARNING,
+            "video {id} has a name of {letters} characters, “{beginning} …”, of which "
+            "players get 255",
+            "in SQL: UPDATE videos SET filename = '…' WHERE id = {id}",
         ),
     ),
     (

@@ -202,7 +202,10 @@ def test_name_is_odd(filename: str, odd: bool) -> None:
 
 def test_view_of_others_is_asked_for_what_it_has(empty_url: str) -> None:
     execute(empty_url, VIEW)
-    assert [code for _, code, _ in list_found(empty_url)] == ["not-migrated"]
+    assert [code for _, code, _ in list_found(empty_url)] == [
+        "not-migrated",
+        "odd-id",
+    ]
 
 
 def test_check_without_the_right_is_told(database_url: str) -> None:
