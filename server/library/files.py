@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import unicodedata
 from typing import TYPE_CHECKING
 
 from server.errors import Fault
-from server.library.suffixes import VIDEO_SUFFIXES
+from server.library.suffixes import TEXT_SUFFIXES, VIDEO_SUFFIXES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from io import BufferedReader
     from pathlib import Path
+    from typing import IO
 
 NAME_LETTERS = 255
+_TEXT_BYTES = 4096  # of the beginning
+_NO_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\xff]")
 _REMEDY = "import an MP4 video"
 
 
@@ -57,11 +61,21 @@ def open_file(path: Path) -> BufferedReader:
     except (OSError, ValueError) as error:
         raise unreadable(shown, error) from None
     found = os.fstat(file.fileno())
-    if stat.S_ISREG(found.st_mode) and found.st_size:
+    is_file = stat.S_ISREG(found.st_mode)
+    is_source = path.suffix.lower() in TEXT_SUFFIXES and is_file and _is_text(file)
+    if is_file and found.st_size and not is_source:
         return file
     file.close()
-    kind = "empty" if stat.S_ISREG(found.st_mode) else "a device or pipe, not a file"
+    if is_source:
+        raise FileFault(shown, "is a text, not a video", "leave it out")
+    kind = "empty" if is_file else "a device or pipe, not a file"
     raise FileFault(shown, f"is {kind}", _REMEDY)
+
+
+def _is_text(file: IO[bytes]) -> bool:
+    """Report whether a file begins as a text does; an empty one does not."""
+    start = os.pread(file.fileno(), _TEXT_BYTES, 0)
+    return bool(start) and not _NO_TEXT.search(start)
 
 
 def unreadable(shown: str, error: Exception) -> FileFault:
@@ -76,35 +90,69 @@ def _open_at_once(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK)
 
 
-def find_files(paths: Sequence[Path]) -> list[Path]:
+def find_files(paths: Sequence[Path], texts: list[Path] | None = None) -> list[Path]:
     """Return the files of paths, and the videos in folders by order of their names.
 
-    A folder without any, or that cannot be listed, stands for itself.
+    A folder without any, or that cannot be listed, stands for itself. Sources of
+    TypeScript in folders are added to texts instead.
     """
     found: list[Path] = []
     for path in paths:
-        inside = list(_walk(path, set())) if os.path.isdir(path) else [path]
-        found += inside or [path]
+        if not os.path.isdir(path):
+            found.append(path)
+            continue
+        inside = list(_walk(path))
+        sources = set(filter(_is_source, inside))
+        if texts is not None:
+            texts += sorted(sources)
+        found += [file for file in inside if file not in sources] or [path]
     return found
 
 
-def _walk(folder: Path, seen: set[str]) -> Iterator[Path]:
-    real = os.path.realpath(folder)
-    if real in seen:  # by way of a symbolic link
-        return
-    seen.add(real)
-    try:
-        entries = sorted(folder.iterdir())
-    except OSError:
-        yield folder
-        return
-    for entry in entries:
-        if entry.name.startswith("."):
+def _walk(folder: Path) -> Iterator[Path]:
+    seen: set[str] = set()
+    waiting = [folder]
+    while waiting:
+        path = waiting.pop()
+        if not os.path.isdir(path):
+            yield path
             continue
-        if os.path.isdir(entry):
-            yield from _walk(entry, seen)
-        elif entry.suffix.lower() in VIDEO_SUFFIXES:
-            yield entry
+        real = os.path.realpath(path)
+        if real in seen:  # by way of a symbolic link
+            continue
+        seen.add(real)
+        try:
+            entries = sorted(path.iterdir(), reverse=True)
+        except OSError:
+            yield path
+            continue
+        waiting += filter(_may_hold_video, entries)
+
+
+def _may_hold_video(entry: Path) -> bool:
+    if entry.name.startswith("."):
+        return False
+    return entry.suffix.lower() in VIDEO_SUFFIXES or os.path.isdir(entry)
+
+
+def _is_source(path: Path) -> bool:
+    """Report whether a file of a folder is a text that is named as videos are."""
+    if path.suffix.lower() not in TEXT_SUFFIXES:
+        return False
+    try:
+        with open(path, "rb", opener=_open_at_once) as file:
+            return _is_text(file)
+    except OSError:
+        return False
+
+
+def tell_texts(texts: Sequence[Path]) -> str:
+    """Return a sentence about the texts that were left out."""
+    first = show_path(texts[0])
+    if len(texts) == 1:
+        return f"{first} is a text, not a video: it is left out"
+    more = f"{len(texts) - 1:,} more"
+    return f"{first} and {more} are texts, not videos: they are left out"
 
 
 def name_repaired(name: str) -> str:

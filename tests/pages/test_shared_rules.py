@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections import defaultdict
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from server.library.suffixes import VIDEO_SUFFIXES
 from server.library.words.naming import word_candidates, word_key
 from server.pages import read_assets
 from tests.browser import launching
+from tests.test_readme import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -73,6 +75,7 @@ FILES = [
     *(f"run_person{suffix}" for suffix in VIDEO_SUFFIXES),
     *(f"{name}{end}" for name in NAMES for end in (".mp4", "_1.MOV", "_b_c.webm", "")),
     *("ice_cream_cone.mp4", "_a__b_.m4v", "a.mp4.mp4", "a.MP4\n", ".mp4", "a.avi"),
+    *("a.mp3", "a.m4a", "a.ogg", "a.gif", "a.txt", "a.tsx", "a.xts", "ats", "a.dat"),
     *("folder/run_person.mp4", "C:\\clips\\run.mp4", "a/", "a_A_a.mp4"),
 ]
 
@@ -137,6 +140,15 @@ def test_files_are_for_the_same_words(page: Page) -> None:
     assert dict(zip(FILES, words, strict=True)) == {
         name: word_candidates(name) for name in FILES
     }
+
+
+def test_page_and_readme_name_the_suffixes_of_the_server() -> None:
+    page = (ROOT / "server/pages/admin/index.html").read_text(encoding="utf-8")
+    [accepted] = re.findall(r'accept="video/\*,(.*?)"', page)
+    assert accepted.split(",") == list(VIDEO_SUFFIXES)
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    [chapter] = re.findall(r"\*\*Folders\.\*\*.*?\)", readme, re.DOTALL)
+    assert re.findall(r"`(.*?)`", chapter) == list(VIDEO_SUFFIXES)
 
 
 def test_the_same_characters_are_one(page: Page) -> None:

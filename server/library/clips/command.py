@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -67,10 +68,13 @@ def list_checked(
 ) -> Iterator[tuple[str, list[Flaw]]]:
     """Yield files first, then videos; without these no database is asked."""
     from server.library.clips.checking import check_files, is_file
-    from server.library.files import find_files
+    from server.library.files import find_files, tell_texts
 
     files = [Path(name) for name in options.names if is_file(name)]
-    yield from check_files(find_files(files), sandbox, limits)
+    texts: list[Path] = []
+    yield from check_files(find_files(files, texts), sandbox, limits)
+    if texts:
+        print(tell_texts(texts), file=sys.stderr, flush=True)
     videos = [name for name in options.names if not is_file(name)]
     if videos:
         from server.library.clips.stored import check_videos

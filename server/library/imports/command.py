@@ -131,7 +131,7 @@ def run_import(url: str, options: argparse.Namespace) -> int:
         is_json = options.report.suffix.lower() == ".json"
         content = summary.render_json() if is_json else summary.render_csv()
         save_report(options.report, content)
-    if summary.total > 1 or options.language or options.dry_run:
+    if summary.total > 1 or options.language or options.dry_run or summary.texts:
         for line in summary.render():
             print(line, file=sys.stderr, flush=True)
     return int(any(done.error for done, _ in summary.rows))

@@ -55,7 +55,7 @@ def import_folder(
 
     Close it when it is not read to the end: others are at work behind it.
     """
-    files = find_files(paths)
+    files = find_files(paths, summary.texts)
     summary.total = len(files)
     if options.language is None:
         for done in import_paths(url, files, policy, jobs=options.jobs):

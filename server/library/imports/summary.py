@@ -8,11 +8,12 @@ from io import StringIO
 from json import dumps
 from typing import TYPE_CHECKING, NamedTuple
 
-from server.library.files import show_text
+from server.library.files import name_file, show_text, tell_texts
 from server.library.report import MOST_ROWS, show_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
     from server.library.imports.rows import Imported
 
@@ -37,6 +38,7 @@ class Summary:
     def __init__(self, language: str | None = None, *, dry_run: bool = False) -> None:
         self.language, self.dry_run = language, dry_run
         self.total = 0  # files there are
+        self.texts: list[Path] = []  # of folders, that are named as videos are
         self.rows: list[tuple[Imported, tuple[str, ...]]] = []
         self.bare: list[str] = []  # words of which nothing shows a clip
         self.seconds = 0.0
@@ -86,6 +88,8 @@ class Summary:
                 f"{count['linked']:,} links to definitions {would or 'were '}made, "
                 f"{count['linked_before']:,} were there"
             )
+        if self.texts:
+            lines.append(tell_texts(self.texts))
         lines += _render_list("rejected", self._list_errors())
         if self.language is not None:
             lines += _render_list("clips without a word", self._list_wordless())
@@ -111,6 +115,7 @@ class Summary:
                 {**done.told(), **self._tell_links(done, words)}
                 for done, words in self.rows
             ],
+            "left_out": [name_file(path) for path in self.texts],
             "clips_without_word": self._list_wordless(),
             "words_without_clip": self.bare,
         }

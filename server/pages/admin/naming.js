@@ -1,7 +1,7 @@
 /* File names: which words a clip is for by its name, and which names the server takes. The
    rule for words is that of server/library/words/naming.py. */
 
-const SUFFIX = /\.(mp4|m4v|mov|webm)$/i;
+const SUFFIX = /\.(mp4|m4v|mov|qt|3gp|3g2|f4v|mkv|webm|avi|divx|flv|ts|m2ts|mts|m2t|mpg|mpeg|vob|wmv|asf|ogv|ogm)$/i;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: Python counts four as white space
 const BETWEEN = /[\p{White_Space}\x1c-\x1f_\u2010\u2011-]+/gu;
 const CONTROLS = /\p{Cc}/gu;

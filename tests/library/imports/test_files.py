@@ -24,6 +24,7 @@ from server.library.files import check_name, find_files
 from server.library.imports.files import import_file, import_paths
 from server.library.imports.importer import NO_REPAIR, Importer, RepairPolicy
 from server.library.imports.rows import MAX_BYTES, Imported
+from server.library.suffixes import VIDEO_SUFFIXES
 from tests import command as commands
 from tests.clips import GOOD, Kind, make, read_frames
 
@@ -272,8 +273,8 @@ def test_folder_without_videos_is_rejected(database_url: str, tmp_path: Path) ->
     assert done == Imported(
         str(tmp_path),
         "rejected",
-        error=f"{tmp_path} is a folder in which no .mp4, .m4v, .mov, .webm file can "
-        "be found: check the path, and that you may read it",
+        error=f"{tmp_path} is a folder in which no {', '.join(VIDEO_SUFFIXES)} file "
+        "can be found: check the path, and that you may read it",
     )
 
 

@@ -313,6 +313,31 @@ def test_open_file_is_brought_as_one_of_a_folder_is(
     assert sum(sizes) == done.bytes
 
 
+def test_folder_of_other_formats_is_imported_as_mp4(
+    database_url: str, tmp_path: Path
+) -> None:
+    formats = {"ts": "mpegts", "3gp": "3gp", "mkv": "matroska", "avi": "avi"}
+    for suffix, name in formats.items():
+        make(tmp_path / f"{suffix}.{suffix}", Kind(format=name))
+    make(tmp_path / "mpg.mpg", Kind("mpeg1video", format="mpeg", audio="mp2"))
+    (tmp_path / "late.flv").write_bytes(b"FLV, but not quite")
+    (tmp_path / "source.ts").write_text("export {};")
+    text = command.run(
+        *("import", "--transcode", "--json", str(tmp_path)), url=database_url, status=1
+    )
+    rows = [json.loads(line) for line in text.splitlines() if line[0] == "{"]
+    assert {Path(row["file"]).name: row["status"] for row in rows} == {
+        "late.flv": "rejected",
+        "mpg.mpg": "imported",
+        **{f"{suffix}.{suffix}": "imported" for suffix in formats},
+    }
+    assert "source.ts is a text, not a video: it is left out\n" in text
+    names = ask(database_url, "SELECT filename FROM videos ORDER BY 1")
+    assert [name for (name,) in names] == [
+        *("3gp.mp4", "avi.mp4", "mkv.mp4", "mpg.mp4", "ts.mp4")
+    ]
+
+
 def test_failure_of_one_stops_all_and_what_was_done_is_told(
     database_url: str, clip: Path, tmp_path: Path
 ) -> None:
