@@ -20,6 +20,7 @@ from server.installation import REMEDY, explain
 from server.library.clips.command import add_check
 from server.library.commands import add_library_commands
 from server.library.imports.command import add_import
+from server.library.output import print_line
 from server.postgres.command import add_migrate
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         status: int = options.run(options)
     except Fault as fault:
-        print(f"bytereel: {fault}", file=sys.stderr)
+        print_line(f"bytereel: {fault}", sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 128 + signal.SIGINT

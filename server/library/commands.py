@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from server.errors import Fault
 from server.library.arguments import number, text
 from server.library.clips.check import FAULT
-from server.library.files import show_path, show_text
+from server.library.files import show_path
+from server.library.output import print_json, print_line
 
 if TYPE_CHECKING:
     import argparse
@@ -193,7 +193,7 @@ def run_unlink(url: str, options: argparse.Namespace) -> int:
     links = link.unlink(url, options.video, _read_target(options))
     _print_links(links, options)
     if not links:
-        print(f"{show_text(options.video)} was not linked there.", file=sys.stderr)
+        print_line(f"{options.video} was not linked there.", sys.stderr)
     return 0
 
 
@@ -277,7 +277,7 @@ def run_backup(url: str, options: argparse.Namespace) -> int:
     from server.library.upkeep import backup
 
     size = backup.save_backup(url, options.file)
-    print(f"saved  {show_path(options.file)}  {size:,} bytes")
+    print_line(f"saved  {show_path(options.file)}  {size:,} bytes")
     return 0
 
 
@@ -286,15 +286,17 @@ def run_restore(url: str, options: argparse.Namespace) -> int:
     from server.library.upkeep import backup
 
     backup.restore_backup(url, options.file)
-    print(f"restored  {show_path(options.file)}; next: bytereel migrate, then verify")
+    print_line(
+        f"restored  {show_path(options.file)}; next: bytereel migrate, then verify"
+    )
     return 0
 
 
 def _print(lines: Iterable[str]) -> None:
     for line in lines:
-        print(line, flush=True)
+        print_line(line)
 
 
 def _print_json(objects: Iterable[dict[str, object]]) -> None:
     for each in objects:
-        print(dumps(each, ensure_ascii=False, default=str), flush=True)
+        print_json(each, default=str)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from server.library.clips.check import FAULT, WARNING, find_worst
 from server.library.clips.limits import add_limits, read_limits
+from server.library.output import print_json, print_line
 
 if TYPE_CHECKING:
     import argparse
@@ -52,14 +52,11 @@ def run_check(options: argparse.Namespace) -> int:
             found += flaws
             for flaw in flaws:
                 if options.json:
-                    told = {"name": shown, **flaw._asdict()}
-                    print(dumps(told, ensure_ascii=False), flush=True)
+                    print_json({"name": shown, **flaw._asdict()})
                 else:
-                    print(
-                        f"{flaw.severity} {flaw.code}: {flaw.tell(shown)}", flush=True
-                    )
+                    print_line(f"{flaw.severity} {flaw.code}: {flaw.tell(shown)}")
             if not flaws and not options.json:
-                print(f"fine: {shown}", flush=True)
+                print_line(f"fine: {shown}")
     return {FAULT: 1, WARNING: 3}.get(find_worst(found) or "", 0)
 
 
@@ -74,7 +71,7 @@ def list_checked(
     texts: list[Path] = []
     yield from check_files(find_files(files, texts), sandbox, limits)
     if texts:
-        print(tell_texts(texts), file=sys.stderr, flush=True)
+        print_line(tell_texts(texts), sys.stderr)
     videos = [name for name in options.names if not is_file(name)]
     if videos:
         from server.library.clips.stored import check_videos

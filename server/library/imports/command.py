@@ -11,14 +11,14 @@ import signal
 import sys
 import time
 from contextlib import closing, contextmanager, suppress
-from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from server.errors import Fault
 from server.library.arguments import text
 from server.library.clips.limits import add_limits, read_limits
-from server.library.files import show_path, show_text
+from server.library.files import show_path
+from server.library.output import print_json, print_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -133,7 +133,7 @@ def run_import(url: str, options: argparse.Namespace) -> int:
         save_report(options.report, content)
     if summary.total > 1 or options.language or options.dry_run or summary.texts:
         for line in summary.render():
-            print(line, file=sys.stderr, flush=True)
+            print_line(line, sys.stderr)
     return int(any(done.error for done, _ in summary.rows))
 
 
@@ -170,17 +170,17 @@ def _tell_end(summary: Summary) -> None:
 
 def _print_row(done: Imported, options: argparse.Namespace) -> None:
     if options.json:
-        print(dumps(done.told(), ensure_ascii=False), flush=True)
+        print_json(done.told())
         return
     if done.error:
-        print(done.error, file=sys.stderr, flush=True)
+        print_line(done.error, sys.stderr)
         return
     for flaw in done.flaws:
-        sentence = flaw.tell(show_text(done.file))
-        print(f"{flaw.severity} {flaw.code}: {sentence}", file=sys.stderr)
+        sentence = flaw.tell(done.file)
+        print_line(f"{flaw.severity} {flaw.code}: {sentence}", sys.stderr)
     how = f"  ({done.repaired})" if done.repaired else ""
     number = "-" if done.video_id is None else done.video_id
-    print(f"{done.status}  {number}  {done.file}{how}", flush=True)
+    print_line(f"{done.status}  {number}  {done.file}{how}")
 
 
 def save_report(path: Path, content: str) -> None:

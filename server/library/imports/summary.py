@@ -5,10 +5,10 @@ from __future__ import annotations
 import csv
 from collections import Counter
 from io import StringIO
-from json import dumps
 from typing import TYPE_CHECKING, NamedTuple
 
 from server.library.files import name_file, show_text, tell_texts
+from server.library.output import render_json
 from server.library.report import MOST_ROWS, show_bytes
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ class Summary:
             "clips_without_word": self._list_wordless(),
             "words_without_clip": self.bare,
         }
-        return dumps(told, ensure_ascii=False, indent=1) + "\n"
+        return render_json(told, indent=1) + "\n"
 
     def _tell_links(self, done: Imported, words: tuple[str, ...]) -> dict[str, object]:
         if self.language is None:
