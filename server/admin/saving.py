@@ -17,6 +17,8 @@ from server.api.bodies import parse_query, read_json
 from server.api.errors import Refused
 from server.api.fields import choice, nullable
 from server.errors import Fault
+from server.library.clips.checking import blame_ourselves
+from server.library.ffmpeg.sandbox import SandboxFault, explain_bug
 from server.library.files import show_text
 from server.library.imports.files import import_open
 from server.library.imports.importer import RepairPolicy
@@ -113,9 +115,14 @@ def save(
             raise Refused(
                 507, f"The server can't repair it ({error.strerror}): make room."
             ) from error
+        except SandboxFault as fault:
+            raise Refused(422, blame_ourselves(fault).tell(shown)) from fault
         except Fault as fault:
             status = 409 if isinstance(fault, NameTaken) else 422
             raise Refused(status, str(fault)) from fault
+        except Exception as error:  # of ours: the answer is a sentence all the same
+            flaw = blame_ourselves(explain_bug(error))
+            raise Refused(422, flaw.tell(shown)) from error
         finally:
             note_results(importer.connection, [done])
 

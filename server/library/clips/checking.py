@@ -5,11 +5,19 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import psycopg2
+
+from server.errors import Fault
 from server.library.clips.check import FAULT, Flaw
 from server.library.clips.repair import Media, open_media
 from server.library.clips.rules import find_flaws
 from server.library.ffmpeg.probe_result import ProbeResult
-from server.library.ffmpeg.sandbox import PROBE_SECONDS, OverrunError, SandboxFault
+from server.library.ffmpeg.sandbox import (
+    PROBE_SECONDS,
+    OverrunError,
+    SandboxFault,
+    explain_bug,
+)
 from server.library.files import FileFault, open_file, show_path
 from server.library.mp4.edits import MOST_EDITS
 from server.library.mp4.inspection import Inspection, inspect
@@ -38,6 +46,17 @@ def check_media(
 
     whole looks at every sample, and decodes it, if the clip is small enough for that.
     """
+    try:
+        return _check_media(media, sandbox, limits, whole=whole)
+    except (OSError, Fault, psycopg2.Error):  # of who reads it
+        raise
+    except Exception as error:
+        return CheckReport([blame_ourselves(explain_bug(error))])
+
+
+def _check_media(
+    media: Media, sandbox: Sandbox, limits: Limits, *, whole: bool
+) -> CheckReport:
     movie = read_movie(media.read, media.size)
     if movie and (movie.malformed or not movie.has_index):
         return CheckReport(find_flaws(movie, ProbeResult(), limits), movie)
@@ -51,9 +70,7 @@ def check_media(
             broken="FFmpeg fails, or needs more time or memory than it gets"
         )
     except SandboxFault as fault:
-        sentence = f"could not be checked, for bytereel itself failed ({fault.failure})"
-        remedy = f"{fault.remedy}; the file may be fine"
-        return CheckReport([Flaw("not-checked", FAULT, sentence, remedy)], movie)
+        return CheckReport([blame_ourselves(fault)], movie)
     return CheckReport(find_flaws(movie, probed, limits, seen), movie)
 
 
@@ -66,6 +83,12 @@ def _number_sound(movie: Movie | None) -> int | None:
     """Return which track is the sound that players are to play, from 0 on."""
     sound = movie.sound if movie else None
     return movie.tracks.index(sound) if movie and sound else None
+
+
+def blame_ourselves(fault: SandboxFault) -> Flaw:
+    """Return why a clip could not be checked that may well be fine."""
+    sentence = f"could not be checked, for {fault.reason}"
+    return Flaw("not-checked", FAULT, sentence, f"{fault.remedy}; the file may be fine")
 
 
 def check_files(

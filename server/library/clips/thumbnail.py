@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 THUMBNAIL_SECONDS = 10
 IMAGE_MAX = 60_000  # bytes
 MIME_TYPE = "image/jpeg"
+_JPEG_SIDE = 65_535  # the most pixels (ISO/IEC 10918-1, B.2.2)
 _JPEG = b"\xff\xd8\xff"  # how each begins
 
 
@@ -69,7 +70,9 @@ def make_thumbnail(media: Media, sandbox: Sandbox) -> MadeThumbnail | None:
 def parse_answer(answer: object) -> MadeThumbnail | None:
     """Return the picture that came from the sandbox, of which anything might come."""
     match answer:
-        case [int(width), int(height), str(text)] if width > 0 and height > 0:
+        case [int(width), int(height), str(text)] if (
+            0 < width <= _JPEG_SIDE and 0 < height <= _JPEG_SIDE
+        ):
             with suppress(ValueError):
                 image = b64decode(text, validate=True)
                 if image.startswith(_JPEG) and len(image) <= IMAGE_MAX:

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from server.errors import Fault
 from server.installation import REMEDY
-from server.library.ffmpeg.child import OUT_OF_MEMORY
+from server.library.ffmpeg.child import OUT_OF_MEMORY, describe_failure
 from server.library.ffmpeg.source import DONE, REQUEST
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from types import TracebackType
     from typing import Self
 
@@ -93,10 +93,7 @@ class Sandbox:
         finally:
             timer.cancel()
         if failure := told.get("failure"):
-            if failure["installation"]:
-                raise SandboxFault(failure["installation"], REMEDY)
-            _log.error("The job %s failed\n%s", name, failure["trace"].rstrip())
-            raise SandboxFault("{kind}: {message}, in {place}".format_map(failure))
+            raise _build_fault(f"The job {name}", failure)
         return told["answer"]
 
     def close(self) -> None:
@@ -152,6 +149,18 @@ class Sandbox:
             status = self._reap(process)
             reason = f"its process for FFmpeg ended with status {status} as it began"
             raise SandboxFault(reason, REMEDY)
+
+
+def explain_bug(error: Exception) -> SandboxFault:
+    """Return what to say of an exception that should not be; its trace is logged."""
+    return _build_fault("Work on a file", describe_failure(error))
+
+
+def _build_fault(work: str, failure: Mapping[str, str]) -> SandboxFault:
+    if failure["installation"]:
+        return SandboxFault(failure["installation"], REMEDY)
+    _log.error("%s failed\n%s", work, failure["trace"].rstrip())
+    return SandboxFault("{kind}: {message}, in {place}".format_map(failure))
 
 
 def start_python(

@@ -11,11 +11,11 @@ from tqdm import tqdm
 
 from server.errors import Fault
 from server.library.clips.check import FAULT
-from server.library.clips.checking import CheckReport, check_media
+from server.library.clips.checking import CheckReport, blame_ourselves, check_media
 from server.library.clips.repair import open_media
 from server.library.clips.selftest import check_ffmpeg
 from server.library.clips.thumbnail import make_thumbnail
-from server.library.ffmpeg.sandbox import Sandbox
+from server.library.ffmpeg.sandbox import Sandbox, SandboxFault, explain_bug
 from server.library.files import (
     check_name,
     find_files,
@@ -31,7 +31,7 @@ from server.library.imports.importer import (
     Importer,
     RepairPolicy,
 )
-from server.library.imports.jobs import ImporterPool, silence_psycopg2
+from server.library.imports.jobs import ImporterPool, StoppedError, silence_psycopg2
 from server.library.imports.repairing import choose_repair, repairing
 from server.library.imports.rows import (
     Imported,
@@ -193,12 +193,18 @@ def import_file(
             return _import_offer(importer, offer, inventory, progress)._replace(
                 file=file
             )
+    except StoppedError:
+        raise
+    except SandboxFault as fault:
+        reason = blame_ourselves(fault).tell(shown)
     except Fault as fault:
         reason = str(fault)
     except OSError as error:
         reason = str(unreadable(shown, error))
     except psycopg2.Error as error:
         reason = explain_refusal(importer.connection, error, shown)
+    except Exception as error:  # of ours: the next file is taken all the same
+        reason = blame_ourselves(explain_bug(error)).tell(shown)
     return Imported(file, "rejected", error=reason)
 
 

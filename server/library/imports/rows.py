@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 # A value and the rest of its row must stay below 1 GiB together.
 MAX_BYTES = 1_073_740_000
+MAX_SECONDS = (1 << 31) - 1  # of an integer
 # Errors of PostgreSQL (its Appendix A) that a single file can cause: its values, a
 # constraint, a limit, memory, one allocation too large. All others stop the import.
 _CODES_OF_ONE_FILE = ("22", "23", "54", "53200", "XX000")
@@ -117,9 +118,19 @@ def build_row(
 ) -> VideoRow:
     """Return the row to be of a file whose boxes have told the rest."""
     kind = "video/quicktime" if movie.brand == "qt  " else "video/mp4"
-    # At least one second: 0 would read as no video at all.
-    seconds = max(round(movie.seconds), 1) if movie.seconds else None
-    return VideoRow(name, kind, movie.size, seconds, digest, source)
+    return VideoRow(
+        name, kind, movie.size, round_seconds(movie.seconds), digest, source
+    )
+
+
+def round_seconds(seconds: float) -> int | None:
+    """Return whole seconds as the column takes them, None for what it cannot hold.
+
+    At least one: 0 would read as no video at all.
+    """
+    if not 0 < seconds <= MAX_SECONDS:  # nor NaN
+        return None
+    return max(round(seconds), 1)
 
 
 def read_inventory(connection: Connection, names: Iterable[str]) -> Inventory:

@@ -202,6 +202,7 @@ IMAGE = b64encode(PICTURE.image).decode()
         ([640, 360], None),
         ([0, 360, IMAGE], None),
         (["640", 360, IMAGE], None),
+        ([1 << 31, 360, IMAGE], None),
         ([640, 360, "!"], None),
         ([640, 360, b64encode(b"<html>").decode()], None),
         ([640, 360, b64encode(b"\xff\xd8\xff" * IMAGE_MAX).decode()], None),
