@@ -28,6 +28,7 @@ from server.library.imports.rows import (
     explain_refusal,
     note_results,
 )
+from server.library.temporary import FolderFull
 from server.postgres.queries import queries
 from server.reading.store import STORE
 
@@ -115,6 +116,8 @@ def save(
             raise Refused(
                 507, f"The server can't repair it ({error.strerror}): make room."
             ) from error
+        except FolderFull as fault:
+            raise Refused(507, f"{shown} was not repaired, for {fault}.") from fault
         except SandboxFault as fault:
             raise Refused(422, blame_ourselves(fault).tell(shown)) from fault
         except Fault as fault:

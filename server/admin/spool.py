@@ -2,34 +2,27 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
 import re
 import secrets
-import shutil
-import stat
-import tempfile
-import time
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from aiohttp import web
 
-from server.errors import Fault
+from server.library.temporary import LOCK, temporary_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
     from io import BufferedReader
+    from pathlib import Path
 
 UPLOADS_MAX = 20
 KEPT_SECONDS = 3600.0
 SILENT_SECONDS = 300.0  # who sends nothing for so long was given up before
-_YOUNG_SECONDS = 60.0  # a folder without a lock may only just be made
 _PREFIX = "bytereel-uploads-"
-_LOCK = "lock"
 _ID = re.compile(r"[A-Za-z0-9_-]{32}", re.ASCII)
 
 
@@ -118,14 +111,14 @@ class Spool:
 
     def sweep(self, now: float) -> None:
         """Drop what nobody saved in time, and what dead workers left half-way."""
-        for path in (self._folder, self._folder / _LOCK):
+        for path in (self._folder, self._folder / LOCK):
             with suppress(FileNotFoundError):
                 os.utime(path)  # whoever cleans up among old files leaves them be
         kept = self._list_kept()
         for note in kept:
             if _measure_age(note, now) > KEPT_SECONDS:
                 self.drop(note.stem)
-        known = {note.stem for note in kept} | {_LOCK}
+        known = {note.stem for note in kept} | {LOCK}
         for path in self._folder.iterdir():
             if path.stem not in known and _measure_age(path, now) > SILENT_SECONDS:
                 path.unlink(missing_ok=True)
@@ -150,40 +143,9 @@ def _measure_age(path: Path, now: float) -> float:
         return float("inf")
 
 
-@contextmanager
-def opening_spool() -> Iterator[Path]:
-    """Yield a new folder that only we may enter; what the killed left goes first."""
-    try:
-        remove_abandoned(Path(tempfile.gettempdir()))
-        folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
-    except OSError as error:
-        raise Fault(
-            f"cannot create a folder for uploads ({error.strerror}): free some space, "
-            "or set TMPDIR to another folder"
-        ) from None
-    try:
-        with (folder / _LOCK).open("wb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # which workers inherit
-            yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def remove_abandoned(parent: Path) -> None:
-    """Remove folders like ours whose lock nobody holds: their server was killed."""
-    for folder in parent.glob(f"{_PREFIX}*"):
-        with suppress(OSError):  # somebody holds it, or was faster
-            found = folder.lstat()
-            if stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid():
-                _remove_unlocked(folder)
-
-
-def _remove_unlocked(folder: Path) -> None:
-    """Remove a folder; BlockingIOError if somebody holds its lock."""
-    age = _measure_age(folder, time.time())
-    with (folder / _LOCK).open("ab" if age > _YOUNG_SECONDS else "rb") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        shutil.rmtree(folder)
+def opening_spool() -> AbstractContextManager[Path]:
+    """Return a new folder that only we may enter; what the killed left goes first."""
+    return temporary_folder(_PREFIX)
 
 
 SPOOL: web.AppKey[Spool] = web.AppKey("spool")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from contextlib import closing
-from pathlib import Path
 
 from server.demo.learners import add_learners
 from server.demo.samples import SAMPLES, make_samples
 from server.errors import Fault
 from server.library.imports.files import import_paths
+from server.library.temporary import temporary_folder
 from server.postgres.plain import connect
 from server.postgres.queries import queries
 
@@ -30,7 +29,7 @@ def import_samples(url: str) -> None:
     if not missing:
         return
     print(f"Making {len(missing)} sample clips …", flush=True)
-    with tempfile.TemporaryDirectory() as folder:
-        for row in import_paths(url, make_samples(Path(folder), missing)):
+    with temporary_folder() as folder:
+        for row in import_paths(url, make_samples(folder, missing)):
             if row.error:
                 raise Fault(row.error)

@@ -7,7 +7,7 @@ import os
 import tempfile
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from server.errors import Fault
 from server.library.clips.repair import open_media
@@ -18,6 +18,10 @@ from server.library.ffmpeg.sandbox import (
     SandboxFault,
     start_python,
 )
+from server.library.temporary import check_room, temporary_folder
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _SECONDS = 20  # of computing, for each step
 _REMEDY = "reinstall bytereel in an environment of its own"
@@ -26,23 +30,32 @@ _REMEDY = "reinstall bytereel in an environment of its own"
 def check_ffmpeg(sandbox: Sandbox) -> None:
     """Raise Fault unless a clip made on the spot can be checked and repaired."""
     try:
-        with tempfile.TemporaryDirectory(prefix="bytereel-") as folder:
-            reason = _try_all(sandbox, Path(folder))
+        with temporary_folder() as folder:
+            reason = _try_in(sandbox, folder)
     except OSError as error:
         raise Fault(
             f"cannot create a file in {tempfile.gettempdir()} ({error.strerror})",
             "free some space there, or set TMPDIR to another folder",
         ) from error
-    except OverrunError:
-        reason = "FFmpeg crashes, or gets too little time or memory"
-    except SandboxFault as fault:
-        reason = fault.failure
     if reason:
         raise Fault(
             f"{_name_pyav()} cannot check and repair a clip made for this test "
             f"({reason})",
             _REMEDY,
         )
+
+
+def _try_in(sandbox: Sandbox, folder: Path) -> str:
+    """Return what does not work, nothing if all does; FolderFull if it has no room."""
+    try:
+        reason = _try_all(sandbox, folder)
+    except OverrunError:
+        reason = "FFmpeg crashes, or gets too little time or memory"
+    except SandboxFault as fault:
+        reason = fault.failure
+    if reason:
+        check_room(folder.parent)
+    return reason
 
 
 def _try_all(sandbox: Sandbox, folder: Path) -> str:

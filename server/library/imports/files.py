@@ -47,6 +47,7 @@ from server.library.imports.rows import (
     measure_size,
     read_inventory,
 )
+from server.library.temporary import FolderFull
 from server.postgres.plain import connect
 from server.postgres.refusals import explain
 
@@ -195,6 +196,8 @@ def import_file(
             )
     except StoppedError:
         raise
+    except FolderFull as fault:
+        reason = f"{shown} was not repaired, for {fault}"
     except SandboxFault as fault:
         reason = blame_ourselves(fault).tell(shown)
     except Fault as fault:

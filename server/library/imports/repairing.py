@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -16,6 +15,7 @@ from server.library.clips.repair import (
     plan_repair,
     transcode_clip,
 )
+from server.library.temporary import check_room, temporary_folder
 
 if TYPE_CHECKING:
     import io
@@ -53,7 +53,7 @@ def repairing(
     if how is None:
         yield RepairedFile(source, report, None)
         return
-    with tempfile.TemporaryDirectory(prefix="bytereel-") as folder:
+    with temporary_folder() as folder:
         target = Path(folder, "repaired.mp4")
         media = open_media(source)
         failure = None
@@ -63,6 +63,7 @@ def repairing(
             else:
                 transcode_clip(media, target, policy.limits, sandbox)
         except RepairError as error:
+            check_room(folder.parent)  # which may be all that is wrong
             failure = _note_failure(report, error)
         if failure:
             yield RepairedFile(source, failure, None)
