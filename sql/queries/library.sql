@@ -18,7 +18,8 @@ SELECT EXISTS (SELECT
                   AND confrelid = to_regclass('videos')
                   AND has_table_privilege(conrelid, 'SELECT')
                   AND has_table_privilege(conrelid, 'INSERT')
-                  AND has_table_privilege(conrelid, 'UPDATE')) AS keeps_thumbnails;
+                  AND has_table_privilege(conrelid, 'UPDATE')) AS keeps_thumbnails,
+       to_regclass('import_results') IS NOT NULL AS keeps_results;
 
 -- name: list_imports
 -- The videos of these file names with their digests; a table of others need not have
@@ -60,6 +61,10 @@ SELECT id
  WHERE filename = %(filename)s
    AND sha256(video_data) = %(sha256)s
    AND octet_length(video_data) = %(size)s;
+
+-- name: commit_without_waiting
+-- Commits without waiting for the disk: what is lost if PostgreSQL crashes is small.
+SET LOCAL synchronous_commit = off;
 
 -- name: note_results
 -- Counts what became of files.

@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import time
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -123,9 +123,6 @@ def run_import(url: str, options: argparse.Namespace) -> int:
     except BaseException:
         _tell_end(summary)
         raise
-    finally:
-        if not options.dry_run:
-            _note_results(url, summary)
     summary.seconds = time.monotonic() - begun
     if options.report:
         is_json = options.report.suffix.lower() == ".json"
@@ -149,14 +146,6 @@ def _ending() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def _note_results(url: str, summary: Summary) -> None:
-    from server.library.imports.rows import note_results
-    from server.postgres.plain import connect
-
-    with suppress(Fault), closing(connect(url)) as connection:
-        note_results(connection, (done for done, _ in summary.rows))
 
 
 def _tell_end(summary: Summary) -> None:

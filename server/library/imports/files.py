@@ -79,16 +79,18 @@ def import_paths(
     *,
     jobs: int = 1,
     progress: bool | None = None,
+    note_results: bool = False,
 ) -> Iterator[Imported]:
     """Yield what became of each file below paths.
 
     Fault once the database or FFmpeg takes no more; what was done before is kept.
     Files of one name follow the first of them; else the order is that of the paths,
     however many jobs there are. The progress bar shows on a terminal; True and False
-    decide otherwise.
+    decide otherwise. note_results counts what becomes of the files in the database.
     """
     files = [File(path, _measure(path)) for path in find_files(paths)]
     groups = group_files(files)
+    note_results = note_results and not policy.dry_run
     jobs = max(min(jobs, len(groups)), 1)
     sandboxes = [Sandbox() for _ in range(jobs)]
 
@@ -99,7 +101,7 @@ def import_paths(
         silence_psycopg2(),
         closing(_connect(url, policy)) as connection,
         sandboxes[-1] as tried,
-        ImporterPool(open_importer, _import, jobs) as pool,
+        ImporterPool(open_importer, _import, jobs, note_results=note_results) as pool,
         tqdm(
             total=sum(file.size for file in files),
             unit="B",

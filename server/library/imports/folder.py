@@ -22,7 +22,7 @@ from server.postgres.refusals import opening
 from server.postgres.rows import read_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Sequence
+    from collections.abc import Generator, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from psycopg2.extensions import connection as Connection
@@ -58,7 +58,7 @@ def import_folder(
     files = find_files(paths, summary.texts)
     summary.total = len(files)
     if options.language is None:
-        for done in import_paths(url, files, policy, jobs=options.jobs):
+        for done in _import_files(url, files, policy, options):
             summary.add(done)
             yield done
         return
@@ -68,7 +68,7 @@ def import_folder(
         words = read_words(connection, options.language)
         names = map(name_file, files)
         linker = Linker(connection, options.language, words, names, policy.dry_run)
-        for done in import_paths(url, files, policy, jobs=options.jobs):
+        for done in _import_files(url, files, policy, options):
             own = find_words(words, done.file)
             summary.add(done, own)
             if options.link:
@@ -78,6 +78,12 @@ def import_folder(
         summary.bare = sorted(
             set(_list_bare(connection, options.language)) - summary.list_shown()
         )
+
+
+def _import_files(
+    url: str, files: Sequence[Path], policy: RepairPolicy, options: FolderOptions
+) -> Iterator[Imported]:
+    return import_paths(url, files, policy, jobs=options.jobs, note_results=True)
 
 
 def read_words(connection: Connection, language: str) -> Words:

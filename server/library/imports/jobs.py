@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg2
 
+from server.library.imports.rows import note_results
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from types import TracebackType
@@ -40,9 +42,15 @@ class ImporterPool:
     """Threads, each with an importer of its own; the first failure stops all."""
 
     def __init__(
-        self, open_importer: Callable[[], Importer], import_one: ImportFile, jobs: int
+        self,
+        open_importer: Callable[[], Importer],
+        import_one: ImportFile,
+        jobs: int,
+        *,
+        note_results: bool = False,
     ) -> None:
         self._open_importer, self._import, self._jobs = open_importer, import_one, jobs
+        self._note_results = note_results
         self._pool = ThreadPoolExecutor(jobs)
         self._importers: list[Importer] = []
         self._free: SimpleQueue[Importer] = SimpleQueue()
@@ -155,6 +163,8 @@ class ImporterPool:
             done = self._import(importer, file, inventory, tell)
         if done.error and self._stopped:  # perhaps because its sandbox was ended
             raise StoppedError
+        if self._note_results and inventory.keeps_results:
+            note_results(importer.connection, [done])
         with suppress(StoppedError):  # it is in the table all the same
             self._add(file.size - told)
         return done

@@ -94,6 +94,7 @@ class Inventory(NamedTuple):
     videos: dict[str, KnownVideo]
     keeps_source: bool
     keeps_thumbnails: bool
+    keeps_results: bool = False  # counts of what became of files
 
 
 def measure_size(source: io.BufferedReader, shown: str) -> int:
@@ -148,11 +149,15 @@ def _build_known(row: Row) -> KnownVideo:
 
 
 def note_results(connection: Connection, results: Iterable[Imported]) -> None:
-    """Count what became of files, where there is a table for it."""
+    """Count what became of files, where there is a table for it.
+
+    Each is counted when it is done, so that the counts survive a kill.
+    """
     counts = Counter(done.repaired or done.status for done in results)
     values = {"results": list(counts), "files": list(counts.values())}
     if counts:
         with suppress(psycopg2.Error), transaction(connection) as cursor:
+            cursor.execute(queries()["commit_without_waiting"])
             cursor.execute(queries()["note_results"], values)
 
 
