@@ -40,12 +40,13 @@ def build_app(
     metrics: Metrics | None = None,
     log: AccessLog | None = None,
     pacer: Pacer | None = None,
+    workers: int = 1,
 ) -> web.Application:
     """Return the application.
 
     watch shows on the first page what is being sent; cache_bytes bounds the chunks in
     memory, and with 0 all is read from PostgreSQL; spool is a folder for uploads that
-    several applications share, and metrics are their numbers.
+    several applications share, and metrics are their numbers; workers is how many.
     """
     app = web.Application(middlewares=[measure, answer_errors])
     app[METRICS] = metrics or build_metrics()
@@ -66,7 +67,7 @@ def build_app(
     app.cleanup_ctx.append(open_store)
     app.cleanup_ctx.append(keep_views)
     app.cleanup_ctx.append(keep_published)
-    add_admin(app, database_url, admin_token, spool)
+    add_admin(app, database_url, admin_token, spool, workers=workers)
     app.on_shutdown.append(close_watch)
     app.add_routes(ROUTES)
     return app

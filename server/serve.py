@@ -82,6 +82,7 @@ def _serve(
             metrics=metrics,
             log=log,
             pacer=Pacer(options.pace, options.pace_whom),
+            workers=workers,
         )
         with listening, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(serve(app, listening, ready))

@@ -18,6 +18,12 @@ from aiohttp import web
 
 from server.api.errors import Refused
 from server.errors import Fault
+from server.library.ffmpeg.memory import (
+    LEAST_BYTES,
+    count_fitting,
+    measure_budget,
+    share_budget,
+)
 from server.library.ffmpeg.sandbox import Sandbox
 from server.library.imports.importer import Importer, RepairPolicy
 from server.postgres.plain import Unreachable, connect
@@ -37,10 +43,14 @@ Made = TypeVar("Made")
 class Jobs:
     """Runs jobs in threads; those that still run at the end are broken off."""
 
-    def __init__(self, database_url: str) -> None:
+    def __init__(self, database_url: str, workers: int = 1) -> None:
+        """Share memory with the jobs of other workers of this server."""
         self.database_url = database_url
         self._threads = ThreadPoolExecutor(THREADS, "admin")
-        self._heavy = asyncio.Semaphore(HEAVY_MAX)
+        budget = measure_budget()
+        heavy = count_fitting(budget, workers * LEAST_BYTES, HEAVY_MAX)
+        self._heavy = asyncio.Semaphore(heavy)
+        self._memory_bytes = share_budget(budget, workers * heavy)
         self._breaks: set[Callable[[], object]] = set()
         self._closed = False
 
@@ -70,7 +80,10 @@ class Jobs:
     @contextmanager
     def open_sandbox(self) -> Iterator[Sandbox]:
         """Yield a sandbox that does not outlive us."""
-        with Sandbox() as sandbox, self._broken_at_close(partial(_kill, sandbox)):
+        with (
+            Sandbox(self._memory_bytes) as sandbox,
+            self._broken_at_close(partial(_kill, sandbox)),
+        ):
             yield sandbox
 
     @contextmanager

@@ -23,18 +23,24 @@ BREAK_SECONDS = 8.0  # after it was told to stop; a server has ten in all
 
 
 def add_admin(
-    app: web.Application, database_url: str, token: str, spool: Path | None
+    app: web.Application,
+    database_url: str,
+    token: str,
+    spool: Path | None,
+    *,
+    workers: int = 1,
 ) -> None:
     """Have the application open and close it; without a token, only refuse requests.
 
-    spool is the folder for uploads that workers share; one alone makes its own.
+    spool is the folder for uploads that workers share; one alone makes its own. They
+    share memory too.
     """
     app[ACCESS] = Access(token)
 
     async def open_admin(app: web.Application) -> AsyncIterator[None]:
         with silence_psycopg2(), ExitStack() as stack:
             app[SPOOL] = Spool(spool or stack.enter_context(opening_spool()))
-            app[JOBS] = Jobs(database_url)
+            app[JOBS] = Jobs(database_url, workers)
             sweeping = asyncio.create_task(sweep(app[SPOOL]))
             yield
             sweeping.cancel()

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from server.installation import explain
+from server.library.ffmpeg.memory import MEMORY_BYTES
 from server.library.ffmpeg.source import DONE, REQUEST, Source
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
     Job = Callable[..., object]
 
-MEMORY_BYTES = 2 << 30
 FILE_BYTES = 1 << 30
 OUT_OF_MEMORY = 3  # the exit status that says so
 _PACKAGE = str(Path(__file__).parents[2])
@@ -42,6 +42,13 @@ def limit_process() -> None:
         if hard != resource.RLIM_INFINITY:
             most = min(most, hard)
         resource.setrlimit(kind, (most, hard))
+
+
+def limit_memory(most: int) -> None:
+    """Bound the address space of this process for good."""
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    if hard == resource.RLIM_INFINITY or most < hard:
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 
 def limit_time(seconds: int) -> None:
@@ -108,7 +115,11 @@ def describe_failure(error: Exception) -> dict[str, str]:
 
 
 def main() -> None:
-    """Serve jobs on standard input and output, and keep libraries off these."""
+    """Serve jobs on standard input and output, and keep libraries off these.
+
+    The argument is how many bytes of memory we may take.
+    """
+    limit_memory(int(sys.argv[1]))
     with (
         os.fdopen(os.dup(sys.stdin.fileno()), "rb") as answers,
         os.fdopen(os.dup(sys.stdout.fileno()), "wb") as asked,

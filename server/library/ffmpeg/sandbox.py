@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from server.errors import Fault
 from server.installation import REMEDY
 from server.library.ffmpeg.child import OUT_OF_MEMORY, describe_failure
+from server.library.ffmpeg.memory import measure_budget, share_budget
 from server.library.ffmpeg.source import DONE, REQUEST
 
 if TYPE_CHECKING:
@@ -45,10 +46,14 @@ class SandboxFault(Fault):
 
 
 class Sandbox:
-    """Does jobs one after the other; for several at once have several."""
+    """Does jobs one after the other; for several at once have several.
 
-    def __init__(self) -> None:
+    Several have to share memory: each is told how many bytes it may take.
+    """
+
+    def __init__(self, memory_bytes: int | None = None) -> None:
         self._process: subprocess.Popen[bytes] | None = None
+        self._memory_bytes = memory_bytes or share_budget(measure_budget(), 1)
 
     def __enter__(self) -> Self:
         return self
@@ -126,6 +131,7 @@ class Sandbox:
             try:
                 self._process = start_python(
                     "server.library.ffmpeg.child",
+                    str(self._memory_bytes),
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     start_new_session=True,  # Ctrl-C is ours to tell
@@ -164,12 +170,12 @@ def _build_fault(work: str, failure: Mapping[str, str]) -> SandboxFault:
 
 
 def start_python(
-    module: str, *, before: Sequence[str] = (), **options: Any
+    module: str, *arguments: str, before: Sequence[str] = (), **options: Any
 ) -> subprocess.Popen[bytes]:
     """Start a module of ours as a process; before it stands what begins the command."""
     paths = [str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
-    command = [*before, sys.executable, "-m", module]
+    command = [*before, sys.executable, "-m", module, *arguments]
     return subprocess.Popen(command, env=environment, **options)
 
 

@@ -17,8 +17,15 @@ from typing import TYPE_CHECKING
 from server.errors import Fault
 from server.library.arguments import text
 from server.library.clips.limits import add_limits, read_limits
+from server.library.ffmpeg.memory import (
+    LEAST_BYTES,
+    USUAL_BYTES,
+    count_fitting,
+    measure_budget,
+)
 from server.library.files import show_path
 from server.library.output import print_json, print_line
+from server.library.report import show_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,9 +65,13 @@ def add_import(commands: Commands) -> argparse.ArgumentParser:
     importer.add_argument(
         "--dry-run", action="store_true", help="only report what would be done"
     )
-    cores = count_cores()
+    fitting = count_fitting(measure_budget(), USUAL_BYTES, count_cores())
     importer.add_argument(
-        "--jobs", type=jobs, default=cores, metavar="N", help=f"files at once [{cores}]"
+        "--jobs",
+        type=jobs,
+        default=fitting,
+        metavar="N",
+        help=f"files at once [{fitting}, by cores and memory]",
     )
     importer.add_argument(
         "--report",
@@ -91,6 +102,19 @@ def jobs(argument: str) -> int:
     )
 
 
+def bound_jobs(jobs: int, budget: int | None) -> int:
+    """Return how many may work at once in so many bytes; warn if that is less."""
+    fitting = count_fitting(budget, LEAST_BYTES, jobs)
+    if fitting < jobs:
+        print_line(
+            f"warning: --jobs {jobs} needs {show_bytes(jobs * LEAST_BYTES)} of memory, "
+            f"and FFmpeg can have {show_bytes(budget or 0)} now: files at once: "
+            f"{fitting}",
+            sys.stderr,
+        )
+    return fitting
+
+
 def report(argument: str) -> Path:
     """Return where the report goes, whose kind its ending tells."""
     path = Path(argument)
@@ -112,7 +136,8 @@ def run_import(url: str, options: argparse.Namespace) -> int:
     policy = RepairPolicy(
         options.fix, options.transcode, read_limits(options), dry_run=options.dry_run
     )
-    folder_options = FolderOptions(options.language, options.link, options.jobs)
+    at_once = bound_jobs(options.jobs, measure_budget())
+    folder_options = FolderOptions(options.language, options.link, at_once)
     summary = Summary(options.language, dry_run=options.dry_run)
     begun = time.monotonic()
     try:

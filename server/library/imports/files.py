@@ -15,6 +15,7 @@ from server.library.clips.checking import CheckReport, blame_ourselves, check_me
 from server.library.clips.repair import open_media
 from server.library.clips.selftest import check_ffmpeg
 from server.library.clips.thumbnail import make_thumbnail
+from server.library.ffmpeg.memory import measure_budget, share_budget
 from server.library.ffmpeg.sandbox import Sandbox, SandboxFault, explain_bug
 from server.library.files import (
     check_name,
@@ -92,7 +93,8 @@ def import_paths(
     groups = group_files(files)
     note_results = note_results and not policy.dry_run
     jobs = max(min(jobs, len(groups)), 1)
-    sandboxes = [Sandbox() for _ in range(jobs)]
+    memory_bytes = share_budget(measure_budget(), jobs)
+    sandboxes = [Sandbox(memory_bytes) for _ in range(jobs)]
 
     def open_importer() -> Importer:
         return Importer(_connect(url, policy), sandboxes.pop(), policy)
