@@ -44,7 +44,10 @@ def list_picture_flaws(
     coding = track.coding
     if coding.codec not in _H264 + _H265:
         sentence = f"has the codec {coding.codec!r}, not H.264 or H.265"
-        yield repairable("codec", FAULT, sentence, TRANSCODE)
+        if probed.broken:  # what cannot be decoded cannot be encoded
+            yield Flaw("codec", FAULT, sentence, EXPORT)
+        else:
+            yield repairable("codec", FAULT, sentence, TRANSCODE)
     else:
         standard = "H.264" if coding.codec in _H264 else "H.265"
         yield from _list_entry(track, standard, probed)

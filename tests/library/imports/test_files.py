@@ -669,7 +669,7 @@ def test_fault_that_cannot_be_repaired_says_why(
     [done] = run(database_url, tmp_path / "a.mp4", policy=TRANSCODE)
     assert done.status == "rejected"
     assert done.error is not None
-    assert "'zzzz', not H.264 or H.265, and could not be repaired (" in done.error
+    assert "'zzzz', not H.264 or H.265: export it again" in done.error
     assert list(temporary.iterdir()) == []
 
 
