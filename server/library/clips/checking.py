@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import psycopg2
-
 from server.errors import Fault
 from server.library.clips.check import FAULT, Flaw
 from server.library.clips.repair import Media, open_media
@@ -46,11 +44,23 @@ def check_media(
 
     whole looks at every sample, and decodes it, if the clip is small enough for that.
     """
+    failure: Exception | None = None
+
+    def read(start: int, length: int) -> bytes:
+        nonlocal failure
+        try:
+            return media.read(start, length)
+        except Exception as error:
+            failure = error
+            raise
+
     try:
-        return _check_media(media, sandbox, limits, whole=whole)
-    except (OSError, Fault, psycopg2.Error):  # of who reads it
+        return _check_media(Media(read, media.size), sandbox, limits, whole=whole)
+    except (OSError, Fault):
         raise
     except Exception as error:
+        if error is failure:  # of who reads it, as the database's
+            raise
         return CheckReport([blame_ourselves(explain_bug(error))])
 
 
