@@ -90,6 +90,14 @@ def _open_at_once(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK)
 
 
+def measure_file(path: Path) -> int:
+    """Return the bytes of a file, 0 if that cannot be said."""
+    try:
+        return os.path.getsize(path)
+    except (OSError, ValueError):
+        return 0
+
+
 def find_files(paths: Sequence[Path], texts: list[Path] | None = None) -> list[Path]:
     """Return the files of paths, and the videos in folders by order of their names.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import closing
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -20,6 +19,7 @@ from server.library.ffmpeg.sandbox import Sandbox, SandboxFault, explain_bug
 from server.library.files import (
     check_name,
     find_files,
+    measure_file,
     name_file,
     name_repaired,
     open_file,
@@ -45,6 +45,7 @@ from server.library.imports.rows import (
     find_same,
     keep_file,
     keep_source,
+    list_names,
     measure_size,
     read_inventory,
 )
@@ -89,7 +90,7 @@ def import_paths(
     however many jobs there are. The progress bar shows on a terminal; True and False
     decide otherwise. note_results counts what becomes of the files in the database.
     """
-    files = [File(path, _measure(path)) for path in find_files(paths)]
+    files = [File(path, measure_file(path)) for path in find_files(paths)]
     groups = group_files(files)
     note_results = note_results and not policy.dry_run
     jobs = max(min(jobs, len(groups)), 1)
@@ -119,14 +120,6 @@ def import_paths(
             yield done
 
 
-def _measure(path: Path) -> int:
-    """Return the bytes of a file, 0 if that cannot be said."""
-    try:
-        return os.path.getsize(path)
-    except (OSError, ValueError):
-        return 0
-
-
 def group_files(files: Iterable[File]) -> list[list[File]]:
     """Return the files that the table may know by one name together, in order."""
     groups: dict[str, list[File]] = {}
@@ -150,21 +143,11 @@ def _list_orders(
         batch = groups[start : start + BATCH_GROUPS]
         names = {file.path.name for group in batch for file in group}
         try:
-            inventory = read_inventory(connection, _list_names(names))
+            inventory = read_inventory(connection, list_names(names))
         except psycopg2.Error as error:
             raise explain(connection, error) from error
         for group in batch:
             yield group, inventory
-
-
-def _list_names(names: Iterable[str]) -> set[str]:
-    """Return the names that the table may know these by; not those it cannot keep."""
-    both = {each for name in names for each in (name, name_repaired(name))}
-    return {name for name in both if "\0" not in name and _is_unicode(name)}
-
-
-def _is_unicode(name: str) -> bool:
-    return not any("\ud800" <= letter <= "\udfff" for letter in name)
 
 
 def _import(
@@ -193,7 +176,7 @@ def import_file(
         with open_file(path) as source:
             offer = Offer(source, path.name, shown)
             inventory = inventory or read_inventory(
-                importer.connection, _list_names([path.name])
+                importer.connection, list_names([path.name])
             )
             return _import_offer(importer, offer, inventory, progress)._replace(
                 file=file
@@ -226,7 +209,7 @@ def import_open(
 
     Fault if it is not to be kept; psycopg2.Error and OSError as they come.
     """
-    inventory = read_inventory(importer.connection, _list_names([name]))
+    inventory = read_inventory(importer.connection, list_names([name]))
     return _import_offer(importer, Offer(source, name, shown), inventory, progress)
 
 

@@ -13,6 +13,7 @@ from psycopg2.errors import UniqueViolation
 
 from server.errors import Fault
 from server.library.clips.thumbnail import save_thumbnail
+from server.library.files import name_repaired
 from server.library.imports.copy_stream import (
     PIECE_BYTES,
     CopyStream,
@@ -132,6 +133,16 @@ def round_seconds(seconds: float) -> int | None:
     if not 0 < seconds <= MAX_SECONDS:  # nor NaN
         return None
     return max(round(seconds), 1)
+
+
+def list_names(names: Iterable[str]) -> set[str]:
+    """Return the names that the table may know these by; not those it cannot keep."""
+    both = {each for name in names for each in (name, name_repaired(name))}
+    return {name for name in both if "\0" not in name and _is_unicode(name)}
+
+
+def _is_unicode(name: str) -> bool:
+    return not any("\ud800" <= letter <= "\udfff" for letter in name)
 
 
 def read_inventory(connection: Connection, names: Iterable[str]) -> Inventory:
