@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
+VIDEO = "id or file name; ./5 means the file name 5"
 ID_DIGITS = 18  # a bigint holds them
 
 

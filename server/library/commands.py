@@ -1,4 +1,4 @@
-"""The commands about what is in the table: links, numbers, damage, backups.
+"""The commands about what is in the table: numbers, damage, thumbnails, backups.
 
 What each works with is imported when it runs, so that the parser stays light.
 """
@@ -10,30 +10,26 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from server.errors import Fault
-from server.library.arguments import number, text
+from server.library.arguments import VIDEO, text
 from server.library.clips.check import FAULT
 from server.library.files import show_path
 from server.library.output import print_json, print_line
+from server.library.words.command import add_link_commands
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterable, Iterator
 
     from server.library.arguments import Commands
-    from server.library.words.link import Link
-    from server.library.words.target import LinkTarget
 
     Act = Callable[[str, argparse.Namespace], int]
 
 _LINES = "print one JSON object per line"
-_VIDEO = "id or file name; ./5 means the file name 5"
 
 
 def add_library_commands(commands: Commands) -> Iterator[argparse.ArgumentParser]:
     """Yield the parser of each; its act takes a database URL and the options."""
-    yield _add_link(commands)
-    yield _add_unlink(commands)
+    yield from add_link_commands(commands)
     yield _add(
         commands,
         "stats",
@@ -56,7 +52,7 @@ def add_library_commands(commands: Commands) -> Iterator[argparse.ArgumentParser
         _LINES,
     )
     verifier.add_argument(
-        "videos", nargs="*", type=text, metavar="VIDEO", help=f"{_VIDEO}; default: all"
+        "videos", nargs="*", type=text, metavar="VIDEO", help=f"{VIDEO}; default: all"
     )
     verifier.add_argument(
         "--resume", action="store_true", help="skip videos found intact before"
@@ -78,42 +74,6 @@ def _add(
     return parser
 
 
-def _add_link(commands: Commands) -> argparse.ArgumentParser:
-    parser = _add(
-        commands,
-        "link",
-        run_link,
-        "link a video to a word, definition or question",
-        _LINES,
-    )
-    parser.add_argument("video", nargs="?", type=text, metavar="VIDEO", help=_VIDEO)
-    _add_target(parser)
-    parser.add_argument(
-        "--replace",
-        action="store_true",
-        help="replace the videos linked before instead of adding to them",
-    )
-    parser.add_argument(
-        "--suggest",
-        action="store_true",
-        help="list unlinked videos and the words that their names match",
-    )
-    return parser
-
-
-def _add_unlink(commands: Commands) -> argparse.ArgumentParser:
-    parser = _add(
-        commands,
-        "unlink",
-        run_unlink,
-        "unlink a video from these, or from everything",
-        _LINES,
-    )
-    parser.add_argument("video", type=text, metavar="VIDEO", help=_VIDEO)
-    _add_target(parser)
-    return parser
-
-
 def _add_thumbnail(commands: Commands) -> argparse.ArgumentParser:
     parser = _add(
         commands, "thumbnail", run_thumbnail, "create missing thumbnails", _LINES
@@ -123,7 +83,7 @@ def _add_thumbnail(commands: Commands) -> argparse.ArgumentParser:
         nargs="*",
         type=text,
         metavar="VIDEO",
-        help=f"{_VIDEO}; default: all without a thumbnail",
+        help=f"{VIDEO}; default: all without a thumbnail",
     )
     parser.add_argument(
         "--again", action="store_true", help="also recreate existing ones"
@@ -138,78 +98,6 @@ def _add_file(
     parser.set_defaults(act=act)
     parser.add_argument("file", type=Path, metavar="FILE")
     return parser
-
-
-def _add_target(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--word", type=text, help="all definitions of this word")
-    parser.add_argument("--language", type=text, help="language of the word")
-    parser.add_argument(
-        "--native", type=text, help="only for speakers of this language"
-    )
-    parser.add_argument(
-        "--definition", type=number, metavar="ID", help="this definition only"
-    )
-    parser.add_argument(
-        "--question", type=number, metavar="ID", help="this question only"
-    )
-
-
-def run_link(url: str, options: argparse.Namespace) -> int:
-    """Link a video, or suggest what could be linked."""
-    from server.library.words import link
-
-    if options.suggest:
-        return _suggest(url, options)
-    if options.video is None:
-        raise Fault("no video to link: give its id or file name, or --suggest")
-    target = _read_target(options)
-    _print_links(
-        link.link(url, options.video, target, replace=options.replace), options
-    )
-    return 0
-
-
-def _suggest(url: str, options: argparse.Namespace) -> int:
-    from server.library.words import suggest
-
-    given = [options.video, *_read_target(options)._replace(language=None)]
-    if options.replace or any(each is not None for each in given):
-        raise Fault("--suggest takes only --language and --json: leave out the rest")
-    unlinked = suggest.suggest(url, options.language)
-    if options.json:
-        _print_json(
-            each._asdict() | {"words": [word._asdict() for word in each.words]}
-            for each in unlinked
-        )
-    else:
-        _print(suggest.render_suggestions(unlinked) or ["# every video is linked"])
-    return 0
-
-
-def run_unlink(url: str, options: argparse.Namespace) -> int:
-    """Take links away; that there were none is no error."""
-    from server.library.words import link
-
-    links = link.unlink(url, options.video, _read_target(options))
-    _print_links(links, options)
-    if not links:
-        print_line(f"{options.video} was not linked there.", sys.stderr)
-    return 0
-
-
-def _read_target(options: argparse.Namespace) -> LinkTarget:
-    from server.library.words.target import LinkTarget
-
-    return LinkTarget(*(getattr(options, name) for name in LinkTarget._fields))
-
-
-def _print_links(links: list[Link], options: argparse.Namespace) -> None:
-    from server.library.words.link import render_links
-
-    if options.json:
-        _print_json(each._asdict() for each in links)
-    else:
-        _print(render_links(links))
 
 
 def run_stats(url: str, options: argparse.Namespace) -> int:

@@ -1,0 +1,141 @@
+"""The commands that link and unlink: their options, and what they print.
+
+What they work with is imported when they run, so that the parser stays light.
+"""
+
+from __future__ import annotations
+
+import sys
+from json import dumps
+from typing import TYPE_CHECKING
+
+from server.errors import Fault
+from server.library.arguments import VIDEO, number, text
+from server.library.files import show_text
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Iterable, Iterator
+
+    from server.library.arguments import Commands
+    from server.library.words.link import Link
+    from server.library.words.target import LinkTarget
+
+    Act = Callable[[str, argparse.Namespace], int]
+
+
+def add_link_commands(commands: Commands) -> Iterator[argparse.ArgumentParser]:
+    """Yield the parser of each; its act takes a database URL and the options."""
+    linker = _add(
+        commands, "link", run_link, "link a video to a word, definition or question"
+    )
+    linker.add_argument("video", nargs="?", type=text, metavar="VIDEO", help=VIDEO)
+    _add_target(linker)
+    linker.add_argument(
+        "--replace",
+        action="store_true",
+        help="replace the videos linked before instead of adding to them",
+    )
+    linker.add_argument(
+        "--suggest",
+        action="store_true",
+        help="list unlinked videos and the words that their names match",
+    )
+    yield linker
+    unlinker = _add(
+        commands, "unlink", run_unlink, "unlink a video from these, or from everything"
+    )
+    unlinker.add_argument("video", type=text, metavar="VIDEO", help=VIDEO)
+    _add_target(unlinker)
+    yield unlinker
+
+
+def _add(commands: Commands, name: str, act: Act, does: str) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=does)
+    parser.set_defaults(act=act)
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON object per line"
+    )
+    return parser
+
+
+def _add_target(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--word", type=text, help="all definitions of this word")
+    parser.add_argument("--language", type=text, help="language of the word")
+    parser.add_argument(
+        "--native", type=text, help="only for speakers of this language"
+    )
+    parser.add_argument(
+        "--definition", type=number, metavar="ID", help="this definition only"
+    )
+    parser.add_argument(
+        "--question", type=number, metavar="ID", help="this question only"
+    )
+
+
+def run_link(url: str, options: argparse.Namespace) -> int:
+    """Link a video, or suggest what could be linked."""
+    from server.library.words import link
+
+    if options.suggest:
+        return _suggest(url, options)
+    if options.video is None:
+        raise Fault("no video to link: give its id or file name, or --suggest")
+    target = _read_target(options)
+    _print_links(
+        link.link(url, options.video, target, replace=options.replace), options
+    )
+    return 0
+
+
+def _suggest(url: str, options: argparse.Namespace) -> int:
+    from server.library.words import suggest
+
+    given = [options.video, *_read_target(options)._replace(language=None)]
+    if options.replace or any(each is not None for each in given):
+        raise Fault("--suggest takes only --language and --json: leave out the rest")
+    unlinked = suggest.suggest(url, options.language)
+    if options.json:
+        _print_json(
+            each._asdict() | {"words": [word._asdict() for word in each.words]}
+            for each in unlinked
+        )
+    else:
+        _print(suggest.render_suggestions(unlinked) or ["# every video is linked"])
+    return 0
+
+
+def run_unlink(url: str, options: argparse.Namespace) -> int:
+    """Take links away; that there were none is no error."""
+    from server.library.words import link
+
+    links = link.unlink(url, options.video, _read_target(options))
+    _print_links(links, options)
+    if not links:
+        print(f"{show_text(options.video)} was not linked there.", file=sys.stderr)
+    return 0
+
+
+def _read_target(options: argparse.Namespace) -> LinkTarget:
+    from server.library.words.target import LinkTarget
+
+    return LinkTarget(*(getattr(options, name) for name in LinkTarget._fields))
+
+
+def _print_links(links: list[Link], options: argparse.Namespace) -> None:
+    from server.library.words.link import render_links
+
+    if options.json:
+        _print_json(each._asdict() for each in links)
+    else:
+        _print(render_links(links))
+
+
+def _print(lines: Iterable[str]) -> None:
+    for line in lines:
+        print(line, flush=True)
+
+
+def _print_json(objects: Iterable[dict[str, object]]) -> None:
+    for each in objects:
+        print(dumps(each, ensure_ascii=False), flush=True)
