@@ -37,6 +37,7 @@ PURE = [
         *("errors", "model", "api/fields", "api/strict_json", "reading/cache"),
         *("video/conditions", "video/plan", "video/ranges"),
         *("library/suffixes", "library/words/naming"),
+        *("library/words/forms", "library/words/likeness"),
         *("practice/scheduling", "practice/submission"),
     )
 ]

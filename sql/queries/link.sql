@@ -141,3 +141,14 @@ SELECT id, coalesce(filename, '') AS filename
    AND NOT EXISTS (SELECT FROM definition_videos WHERE video_id = videos.id)
    AND NOT EXISTS (SELECT FROM question_videos WHERE video_id = videos.id)
  ORDER BY id;
+
+-- name: list_stems
+-- What a Snowball dictionary leaves of each part; no rows where it takes nothing away,
+-- for words that it skips, and if the server has no such dictionary.
+SELECT part, stem
+  FROM pg_catalog.pg_ts_dict,
+       unnest(%(parts)s::text[]) AS part,
+       unnest(ts_lexize(pg_ts_dict.oid, part)) AS stem
+ WHERE dictname = %(dictionary)s
+   AND dictnamespace = 'pg_catalog'::regnamespace
+   AND stem <> part;

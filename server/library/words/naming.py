@@ -5,6 +5,9 @@ import unicodedata
 
 from server.library.suffixes import VIDEO_SUFFIXES
 
+LEAST_SCORE = 0.6  # a word that is less like a name is not suggested for it
+SURE_SCORE = 0.9  # from here on nobody need look
+
 # pages/admin/naming.js has this rule too; tests/pages/test_shared_rules.py compares
 # them.
 _SUFFIX = re.compile(rf"({'|'.join(map(re.escape, VIDEO_SUFFIXES))})\Z", re.IGNORECASE)
