@@ -5,6 +5,7 @@ What they work with is imported when they run, so that the parser stays light.
 
 from __future__ import annotations
 
+import argparse
 import sys
 from json import dumps
 from typing import TYPE_CHECKING
@@ -12,9 +13,9 @@ from typing import TYPE_CHECKING
 from server.errors import Fault
 from server.library.arguments import VIDEO, number, text
 from server.library.files import show_text
+from server.library.words.naming import LEAST_SCORE, SURE_SCORE
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Callable, Iterable, Iterator
 
     from server.library.arguments import Commands
@@ -36,11 +37,7 @@ def add_link_commands(commands: Commands) -> Iterator[argparse.ArgumentParser]:
         action="store_true",
         help="replace the videos linked before instead of adding to them",
     )
-    linker.add_argument(
-        "--suggest",
-        action="store_true",
-        help="list unlinked videos and the words that their names match",
-    )
+    _add_suggest(linker)
     yield linker
     unlinker = _add(
         commands, "unlink", run_unlink, "unlink a video from these, or from everything"
@@ -73,12 +70,49 @@ def _add_target(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_suggest(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--suggest",
+        action="store_true",
+        help="list unlinked videos and the words that their names are like",
+    )
+    parser.add_argument(
+        "--apply",
+        nargs="?",
+        type=score,
+        const=SURE_SCORE,
+        metavar="SCORE",
+        help="with --suggest: link each video to its best word if that has this score "
+        f"or more [{SURE_SCORE}]",
+    )
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="with --apply: only report what would be linked",
+    )
+
+
+def score(argument: str) -> float:
+    """Return the least score of a suggestion; ArgumentTypeError if none has it."""
+    try:
+        value = float(argument)
+    except ValueError:
+        value = 0
+    if LEAST_SCORE <= value <= 1:
+        return value
+    raise argparse.ArgumentTypeError(
+        f"{argument!r} is not a score from {LEAST_SCORE} to 1"
+    )
+
+
 def run_link(url: str, options: argparse.Namespace) -> int:
     """Link a video, or suggest what could be linked."""
     from server.library.words import link
 
     if options.suggest:
         return _suggest(url, options)
+    if options.apply is not None or options.dry_run:
+        raise Fault("--apply and --dry-run go with --suggest: add it")
     if options.video is None:
         raise Fault("no video to link: give its id or file name, or --suggest")
     target = _read_target(options)
@@ -93,7 +127,14 @@ def _suggest(url: str, options: argparse.Namespace) -> int:
 
     given = [options.video, *_read_target(options)._replace(language=None)]
     if options.replace or any(each is not None for each in given):
-        raise Fault("--suggest takes only --language and --json: leave out the rest")
+        raise Fault(
+            "--suggest takes only --language, --apply, --dry-run and --json: "
+            "leave out the rest"
+        )
+    if options.apply is not None:
+        return _apply(url, options)
+    if options.dry_run:
+        raise Fault("--suggest alone changes nothing: leave out --dry-run")
     unlinked = suggest.suggest(url, options.language)
     if options.json:
         _print_json(
@@ -102,6 +143,21 @@ def _suggest(url: str, options: argparse.Namespace) -> int:
         )
     else:
         _print(suggest.render_suggestions(unlinked) or ["# every video is linked"])
+    return 0
+
+
+def _apply(url: str, options: argparse.Namespace) -> int:
+    """Link what is like enough; say on standard error how many videos are left."""
+    from server.library.words import suggest
+
+    applied = suggest.apply_suggestions(
+        url, options.language, options.apply, dry_run=options.dry_run
+    )
+    if options.json:
+        _print_json(each.as_json() for each in applied.links)
+    else:
+        _print(suggest.render_applied(applied.links))
+    print(suggest.render_count(applied, options.apply), file=sys.stderr)
     return 0
 
 

@@ -60,15 +60,27 @@ def link(
         raise Fault(_MISFITS[misfit])
     with opening(url) as connection, connection, connection.cursor() as cursor:
         video_id, filename = find_video(cursor, video)
-        showing = lock_target(cursor, target)
-        if not showing:
+        links = add_links(cursor, video_id, filename, target, replace=replace)
+        if not links:
             raise _explain_absence(cursor, target)
-        links = []
-        for each in showing:
-            videos = add_video(each.videos, video_id, replace=replace)
-            status = "linked" if save_videos(cursor, each, videos) else "exists"
-            links.append(_describe_link(status, video_id, filename, each, videos))
         return links
+
+
+def add_links(
+    cursor: Cursor,
+    video_id: int,
+    filename: str | None,
+    target: LinkTarget,
+    *,
+    replace: bool = False,
+) -> list[Link]:
+    """Add a video to all of target, or make it the only one; empty if none is there."""
+    links = []
+    for each in lock_target(cursor, target):
+        videos = add_video(each.videos, video_id, replace=replace)
+        status = "linked" if save_videos(cursor, each, videos) else "exists"
+        links.append(_describe_link(status, video_id, filename, each, videos))
+    return links
 
 
 def unlink(url: str, video: str, target: LinkTarget) -> list[Link]:

@@ -6,14 +6,21 @@ import shlex
 from typing import TYPE_CHECKING, NamedTuple
 
 from server.library.files import show_text
-from server.library.words.naming import word_candidates, word_key
+from server.library.words.forms import split_name, split_word
+from server.library.words.likeness import Like, Word, WordIndex
+from server.library.words.link import add_links, render_links
+from server.library.words.naming import word_key
+from server.library.words.stems import read_stems
+from server.library.words.target import LinkTarget
 from server.postgres.refusals import opening
 from server.postgres.rows import read_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
-    from server.postgres.rows import Row
+    from psycopg2.extensions import cursor as Cursor
+
+    from server.library.words.link import Link
 
 
 class Suggestion(NamedTuple):
@@ -21,36 +28,108 @@ class Suggestion(NamedTuple):
 
     word: str
     language: str
+    score: float  # from LEAST_SCORE to 1, which is the same name
+    reason: str
     command: str
 
 
 class UnlinkedClip(NamedTuple):
-    """A video that nothing shows, and the words it may be for."""
+    """A video that nothing shows, and the words it may be for, the best first."""
 
     video_id: int
     filename: str
     words: list[Suggestion]
 
 
+class AppliedLink(NamedTuple):
+    """A link that was made by a suggestion."""
+
+    link: Link
+    score: float
+    reason: str
+
+    def as_json(self) -> dict[str, object]:
+        """Return the link with score and reason, as json.dumps takes it."""
+        return self.link._asdict() | {"score": self.score, "reason": self.reason}
+
+    def as_planned(self) -> AppliedLink:
+        """Return it as what a run that is not dry would do."""
+        return self._replace(link=self.link._replace(status="would-link"))
+
+
+class Applied(NamedTuple):
+    """What came of suggestions: the links, and how many videos got none."""
+
+    links: list[AppliedLink]
+    left: int
+
+
 def suggest(url: str, language: str | None = None) -> list[UnlinkedClip]:
     """Return the unlinked videos and the words of a language that they may be for."""
     with opening(url) as connection, connection.cursor() as cursor:
-        words: dict[str, list[Row]] = {}
-        for row in read_rows(cursor, "list_words", {"language": language}):
-            words.setdefault(word_key(row["word"]), []).append(row)
-        clips = read_rows(cursor, "list_unlinked")
+        return _read_suggestions(cursor, language)
+
+
+def apply_suggestions(
+    url: str, language: str | None, least: float, *, dry_run: bool = False
+) -> Applied:
+    """Link each unlinked video to its best word if that has at least this score.
+
+    A video is left if another word, or the same one of another language, has as good a
+    score. All is one transaction; a dry run takes it back.
+    """
+    with opening(url) as connection, connection, connection.cursor() as cursor:
+        links: list[AppliedLink] = []
+        left = 0
+        for clip in _read_suggestions(cursor, language):
+            best = choose_words(clip.words, least)
+            for word in best:
+                links += _apply(cursor, clip, word)
+            left += not best
+        if dry_run:
+            connection.rollback()
+            links = [each.as_planned() for each in links]
+    return Applied(links, left)
+
+
+def _apply(
+    cursor: Cursor, clip: UnlinkedClip, word: Suggestion
+) -> Iterator[AppliedLink]:
+    target = LinkTarget(word.word, word.language)
+    for link in add_links(cursor, clip.video_id, clip.filename, target):
+        yield AppliedLink(link, word.score, word.reason)
+
+
+def choose_words(words: list[Suggestion], least: float) -> list[Suggestion]:
+    """Return the best: several if they are the same word in other letters.
+
+    None if the best has less than the least score, or cannot be told from another.
+    """
+    best = [word for word in words if word.score == words[0].score >= least]
+    kinds = {(word_key(word.word), word.language) for word in best}
+    return best if len(kinds) == 1 else []
+
+
+def _read_suggestions(cursor: Cursor, language: str | None) -> list[UnlinkedClip]:
+    clips = read_rows(cursor, "list_unlinked")
+    rows = read_rows(cursor, "list_words", {"language": language}) if clips else []
+    words = [Word(**row) for row in rows]
+    parts = {part for clip in clips for part in split_name(clip["filename"])}
+    parts.update(part for word in words for part in split_word(word.word))
+    stems = read_stems(cursor, parts, {word.language for word in words})
+    index = WordIndex(words, stems)
     return [
         UnlinkedClip(
             clip["id"],
             clip["filename"],
-            [
-                Suggestion(**word, command=build_command(clip["id"], **word))
-                for key in word_candidates(clip["filename"])
-                for word in words.get(key, [])
-            ],
+            [_suggest(clip["id"], like) for like in index.find(clip["filename"])],
         )
         for clip in clips
     ]
+
+
+def _suggest(video_id: int, like: Like) -> Suggestion:
+    return Suggestion(*like, build_command(video_id, like.word, like.language))
 
 
 def build_command(video_id: int, word: str, language: str) -> str:
@@ -75,5 +154,23 @@ def render_suggestions(unlinked: Iterable[UnlinkedClip]) -> list[str]:
     for video_id, filename, words in unlinked:
         remark = "" if words else ": no word is like this name"
         lines.append(f"# {video_id}  {show_text(filename)}{remark}")
-        lines += [word.command for word in words]
+        lines += [f"{each.command}  # {each.score:.2f} {each.reason}" for each in words]
     return lines
+
+
+def render_applied(links: Iterable[AppliedLink]) -> list[str]:
+    """Return a line for each link, with its score and reason."""
+    return [
+        f"{line}  {score:.2f} {reason}"
+        for link, score, reason in links
+        for line in render_links([link])
+    ]
+
+
+def render_count(applied: Applied, least: float) -> str:
+    """Return how many videos got links, and why the others got none."""
+    videos = len({each.link.video_id for each in applied.links})
+    counts = f"{videos:,} of {videos + applied.left:,} unlinked videos have a word"
+    if not applied.left:
+        return counts
+    return f"{counts}; the others have none of {least:g} or more, or several"

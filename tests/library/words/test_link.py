@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import time
 from collections.abc import Callable
@@ -300,7 +301,8 @@ def test_suggested_commands_do_what_they_say(url: str, run: Run) -> None:
     text = run("link", "--suggest", "--language", "nl")
     [command] = [line for line in text.splitlines() if not line.startswith("#")][:1]
     assert 'a"\\u202eb.mp4: no word' in text
-    assert run(*command.split()[1:]).startswith("linked  1 rise_sun.mp4")
+    arguments = shlex.split(command, comments=True)[1:]
+    assert run(*arguments).startswith("linked  1 rise_sun.mp4")
     assert list_shown(url) == {"d3": [1]}
     rows = run("link", "--suggest", "--json").splitlines()
     assert json.loads(rows[0])["words"][0]["word"] == "rise"
