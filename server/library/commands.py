@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 from server.library.arguments import VIDEO, text
 from server.library.clips.check import FAULT
 from server.library.files import show_path
-from server.library.output import print_json, print_line
+from server.library.output import print_line, print_lines, print_objects
 from server.library.words.command import add_link_commands
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
     from server.library.arguments import Commands
 
@@ -106,9 +106,9 @@ def run_stats(url: str, options: argparse.Namespace) -> int:
 
     found = stats.read_stats(url)
     if options.json:
-        _print_json([found.as_json()])
+        print_objects([found.as_json()])
     else:
-        _print(stats.render_stats(found))
+        print_lines(stats.render_stats(found))
     return 0
 
 
@@ -118,9 +118,9 @@ def run_doctor(url: str, options: argparse.Namespace) -> int:
 
     found = list(doctor.diagnose(url))
     if options.json:
-        _print_json(finding._asdict() for finding in found)
+        print_objects(finding._asdict() for finding in found)
     else:
-        _print(doctor.render_findings(found))
+        print_lines(doctor.render_findings(found))
     return int(any(finding.severity == FAULT for finding in found))
 
 
@@ -133,14 +133,14 @@ def run_verify(url: str, options: argparse.Namespace) -> int:
         for row in verify.verify(url, options.videos, resume=options.resume):
             counts[row.status] += 1
             if options.json:
-                _print_json([row._asdict()])
+                print_objects([row._asdict()])
             elif row.status != "intact":
-                _print([verify.render_verified(row)])
+                print_lines([verify.render_verified(row)])
     except KeyboardInterrupt:
         print("Stopped; bytereel verify --resume goes on from here.", file=sys.stderr)
         raise
     if not options.json:
-        _print([verify.render_counts(counts)])
+        print_lines([verify.render_counts(counts)])
     return int(counts["damaged"] + counts["unread"] > 0)
 
 
@@ -152,11 +152,11 @@ def run_thumbnail(url: str, options: argparse.Namespace) -> int:
     for row in thumbnail.make_thumbnails(url, options.videos, again=options.again):
         counts[row.status] += 1
         if options.json:
-            _print_json([row._asdict()])
+            print_objects([row._asdict()])
         else:
-            _print([thumbnail.render_thumbnail_result(row)])
+            print_lines([thumbnail.render_thumbnail_result(row)])
     if not counts and not options.json:
-        _print(["# every video has a thumbnail"])
+        print_lines(["# every video has a thumbnail"])
     return int(counts["failed"] > 0)
 
 
@@ -178,13 +178,3 @@ def run_restore(url: str, options: argparse.Namespace) -> int:
         f"restored  {show_path(options.file)}; next: bytereel migrate, then verify"
     )
     return 0
-
-
-def _print(lines: Iterable[str]) -> None:
-    for line in lines:
-        print_line(line)
-
-
-def _print_json(objects: Iterable[dict[str, object]]) -> None:
-    for each in objects:
-        print_json(each, default=str)

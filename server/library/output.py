@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from server.library.files import show_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import TextIO
 
 
@@ -37,6 +37,18 @@ def print_json(
     except UnicodeEncodeError:
         line = dumps(value, default=default)
     print(line, flush=True)
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Print each as print_line does."""
+    for line in lines:
+        print_line(line)
+
+
+def print_objects(objects: Iterable[dict[str, object]]) -> None:
+    """Print each as one line of JSON; what JSON lacks becomes text."""
+    for each in objects:
+        print_json(each, default=str)
 
 
 def render_json(

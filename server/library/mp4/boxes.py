@@ -45,6 +45,7 @@ def list_boxes(read: Read, start: int, stop: int, most: int = MAX_BOXES) -> list
 
 
 def read_box(read: Read, start: int, stop: int) -> Box | None:
+    """Return a box, None where there is none; MalformedError for a size too small."""
     head = read(start, 16)
     size, kind = int.from_bytes(head[:4], "big"), head[4:8]
     if not all(32 <= sign < 127 or sign == 0xA9 for sign in kind):  # © of QuickTime

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from server.library.mp4.movie import Movie, Track
 
 _WHOLE_BYTES = 64 << 20  # larger files are not read as a whole
-_MOST_FRAMES = 1_000_000  # of sound
 _FRAME_BYTES = 600  # that are enough to know one by
 
 
@@ -34,7 +33,7 @@ def inspect(read: Read, movie: Movie) -> Inspection:
     picture, sound = movie.picture, movie.sound
     keys = find_key_frames(read, picture) if picture else None
     aac = sound.coding.aac if sound and not sound.coding.encrypted else None
-    if sound is None or aac is None or sound.samples.total > _MOST_FRAMES:
+    if sound is None or aac is None or not sound.samples.is_readable:
         return Inspection(keys)
     found = count_contradictions(aac, _list_frames(read, sound)).most_common(1)
     return Inspection(keys, found[0][1], found[0][0]) if found else Inspection(keys)

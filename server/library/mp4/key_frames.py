@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 _AVC_IDR, _AVC_SEI = 5, 6
 _AVC_SLICES = range(1, 6)
 _RECOVERY_POINT = 6  # a payload of supplemental enhancement information (D.1.8)
-_MOST_SAMPLES = 1_000_000
 _HEVC_SKIPPED = {8, 9}  # RASL
 _HEVC_CLOSED = range(16, 21)  # BLA and IDR
 _HEVC_CRA = 21
@@ -40,12 +39,12 @@ class KeyFrames(NamedTuple):
 def find_key_frames(read: Read, track: Track) -> KeyFrames | None:
     """Return where decoding can begin; None for codings of another kind.
 
-    Also for several in one track, and for more samples than a clip has.
+    Also for several in one track, and for more samples than a clip may have.
     """
     coding = track.coding
     if not coding.unit_width or coding.encrypted or len(track.codings) > 1:
         return None
-    if track.samples.total > _MOST_SAMPLES:
+    if not track.samples.is_readable:
         return None
     is_avc = coding.is_avc
     found = KeyFrames([], [], [], [], [], is_avc)

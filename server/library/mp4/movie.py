@@ -27,6 +27,8 @@ _TURNS: dict[tuple[int, ...], tuple[int, bool]] = {  # the signs of a matrix
 }
 # Of the file types of HEIF and AVIF, whose boxes hold pictures, moving ones too.
 PICTURE_BRANDS = {"avif", "avis", "heic", "heix", "heim", "heis", "mif1", "msf1"}
+_SOUNDS = {"soun"}
+_PICTURES = {"vide", "auxv", "pict"}
 OTHERWISE = -1  # turned by a matrix that is no quarter
 _ENABLED = 1  # flags of a track header
 _SELF_CONTAINED = 1  # flags of a data reference
@@ -135,8 +137,8 @@ def read_movie(read: Read, size: int) -> Movie | None:
                     _add_track(trak, timescale, tracks, malformed)
         except MalformedError as error:
             malformed.append(str(error))
-    if not malformed:
-        malformed += _find_overlap(layout.boxes, tracks)
+    if not malformed and not layout.is_fragmented:
+        malformed += _find_strays(layout.boxes, tracks)
     return _assemble(size, layout, tracks, seconds, malformed)
 
 
@@ -191,20 +193,21 @@ def _assemble(
     )
 
 
-def _find_overlap(boxes: list[Box], tracks: list[Track]) -> list[str]:
-    """Return what lies where something else is: that of two tracks, or of boxes."""
-    spans = [
-        (box.start, box.end, "boxes") for box in boxes if box.kind in ("ftyp", "moov")
-    ]
+def _find_strays(boxes: list[Box], tracks: list[Track]) -> list[str]:
+    """Return which samples lie outside of media (8.1.1), or where others are."""
+    media = [(box.body, box.end) for box in boxes if box.kind in ("mdat", "imda")]
+    spans = []
     for track in tracks:
         if track.handler in ("vide", "soun") and not track.is_external:
             name = "pictures" if track.handler == "vide" else "sound"
-            spans += [(start, end, name) for start, end in track.samples.spans]
+            for start, end in track.samples.spans:
+                if not any(at <= start and end <= stop for at, stop in media):
+                    return [f"has {name} outside of its media (mdat)"]
+                spans.append((start, end, name))
     reached, owner = 0, ""
     for start, end, name in sorted(spans):
         if start < reached and name != owner:
-            one, other = sorted((name, owner))
-            return [f"has {other} where its {one} are: the offsets are wrong"]
+            return ["has sound where its pictures are"]
         if end > reached:
             reached, owner = end, name
     return []
@@ -231,6 +234,7 @@ def read_track(trak: Tree, movie_timescale: int) -> Track:
     if media is None or handler is None or table is None or header is None:
         raise MalformedError("has a track that lacks what every track has")
     kind = handler.text(8)
+    _check_handler(kind, trak)
     timescale, media_header = read_header(media.find("mdhd"))
     samples = read_samples(table)
     codings = _read_codings(table, kind, samples)
@@ -260,6 +264,15 @@ def read_track(trak: Tree, movie_timescale: int) -> Track:
             movie_timescale=movie_timescale,
         ),
     )
+
+
+def _check_handler(kind: str, trak: Tree) -> None:
+    """Raise MalformedError for sound or pictures that are called otherwise (8.4.5)."""
+    for header, names in (("smhd", _SOUNDS), ("vmhd", _PICTURES)):
+        if trak.find("mdia", "minf", header) and kind not in names:
+            raise MalformedError(
+                f"has a track with the header {header!r} whose handler is {kind!r}"
+            )
 
 
 def _read_codings(table: Tree, kind: str, samples: Samples) -> tuple[Coding, ...]:

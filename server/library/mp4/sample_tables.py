@@ -17,6 +17,7 @@ from server.library.mp4.boxes import MalformedError, Tree
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+_MOST_SAMPLES = 1_000_000
 _LOOK_AHEAD = 64  # samples, among which is the one that is shown first
 _NEGATIVE = 1 << 31  # a delta is a number without a sign, meant as one with it
 
@@ -34,6 +35,7 @@ class Samples(NamedTuple):
     total: int
     start: int  # the first byte of them
     end: int  # the byte after the last of them
+    bytes: int  # of all of them
     spans: list[tuple[int, int]]  # where they lie, as ranges of bytes in order
     length: int  # time of all, as they are decoded
     shown: int  # time of all, as they are shown; the last may wait for those before
@@ -43,6 +45,14 @@ class Samples(NamedTuple):
     longest_gap: int  # between key frames, and from the last one to the end
     entries: frozenset[int]  # numbers of the sample entries that they refer to, from 1
     contradictions: tuple[Contradiction, ...] = ()
+
+    @property
+    def is_readable(self) -> bool:
+        """Report whether reading each sample is no more than a clip may ask for.
+
+        Samples may lie over one another, a million times as well.
+        """
+        return self.total <= _MOST_SAMPLES and self.bytes <= 2 * self.end
 
     @property
     def starts_with_key(self) -> bool:
@@ -65,6 +75,7 @@ def read_samples(stbl: Tree) -> Samples:
         count,
         spans[0][0] if spans else 0,
         max((end for _, end in spans), default=0),
+        chunks.each * count or sum(chunks.sizes),
         spans,
         length,
         max(length, _find_last_shown(told, shifts, length) + last_delta - first),

@@ -62,7 +62,7 @@ def _list(read: Read, size: int) -> tuple[list[Box], int, str]:
     boxes: list[Box] = []
     at = 0
     try:
-        while size - at >= 8 and (box := read_box(read, at, size)):
+        while size - at >= 8 and (box := _read_any(read, at, size)):
             if box.end > size and box.kind not in KNOWN:
                 break  # four letters by chance
             if len(boxes) == MAX_BOXES:
@@ -72,6 +72,14 @@ def _list(read: Read, size: int) -> tuple[list[Box], int, str]:
     except MalformedError as error:
         return boxes, at, str(error)
     return boxes, min(at, size), ""
+
+
+def _read_any(read: Read, at: int, size: int) -> Box | None:
+    """Return a box, even one whose name is none if it ends in the file."""
+    if box := read_box(read, at, size):
+        return box
+    length = int.from_bytes(read(at, 4), "big")
+    return Box("????", at, at + 8, at + length) if 8 <= length <= size - at else None
 
 
 def _find_promised(read: Read, boxes: list[Box], size: int) -> int:

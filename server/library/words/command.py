@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import argparse
 import sys
-from json import dumps
 from typing import TYPE_CHECKING
 
 from server.errors import Fault
 from server.library.arguments import VIDEO, number, text
-from server.library.files import show_text
+from server.library.output import print_line, print_lines, print_objects
 from server.library.words.naming import LEAST_SCORE, SURE_SCORE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
     from server.library.arguments import Commands
     from server.library.words.link import Link
@@ -137,12 +136,12 @@ def _suggest(url: str, options: argparse.Namespace) -> int:
         raise Fault("--suggest alone changes nothing: leave out --dry-run")
     unlinked = suggest.suggest(url, options.language)
     if options.json:
-        _print_json(
+        print_objects(
             each._asdict() | {"words": [word._asdict() for word in each.words]}
             for each in unlinked
         )
     else:
-        _print(suggest.render_suggestions(unlinked) or ["# every video is linked"])
+        print_lines(suggest.render_suggestions(unlinked) or ["# every video is linked"])
     return 0
 
 
@@ -154,10 +153,10 @@ def _apply(url: str, options: argparse.Namespace) -> int:
         url, options.language, options.apply, dry_run=options.dry_run
     )
     if options.json:
-        _print_json(each.as_json() for each in applied.links)
+        print_objects(each.as_json() for each in applied.links)
     else:
-        _print(suggest.render_applied(applied.links))
-    print(suggest.render_count(applied, options.apply), file=sys.stderr)
+        print_lines(suggest.render_applied(applied.links))
+    print_line(suggest.render_count(applied, options.apply), sys.stderr)
     return 0
 
 
@@ -168,7 +167,7 @@ def run_unlink(url: str, options: argparse.Namespace) -> int:
     links = link.unlink(url, options.video, _read_target(options))
     _print_links(links, options)
     if not links:
-        print(f"{show_text(options.video)} was not linked there.", file=sys.stderr)
+        print_line(f"{options.video} was not linked there.", sys.stderr)
     return 0
 
 
@@ -182,16 +181,6 @@ def _print_links(links: list[Link], options: argparse.Namespace) -> None:
     from server.library.words.link import render_links
 
     if options.json:
-        _print_json(each._asdict() for each in links)
+        print_objects(each._asdict() for each in links)
     else:
-        _print(render_links(links))
-
-
-def _print(lines: Iterable[str]) -> None:
-    for line in lines:
-        print(line, flush=True)
-
-
-def _print_json(objects: Iterable[dict[str, object]]) -> None:
-    for each in objects:
-        print(dumps(each, ensure_ascii=False), flush=True)
+        print_lines(render_links(links))

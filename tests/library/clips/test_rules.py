@@ -228,7 +228,7 @@ CONTRADICTING: dict[str, tuple[Change, str, str]] = {
     "sound where the pictures are": (
         shift_sound,
         "fault damaged None",
-        "the offsets are wrong",
+        "has sound ",
     ),
     "media in another file": (
         write(b"url ", 3, b"\0"),
