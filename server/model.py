@@ -1,8 +1,8 @@
 """The nouns. No I/O."""
 
+from datetime import UTC, datetime
 from email.utils import formatdate
 from functools import lru_cache
-from time import time
 from typing import NamedTuple
 
 
@@ -13,8 +13,12 @@ def render_date(modified: int | None) -> str:
     """
     if modified is None:
         return ""
-    now = time()
+    now = _find_time()
     return _format_date(modified) if modified <= now else formatdate(now, usegmt=True)
+
+
+def _find_time() -> float:
+    return datetime.now(UTC).timestamp()
 
 
 @lru_cache(maxsize=4096)

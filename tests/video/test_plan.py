@@ -121,7 +121,7 @@ def test_video_without_a_date_tells_none(asked: dict[str, str], status: int) -> 
 
 def test_date_to_come_is_that_of_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 784111777.9
-    monkeypatch.setattr(model, "time", lambda: now)
+    monkeypatch.setattr(model, "_find_time", lambda: now)
     video = VIDEO._replace(modified=8_640_000_000_000)
     for asked in ({}, {"If-None-Match": SAME}, {"Range": "bytes=0-1"}):
         now = 784111777.9

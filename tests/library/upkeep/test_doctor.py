@@ -139,6 +139,7 @@ def test_video_that_no_backup_takes_is_named(database_url: str) -> None:
             "bytereel migrate",
         ),
         (
+            "ALTER TABLE definitions SET (autovacuum_enabled = off);"
             "INSERT INTO definitions (word, definition_text, learning_language,"
             " native_language) SELECT repeat('a', 500), n, 'en', 'de'"
             " FROM generate_series(1, 3000) AS n",
