@@ -243,6 +243,23 @@ CREATE TABLE import_results (
     files BIGINT NOT NULL
 );
 
+-- What was wrong with each video when it was last checked. Nothing is referenced: that
+-- would lock the row of a damaged video, which cannot always be read.
+CREATE TABLE checks (
+    video_id BIGINT PRIMARY KEY,
+    checked_at TIMESTAMPTZ NOT NULL DEFAULT now(),
+    rules TEXT NOT NULL,
+    size_bytes INTEGER NOT NULL,
+    sha256 BYTEA,
+    flaws JSONB NOT NULL CHECK (jsonb_typeof(flaws) = 'array')
+);
+COMMENT ON COLUMN checks.rules IS
+    'By which version of the rules, and within which limits';
+COMMENT ON COLUMN checks.size_bytes IS
+    'Of the video; with its digest, it tells whether the video has changed';
+COMMENT ON COLUMN checks.flaws IS
+    'Objects with code, severity, sentence, remedy and repair; empty if it is fine';
+
 -- What was here before the first migration; rollbacks leave it in place.
 CREATE TABLE bytereel_found (name TEXT);
 COMMENT ON TABLE bytereel_found IS
@@ -260,4 +277,4 @@ VALUES ('0001_create_words'), ('0002_create_videos'), ('0003_correct_videos'),
        ('0004_create_reviews'), ('0005_add_further_videos'),
        ('0006_create_verifications'), ('0007_add_source_digest'),
        ('0008_create_thumbnails'), ('0009_create_views'),
-       ('0010_create_import_results');
+       ('0010_create_import_results'), ('0011_create_checks');

@@ -31,6 +31,7 @@ NAMES = [
     "0008_create_thumbnails",
     "0009_create_views",
     "0010_create_import_results",
+    "0011_create_checks",
 ]
 
 # Words as they may be before us: other types, another column, an index of our name.

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+RULES_VERSION: Final = 1
+"""To be raised when a rule changes: what older rules have checked is checked again."""
+
 FAULT, WARNING, NOTE = SEVERITIES = ("fault", "warning", "note")
 FIX: Final = "fix"  # without encoding anew
 TRANSCODE: Final = "transcode"

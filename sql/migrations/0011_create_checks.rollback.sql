@@ -1,0 +1,2 @@
+-- All videos have to be checked again.
+DROP TABLE checks;
