@@ -20,6 +20,7 @@ from server.installation import REMEDY, explain
 from server.library.clips.command import add_check
 from server.library.commands import add_library_commands
 from server.library.imports.command import add_import
+from server.library.keeping.command import add_keeping_commands
 from server.library.output import print_line
 from server.postgres.command import add_migrate
 
@@ -53,6 +54,7 @@ def build_parser() -> argparse.ArgumentParser:
     for command in (
         add_import(commands),
         *add_library_commands(commands),
+        *add_keeping_commands(commands),
         *add_edge_commands(commands),
     ):
         command.set_defaults(run=run_with_database)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from server.library.files import show_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from typing import TextIO
 
 
@@ -45,10 +45,15 @@ def print_lines(lines: Iterable[str]) -> None:
         print_line(line)
 
 
-def print_objects(objects: Iterable[dict[str, object]]) -> None:
+def print_objects(objects: Iterable[Mapping[str, object]]) -> None:
     """Print each as one line of JSON; what JSON lacks becomes text."""
     for each in objects:
         print_json(each, default=str)
+
+
+def print_note(note: str) -> None:
+    """Print what is for a person alone, on standard error."""
+    print_line(note, sys.stderr)
 
 
 def render_json(

@@ -1,0 +1,1 @@
+"""How the keeper lists and changes the library."""

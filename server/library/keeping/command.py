@@ -1,0 +1,160 @@
+"""The commands that list clips and words.
+
+What each works with is imported when it runs, so that the parser stays light.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from server.library.arguments import ID_DIGITS, text
+from server.library.output import print_lines, print_note, print_objects
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from server.library.arguments import Commands
+    from server.library.keeping.listing import ListedClip
+    from server.postgres.rows import Row
+
+_LINES = "print one JSON object per line"
+_SORTS = ("newest", "oldest", "name", "size", "duration", "views")
+
+
+def add_keeping_commands(commands: Commands) -> Iterator[argparse.ArgumentParser]:
+    """Yield the parser of each; its act takes a database URL and the options."""
+    yield _add_list(commands)
+    yield _add_words(commands)
+
+
+def _add_list(commands: Commands) -> argparse.ArgumentParser:
+    parser = commands.add_parser("list", help="list clips with their words and flaws")
+    parser.set_defaults(act=run_list)
+    parser.add_argument(
+        "text",
+        nargs="?",
+        default="",
+        type=text,
+        metavar="TEXT",
+        help="only clips whose file name has this in it",
+    )
+    parser.add_argument(
+        "--word", type=text, metavar="W", help="only clips that show this word"
+    )
+    parser.add_argument(
+        "--language", type=text, metavar="L", help="only clips of this language"
+    )
+    parser.add_argument(
+        "--unlinked", action="store_true", help="only clips that nothing shows"
+    )
+    parser.add_argument(
+        "--flaw",
+        type=text,
+        metavar="CODE",
+        help="only clips that bytereel check --all found to have this flaw; also a "
+        "severity, any, none or unchecked",
+    )
+    parser.add_argument(
+        "--sort", choices=_SORTS, default="newest", help="order of the clips [newest]"
+    )
+    parser.add_argument(
+        "--limit", type=_count, metavar="N", help="list at most N clips"
+    )
+    parser.add_argument("--json", action="store_true", help=_LINES)
+    return parser
+
+
+def _add_words(commands: Commands) -> argparse.ArgumentParser:
+    parser = commands.add_parser("words", help="list words with their clips")
+    parser.set_defaults(act=run_words)
+    parser.add_argument(
+        "text",
+        nargs="?",
+        default="",
+        type=text,
+        metavar="TEXT",
+        help="only words with this in them",
+    )
+    parser.add_argument(
+        "--language", type=text, metavar="L", help="only words of this language"
+    )
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument(
+        "--with-clip",
+        action="store_const",
+        const=True,
+        dest="with_clip",
+        help="only words that have a clip",
+    )
+    which.add_argument(
+        "--without-clip",
+        action="store_const",
+        const=False,
+        dest="with_clip",
+        help="only words that have none",
+    )
+    parser.add_argument("--json", action="store_true", help=_LINES)
+    return parser
+
+
+def _count(argument: str) -> int:
+    if argument.isascii() and argument.isdigit() and len(argument) <= ID_DIGITS:
+        return int(argument)
+    raise argparse.ArgumentTypeError(f"{argument!r} is not a whole number")
+
+
+def run_list(url: str, options: argparse.Namespace) -> int:
+    """List clips; that there are none is no error."""
+    from server.library.keeping.listing import Search, list_clips
+
+    search = Search(*(getattr(options, name) for name in Search._fields))
+    count = 0
+    for page in list_clips(url, search):
+        if options.json:
+            print_objects(clip._asdict() for clip in page)
+        else:
+            _print_table((_show_clip(clip) for clip in page), has_head=not count)
+        count += len(page)
+    if not options.json:
+        is_known = count or options.flaw in (None, "unchecked")
+        hint = "" if is_known else "; bytereel check --all checks those that are new"
+        print_note(f"{count:,} clips{hint}")
+    return 0
+
+
+def _show_clip(clip: ListedClip) -> Row:
+    return {
+        "id": clip.id,
+        "filename": clip.filename,
+        "bytes": clip.bytes,
+        "seconds": clip.duration_seconds,
+        "added": clip.created_at and clip.created_at[:10],
+        "words": clip.words,
+        "flaws": clip.flaws,
+    }
+
+
+def run_words(url: str, options: argparse.Namespace) -> int:
+    """List words; that there are none is no error."""
+    from server.library.keeping.words import list_words
+
+    count = 0
+    for page in list_words(
+        url, options.text, options.language, with_clip=options.with_clip
+    ):
+        if options.json:
+            print_objects(word._asdict() for word in page)
+        else:
+            _print_table((word._asdict() for word in page), has_head=not count)
+        count += len(page)
+    if not options.json:
+        print_note(f"{count:,} words")
+    return 0
+
+
+def _print_table(rows: Iterable[Row], *, has_head: bool) -> None:
+    from server.library.report import render_rows
+
+    lines: Sequence[str] = render_rows(page := list(rows), len(page))
+    print_lines(lines if has_head else lines[1:])

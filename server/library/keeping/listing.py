@@ -1,0 +1,146 @@
+"""List the clips: searched, sorted, with their words and flaws, a page at a time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from server.errors import Fault
+from server.library.keeping.tables import (
+    Tables,
+    describe_tables,
+    need_checks,
+    need_links,
+    stream_pages,
+)
+from server.postgres.queries import queries
+from server.postgres.refusals import opening
+from server.postgres.rows import read_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from psycopg2.extensions import connection as Connection
+    from psycopg2.extensions import cursor as Cursor
+
+    from server.postgres.rows import Row
+
+UNCHECKED = "unchecked"
+
+
+class Search(NamedTuple):
+    """Which clips are asked for, and in which order."""
+
+    text: str = ""  # that file names have in them, in any case of letters
+    word: str | None = None
+    language: str | None = None
+    unlinked: bool = False  # only what nothing shows
+    flaw: str | None = None  # a code, a severity, any, none or unchecked
+    sort: str = "newest"  # or oldest, name, size, duration, views
+    limit: int | None = None
+
+
+class ListedClip(NamedTuple):
+    """A clip; None stands for what the database cannot tell."""
+
+    id: int
+    filename: str
+    mime_type: str | None
+    bytes: int
+    duration_seconds: int | None
+    created_at: str | None  # of UTC, in ISO 8601
+    words: list[str] | None
+    languages: list[str] | None
+    definitions: int | None
+    questions: int | None
+    views: int | None
+    checked_at: str | None  # as above; None of a clip that was never checked, too
+    flaws: list[str] | None  # codes, the worst first
+
+
+def list_clips(url: str, search: Search) -> Iterator[list[ListedClip]]:
+    """Yield the clips in pages, of which only one is held.
+
+    Fault if the database cannot tell what is asked for.
+    """
+    with opening(url) as connection:
+        with connection.cursor() as cursor:
+            cursor.execute(queries()["allow_long_statements"])
+            tables = describe_tables(cursor)
+            values = _plan(cursor, tables, search)
+        for rows in stream_pages(connection, "list_clips", values):
+            yield _complete(connection, tables, rows)
+
+
+def _plan(cursor: Cursor, tables: Tables, search: Search) -> dict[str, object]:
+    """Return the values of list_clips: what other tables tell comes as lists of ids."""
+    only: set[int] | None = None
+    without: set[int] = set()
+    if search.word is not None or search.language is not None:
+        need_links(tables)
+        only = _find_shown(cursor, search.word, search.language)
+    if search.unlinked:
+        need_links(tables)
+        without |= _find_shown(cursor)
+    if search.flaw is not None:
+        need_checks(tables)
+        is_unchecked = search.flaw == UNCHECKED
+        flaw = "checked" if is_unchecked else search.flaw
+        found = _find_ids(cursor, "find_clips_by_flaw", flaw=flaw)
+        if is_unchecked:
+            without |= found
+        else:
+            only = found if only is None else only & found
+    viewed: list[Row] = []
+    if search.sort == "views":
+        if not tables.views:
+            raise Fault("this database counts no views: run bytereel migrate")
+        viewed = read_rows(cursor, "list_clip_views", {"ids": None})
+    return {
+        "search": search.text,
+        "only": None if only is None else list(only),
+        "without": list(without),
+        "watched": [row["video_id"] for row in viewed],
+        "views": [row["views"] for row in viewed],
+        "sort": search.sort,
+        "limit": search.limit,
+    }
+
+
+def _find_shown(
+    cursor: Cursor, word: str | None = None, language: str | None = None
+) -> set[int]:
+    return _find_ids(cursor, "find_clips_by_word", word=word, language=language)
+
+
+def _find_ids(cursor: Cursor, query: str, **values: object) -> set[int]:
+    return {row["video_id"] for row in read_rows(cursor, query, values)}
+
+
+def _complete(
+    connection: Connection, tables: Tables, rows: list[Row]
+) -> list[ListedClip]:
+    """Return the clips with what other tables tell of them."""
+    ids = [row["id"] for row in rows]
+    with connection.cursor() as cursor:
+        words = _look_up(cursor, "list_clip_words", ids) if tables.links else {}
+        views = _look_up(cursor, "list_clip_views", ids) if tables.views else {}
+        checks = _look_up(cursor, "list_clip_checks", ids) if tables.checks else {}
+    unlinked: Row = {"words": [], "languages": [], "definitions": 0, "questions": 0}
+    if not tables.links:
+        unlinked = dict.fromkeys(unlinked)
+    unchecked: Row = {"checked_at": None, "flaws": None}
+    unseen: Row = {"views": 0 if tables.views else None}
+    return [
+        ListedClip(
+            **row,
+            **words.get(row["id"], unlinked),
+            **views.get(row["id"], unseen),
+            **checks.get(row["id"], unchecked),
+        )
+        for row in rows
+    ]
+
+
+def _look_up(cursor: Cursor, query: str, ids: list[int]) -> dict[int, Row]:
+    rows = read_rows(cursor, query, {"ids": ids})
+    return {row.pop("video_id"): row for row in rows}
