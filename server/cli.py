@@ -20,6 +20,7 @@ from server.installation import REMEDY, explain
 from server.library.clips.command import add_check
 from server.library.commands import add_library_commands
 from server.library.imports.command import add_import
+from server.library.keeping.check_command import add_check_all
 from server.library.keeping.command import add_keeping_commands
 from server.library.output import print_line
 from server.postgres.command import add_migrate
@@ -50,7 +51,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_settings(server, (*database, "host", "port", *capacity, *told))
 
     add_settings(add_migrate(commands), database)
-    add_settings(add_check(commands), database)
+    add_settings(add_check_all(add_check(commands)), database)
     for command in (
         add_import(commands),
         *add_library_commands(commands),

@@ -176,3 +176,49 @@ SELECT word, language, natives, definitions, questions, coalesce(videos, '{}') A
   LEFT JOIN clips USING (word, language)
  WHERE (videos IS NOT NULL) = %(with_clip)s OR %(with_clip)s IS NULL
  ORDER BY language, lower(word), word;
+
+-- name: forget_checks
+-- The checks of videos that are gone.
+DELETE FROM checks
+ WHERE NOT EXISTS (SELECT FROM videos WHERE id = video_id);
+
+-- name: list_checkable
+-- Every video, and what is known of it by these rules, unless it has changed since. A
+-- foreign table need not have digests: then the name is found one level up, in absent.
+SELECT id,
+       filename,
+       size,
+       flaws
+  FROM (SELECT id,
+               coalesce(filename::text, '') AS filename,
+               coalesce(octet_length(video_data), 0) AS size,
+               (SELECT sha256 FROM (SELECT video.*) AS own)
+          FROM videos AS video,
+               (SELECT NULL::bytea AS sha256) AS absent
+       ) AS present
+  LEFT JOIN checks
+    ON video_id = id
+   AND rules = %(rules)s
+   AND size_bytes = size
+   AND checks.sha256 IS NOT DISTINCT FROM present.sha256
+ ORDER BY id;
+
+-- name: save_check
+-- What is wrong with a video; nothing is kept, and no row returned, if it is gone.
+INSERT INTO checks (video_id, rules, size_bytes, sha256, flaws)
+SELECT id,
+       %(rules)s,
+       coalesce(octet_length(video_data), 0),
+       (SELECT sha256 FROM (SELECT video.*) AS own),
+       %(flaws)s::jsonb
+  FROM videos AS video,
+       (SELECT NULL::bytea AS sha256) AS absent
+ WHERE id = %(id)s
+    ON CONFLICT (video_id) DO UPDATE
+   SET (checked_at, rules, size_bytes, sha256, flaws) = (
+           excluded.checked_at,
+           excluded.rules,
+           excluded.size_bytes,
+           excluded.sha256,
+           excluded.flaws)
+RETURNING video_id;

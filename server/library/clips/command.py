@@ -30,7 +30,7 @@ def add_check(commands: Commands) -> argparse.ArgumentParser:
     checker.set_defaults(run=run_check)
     checker.add_argument(
         "names",
-        nargs="+",
+        nargs="*",
         metavar="FILE|VIDEO",
         help="a file, a folder, or the id or file name of a stored video",
     )
