@@ -20,6 +20,7 @@ from server.installation import REMEDY, explain
 from server.library.clips.command import add_check
 from server.library.commands import add_library_commands
 from server.library.imports.command import add_import
+from server.library.keeping.change_commands import add_change_commands
 from server.library.keeping.check_command import add_check_all
 from server.library.keeping.command import add_keeping_commands
 from server.library.output import print_line
@@ -56,6 +57,7 @@ def build_parser() -> argparse.ArgumentParser:
         add_import(commands),
         *add_library_commands(commands),
         *add_keeping_commands(commands),
+        *add_change_commands(commands),
         *add_edge_commands(commands),
     ):
         command.set_defaults(run=run_with_database)

@@ -222,3 +222,20 @@ SELECT id,
            excluded.sha256,
            excluded.flaws)
 RETURNING video_id;
+
+-- name: read_file
+-- The size of a video.
+SELECT coalesce(octet_length(video_data), 0) AS size
+  FROM videos
+ WHERE id = %(id)s;
+
+-- name: rename_video
+-- Gives a video another name.
+UPDATE videos
+   SET filename = %(filename)s
+ WHERE id = %(id)s;
+
+-- name: forget_check
+-- Nothing is kept of a video that goes.
+DELETE FROM checks
+ WHERE video_id = %(id)s;

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from tests.conftest import execute, insert_video
+from tests.postgres.test_schema import run as ask
 
 if TYPE_CHECKING:
     import pytest
@@ -41,3 +42,17 @@ def fill(url: str) -> None:
 def read_lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
     """Return what a command printed as JSON."""
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def list_shown(url: str) -> dict[str, list[int]]:
+    """Return the videos of each definition and question that has any, in order."""
+    rows = ask(
+        url,
+        "SELECT kind || id, array_agg(video_id ORDER BY position) FROM ("
+        " SELECT 'd' AS kind, id, 0 AS position, video_id FROM definitions UNION ALL"
+        " SELECT 'd', definition_id, position, video_id FROM definition_videos"
+        " UNION ALL SELECT 'q', id, 0, video_id FROM test_questions UNION ALL"
+        " SELECT 'q', question_id, position, video_id FROM question_videos) AS shown"
+        " WHERE video_id IS NOT NULL GROUP BY kind, id",
+    )
+    return dict(rows)

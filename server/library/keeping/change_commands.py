@@ -1,0 +1,74 @@
+"""The commands that change clips: delete, rename.
+
+What each works with is imported when it runs, so that the parser stays light.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from server.library.arguments import text
+from server.library.output import print_json, print_lines
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Iterator
+
+    from server.library.arguments import Commands
+
+    Act = Callable[[str, argparse.Namespace], int]
+
+_VIDEO = "id or file name; ./5 means the file name 5"
+
+
+def add_change_commands(commands: Commands) -> Iterator[argparse.ArgumentParser]:
+    """Yield the parser of each; its act takes a database URL and the options."""
+    delete = _add(commands, "delete", run_delete, "delete videos with their links")
+    delete.add_argument("videos", nargs="+", type=text, metavar="VIDEO", help=_VIDEO)
+    yield delete
+    rename = _add(commands, "rename", run_rename, "give a video another file name")
+    rename.add_argument("video", type=text, metavar="VIDEO", help=_VIDEO)
+    rename.add_argument("name", type=text, metavar="NAME", help="its new file name")
+    yield rename
+
+
+def _add(commands: Commands, name: str, act: Act, does: str) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=does)
+    parser.set_defaults(act=act)
+    parser.add_argument(
+        "--dry-run", action="store_true", help="only report what would be done"
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON object per video"
+    )
+    return parser
+
+
+def run_delete(url: str, options: argparse.Namespace) -> int:
+    """Delete all of the videos, or none."""
+    from server.library.keeping import changing
+
+    done = changing.delete_clips(url, options.videos, dry_run=options.dry_run)
+    if options.json:
+        print_json(
+            clip._asdict() | {"links": [each._asdict() for each in clip.links]}
+            for clip in done
+        )
+    else:
+        for clip in done:
+            print_lines(changing.render_deleted(clip))
+    return 0
+
+
+def run_rename(url: str, options: argparse.Namespace) -> int:
+    """Rename a video."""
+    from server.library.keeping import changing
+
+    done = changing.rename_clip(
+        url, options.video, options.name, dry_run=options.dry_run
+    )
+    if options.json:
+        print_json([done._asdict()])
+    else:
+        print_lines([changing.render_renamed(done)])
+    return 0
