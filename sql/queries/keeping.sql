@@ -223,12 +223,6 @@ SELECT id,
            excluded.flaws)
 RETURNING video_id;
 
--- name: read_file
--- The size of a video.
-SELECT coalesce(octet_length(video_data), 0) AS size
-  FROM videos
- WHERE id = %(id)s;
-
 -- name: rename_video
 -- Gives a video another name.
 UPDATE videos

@@ -65,6 +65,11 @@ SELECT %(id)s, coalesce((SELECT max(position) FROM had), 0) + place, added
   FROM unnest(%(further)s::integer[]) WITH ORDINALITY AS wanted (added, place)
  WHERE added NOT IN (SELECT video_id FROM had);
 
+-- name: clear_definition_videos
+-- Takes from a definition the videos behind its first, so that others get their places.
+DELETE FROM definition_videos
+ WHERE definition_id = %(id)s;
+
 -- name: lock_questions
 -- The questions that are asked for, by id or by a video they show.
 SELECT id
@@ -116,6 +121,11 @@ INSERT INTO question_videos
 SELECT %(id)s, coalesce((SELECT max(position) FROM had), 0) + place, added
   FROM unnest(%(further)s::integer[]) WITH ORDINALITY AS wanted (added, place)
  WHERE added NOT IN (SELECT video_id FROM had);
+
+-- name: clear_question_videos
+-- Takes from a question the videos behind its first, so that others get their places.
+DELETE FROM question_videos
+ WHERE question_id = %(id)s;
 
 -- name: list_similar_words
 -- The same word in other letters or languages, for whom the word was not found.

@@ -215,7 +215,7 @@ def keep_file(
     """
     try:
         with transaction(connection) as cursor:
-            done = _insert(cursor, row, source, shown, progress)
+            done = insert_file(cursor, row, source, shown, progress)
             if thumbnail and done.video_id is not None:
                 save_thumbnail(cursor, done.video_id, thumbnail)
             return done
@@ -248,14 +248,17 @@ def transaction(connection: Connection) -> Iterator[Cursor]:
         raise
 
 
-def _insert(
+def insert_file(
     cursor: Cursor,
     row: VideoRow,
     source: io.BufferedReader,
     shown: str,
     progress: Callable[[int], object],
 ) -> Imported:
-    """Copy the file into the table and have PostgreSQL compare the digest."""
+    """Copy the file into the table and have PostgreSQL compare the digest.
+
+    Fault if the file has changed meanwhile.
+    """
     source.seek(0)
     upload = CopyStream(build_copy(row, source, progress))
     copy = "copy_video" if row.source_sha256 is None else "copy_repaired_video"

@@ -1,14 +1,17 @@
-"""The commands that change clips: delete, rename.
+"""The commands that change clips: delete, rename, replace.
 
 What each works with is imported when it runs, so that the parser stays light.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from server.library.arguments import text
-from server.library.output import print_json, print_lines
+from server.library.clips.limits import add_limits, read_limits
+from server.library.files import show_text
+from server.library.output import print_json, print_lines, print_note
 
 if TYPE_CHECKING:
     import argparse
@@ -30,6 +33,27 @@ def add_change_commands(commands: Commands) -> Iterator[argparse.ArgumentParser]
     rename.add_argument("video", type=text, metavar="VIDEO", help=_VIDEO)
     rename.add_argument("name", type=text, metavar="NAME", help="its new file name")
     yield rename
+    yield _add_replace(commands)
+
+
+def _add_replace(commands: Commands) -> argparse.ArgumentParser:
+    parser = _add(
+        commands, "replace", run_replace, "put a file in the place of a video"
+    )
+    parser.add_argument("video", type=text, metavar="VIDEO", help=_VIDEO)
+    parser.add_argument("file", type=Path, metavar="FILE", help="the new clip")
+    parser.add_argument(
+        "--name", type=text, metavar="NAME", help="file name of the new clip [FILE's]"
+    )
+    parser.add_argument("--delete", action="store_true", help="delete the old clip too")
+    parser.add_argument(
+        "--fix", action="store_true", help="repair the file without re-encoding"
+    )
+    parser.add_argument(
+        "--transcode", action="store_true", help="also re-encode it if need be"
+    )
+    add_limits(parser)
+    return parser
 
 
 def _add(commands: Commands, name: str, act: Act, does: str) -> argparse.ArgumentParser:
@@ -71,4 +95,29 @@ def run_rename(url: str, options: argparse.Namespace) -> int:
         print_json([done._asdict()])
     else:
         print_lines([changing.render_renamed(done)])
+    return 0
+
+
+def run_replace(url: str, options: argparse.Namespace) -> int:
+    """Replace a video by a file."""
+    from server.library.imports.importer import RepairPolicy
+    from server.library.keeping import replacing
+
+    swap = replacing.Swap(
+        *(options.video, options.file, options.name, options.delete, options.dry_run)
+    )
+    policy = RepairPolicy(options.fix, options.transcode, read_limits(options))
+    done = replacing.replace_clip(url, swap, policy)
+    if options.json:
+        codes = [flaw.code for flaw in done.flaws]
+        links = [each._asdict() for each in done.links]
+        fields = done._asdict() | {"links": links, "warnings": codes}
+        del fields["flaws"]
+        print_json([fields])
+        return 0
+    for flaw in done.flaws:
+        print_note(
+            f"{flaw.severity} {flaw.code}: {flaw.tell(show_text(done.filename))}"
+        )
+    print_lines(replacing.render_replaced(done))
     return 0

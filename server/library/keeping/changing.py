@@ -23,6 +23,7 @@ from server.postgres.rows import read_rows
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Sequence
 
+    from psycopg2.extensions import connection as Connection
     from psycopg2.extensions import cursor as Cursor
 
 
@@ -52,7 +53,7 @@ def delete_clips(
 
     Fault without one of them; then none is deleted.
     """
-    with changing(url, dry_run=dry_run) as cursor:
+    with opening(url) as connection, changing(connection, dry_run=dry_run) as cursor:
         found = dict(find_video(cursor, video) for video in videos)
         done = [
             delete_clip(cursor, video_id, filename, dry_run=dry_run)
@@ -73,7 +74,8 @@ def delete_clip(
 ) -> DeletedClip:
     """Delete a video, or say what would go; its links are told as they were."""
     tables = describe_tables(cursor)
-    size = sum(row["size"] for row in read_rows(cursor, "read_file", {"id": video_id}))
+    cursor.execute(queries()["read_video_size"], {"id": video_id})
+    [(size,)] = cursor.fetchall() or [(0,)]
     links: list[Showing] = []
     if tables.links and dry_run:
         links = list_showing(cursor, video_id)
@@ -84,7 +86,7 @@ def delete_clip(
         if tables.keeps_checks:
             cursor.execute(queries()["forget_check"], {"id": video_id})
     status = "would-delete" if dry_run else "deleted"
-    return DeletedClip(status, video_id, filename, size, links)
+    return DeletedClip(status, video_id, filename, size or 0, links)
 
 
 def list_showing(cursor: Cursor, video_id: int) -> list[Showing]:
@@ -101,7 +103,7 @@ def rename_clip(
     Fault without the video, if another one has the name, or it cannot be kept.
     """
     check_filename(filename)
-    with changing(url, dry_run=dry_run) as cursor:
+    with opening(url) as connection, changing(connection, dry_run=dry_run) as cursor:
         video_id, before = find_video(cursor, video)
         if before == filename:
             return RenamedClip("exists", video_id, filename, before)
@@ -112,7 +114,7 @@ def rename_clip(
             values = {"id": video_id, "filename": filename}
             cursor.execute(queries()["rename_video"], values)
         except UniqueViolation:
-            raise _explain_taken(filename) from None
+            raise explain_taken(filename) from None
         return RenamedClip("renamed", video_id, filename, before)
 
 
@@ -126,10 +128,11 @@ def check_filename(filename: str) -> None:
 def need_free_name(cursor: Cursor, filename: str) -> None:
     """Raise Fault if a video has the name."""
     for row in read_rows(cursor, "list_known", {"names": [filename]}):
-        raise _explain_taken(row["filename"])
+        raise explain_taken(row["filename"])
 
 
-def _explain_taken(filename: str) -> Fault:
+def explain_taken(filename: str) -> Fault:
+    """Return that a name is another video's."""
     return Fault(
         f"another video has the name {show_text(filename)}: give another name, or "
         "rename or delete that video first"
@@ -137,24 +140,23 @@ def _explain_taken(filename: str) -> Fault:
 
 
 @contextmanager
-def changing(url: str, *, dry_run: bool) -> Iterator[Cursor]:
+def changing(connection: Connection, *, dry_run: bool) -> Iterator[Cursor]:
     """Yield a cursor of one transaction, in which a dry run can write nothing.
 
     Fault if somebody else holds what is to be changed for ten seconds.
     """
-    with opening(url) as connection:
-        if dry_run:
-            connection.set_session(readonly=True)
-        try:
-            with connection, connection.cursor() as cursor:
-                cursor.execute(queries()["allow_long_statements"])
-                cursor.execute(queries()["limit_patience"])
-                yield cursor
-        except LockNotAvailable as error:
-            raise Fault(
-                "others are changing the same videos or words, so nothing was changed: "
-                "run it again when they are done"
-            ) from error
+    if dry_run:
+        connection.set_session(readonly=True)
+    try:
+        with connection, connection.cursor() as cursor:
+            cursor.execute(queries()["allow_long_statements"])
+            cursor.execute(queries()["limit_patience"])
+            yield cursor
+    except LockNotAvailable as error:
+        raise Fault(
+            "others are changing the same videos or words, so nothing was changed: "
+            "run it again when they are done"
+        ) from error
 
 
 def render_deleted(clip: DeletedClip) -> Iterator[str]:

@@ -81,6 +81,12 @@ def save_videos(cursor: Cursor, showing: Showing, videos: Sequence[int]) -> bool
     return True
 
 
+def save_order(cursor: Cursor, showing: Showing, videos: Sequence[int]) -> None:
+    """Have something that is locked show these videos, each in its place."""
+    cursor.execute(queries()[f"clear_{showing.kind}_videos"], {"id": showing.id})
+    save_videos(cursor, showing._replace(videos=[]), videos)
+
+
 def take_away(cursor: Cursor, target: LinkTarget, video: int) -> list[Showing]:
     """Have nothing that a target means show a video; return what did, as it was."""
     showing = lock_target(cursor, target, video)
@@ -94,6 +100,11 @@ def add_video(videos: list[int], video: int, *, replace: bool = False) -> list[i
     if replace:
         return [video]
     return videos if video in videos else [*videos, video]
+
+
+def swap_video(videos: list[int], old: int, new: int) -> list[int]:
+    """Return the videos with a new one in the place of an old one; once is enough."""
+    return list(dict.fromkeys(new if each == old else each for each in videos))
 
 
 def remove_video(videos: list[int], video: int) -> list[int]:
