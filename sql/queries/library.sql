@@ -106,6 +106,24 @@ HAVING count(video_id) = 0
                             WHERE definition_id = definitions.id))
  ORDER BY word;
 
+-- name: list_same_words
+-- The definitions of these words for those who learn them, as an export names them.
+SELECT id, word, learning_language, native_language, definition_text
+  FROM definitions
+  JOIN unnest(%(words)s::text[], %(learning)s::text[], %(native)s::text[])
+       AS asked (of_word, learning, native)
+    ON word = of_word
+   AND learning_language IS NOT DISTINCT FROM learning
+   AND native_language IS NOT DISTINCT FROM native
+ ORDER BY id;
+
+-- name: list_asked
+-- The questions about these definitions.
+SELECT id, definition_id, question_text, choices, correct_answer
+  FROM test_questions
+ WHERE definition_id = ANY(%(ids)s::bigint[])
+ ORDER BY id;
+
 -- name: find_learner
 -- Whether a learner keeps any word.
 SELECT EXISTS (SELECT FROM saved_words WHERE user_id = %(user_id)s);
@@ -129,14 +147,15 @@ SELECT %(definition_id)s, %(position)s, id
  WHERE filename = %(filename)s;
 
 -- name: add_question
--- A question about a definition, with its video if that is in the table.
+-- A question about a definition, with its video if that is in the table; its id.
 INSERT INTO test_questions (
            definition_id, question_text, choices, correct_answer, video_id)
 VALUES (%(definition_id)s,
         %(text)s,
         %(choices)s,
         %(correct_answer)s,
-        (SELECT id FROM videos WHERE filename = %(filename)s));
+        (SELECT id FROM videos WHERE filename = %(filename)s))
+RETURNING id;
 
 -- name: add_saved_word
 -- A word of a learner, due so many seconds from now.

@@ -63,6 +63,11 @@ def add_import(commands: Commands) -> argparse.ArgumentParser:
         help="link clips to all definitions of their words",
     )
     importer.add_argument(
+        "--add-words",
+        action="store_true",
+        help="add the words of an export that are missing",
+    )
+    importer.add_argument(
         "--dry-run", action="store_true", help="only report what would be done"
     )
     fitting = count_fitting(measure_budget(), USUAL_BYTES, count_cores())
@@ -137,7 +142,9 @@ def run_import(url: str, options: argparse.Namespace) -> int:
         options.fix, options.transcode, read_limits(options), dry_run=options.dry_run
     )
     at_once = bound_jobs(options.jobs, measure_budget())
-    folder_options = FolderOptions(options.language, options.link, at_once)
+    folder_options = FolderOptions(
+        options.language, options.link, at_once, options.add_words
+    )
     summary = Summary(options.language, dry_run=options.dry_run)
     begun = time.monotonic()
     try:
@@ -153,10 +160,13 @@ def run_import(url: str, options: argparse.Namespace) -> int:
         is_json = options.report.suffix.lower() == ".json"
         content = summary.render_json() if is_json else summary.render_csv()
         save_report(options.report, content)
-    if summary.total > 1 or options.language or options.dry_run or summary.texts:
+    restored = summary.restored
+    is_many = summary.total > 1 or options.language or options.dry_run
+    if is_many or summary.texts or restored:
         for line in summary.render():
             print_line(line, sys.stderr)
-    return int(any(done.error for done, _ in summary.rows))
+    is_lacking = restored is not None and bool(restored.missing_files)
+    return int(is_lacking or any(done.error for done, _ in summary.rows))
 
 
 @contextmanager

@@ -55,7 +55,7 @@ from server.postgres.refusals import explain
 
 if TYPE_CHECKING:
     import io
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from psycopg2.extensions import connection as Connection
@@ -82,15 +82,19 @@ def import_paths(
     jobs: int = 1,
     progress: bool | None = None,
     note_results: bool = False,
+    names: Mapping[Path, str] = {},
 ) -> Iterator[Imported]:
     """Yield what became of each file below paths.
 
     Fault once the database or FFmpeg takes no more; what was done before is kept.
     Files of one name follow the first of them; else the order is that of the paths,
-    however many jobs there are. The progress bar shows on a terminal; True and False
-    decide otherwise. note_results counts what becomes of the files in the database.
+    however many jobs there are. The progress bar shows on a terminal, unless progress
+    decides. note_results counts what becomes of the files in the database. names are
+    those that files have in the table, if not their own.
     """
-    files = [File(path, measure_file(path)) for path in find_files(paths)]
+    files = [
+        File(path, measure_file(path), names.get(path)) for path in find_files(paths)
+    ]
     groups = group_files(files)
     note_results = note_results and not policy.dry_run
     jobs = max(min(jobs, len(groups)), 1)
@@ -124,7 +128,7 @@ def group_files(files: Iterable[File]) -> list[list[File]]:
     """Return the files that the table may know by one name together, in order."""
     groups: dict[str, list[File]] = {}
     for file in files:
-        groups.setdefault(name_repaired(file.path.name), []).append(file)
+        groups.setdefault(name_repaired(file.name), []).append(file)
     return list(groups.values())
 
 
@@ -141,7 +145,7 @@ def _list_orders(
     """Yield the groups, each with what the table has under their names."""
     for start in range(0, len(groups), BATCH_GROUPS):
         batch = groups[start : start + BATCH_GROUPS]
-        names = {file.path.name for group in batch for file in group}
+        names = {file.name for group in batch for file in group}
         try:
             inventory = read_inventory(connection, list_names(names))
         except psycopg2.Error as error:
@@ -156,7 +160,7 @@ def _import(
     inventory: Inventory,
     progress: Callable[[int], object],
 ) -> Imported:
-    return import_file(importer, file.path, progress, inventory)
+    return import_file(importer, file.path, progress, inventory, file.known_as)
 
 
 def import_file(
@@ -164,23 +168,22 @@ def import_file(
     path: Path,
     progress: Callable[[int], object],
     inventory: Inventory | None = None,
+    name: str | None = None,
 ) -> Imported:
     """Bring one file into the table; Fault if the database has a problem.
 
     progress is called with each number of bytes that was sent; inventory is what the
-    table has, if that was read.
+    table has, if that was read; name is that in the table, if not that of the file.
     """
-    file, shown = name_file(path), show_path(path)
+    file, shown, name = name_file(path), show_path(path), name or path.name
     try:
         check_name(path, shown)
         with open_file(path) as source:
-            offer = Offer(source, path.name, shown)
-            inventory = inventory or read_inventory(
-                importer.connection, list_names([path.name])
-            )
-            return _import_offer(importer, offer, inventory, progress)._replace(
-                file=file
-            )
+            offer = Offer(source, name, shown)
+            names = list_names([name])
+            inventory = inventory or read_inventory(importer.connection, names)
+            done = _import_offer(importer, offer, inventory, progress)
+            return done._replace(file=file)
     except StoppedError:
         raise
     except FolderFull as fault:

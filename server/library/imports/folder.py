@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from server.errors import Fault
 from server.library.files import find_files, name_file, show_text
 from server.library.imports.files import import_paths
-from server.library.imports.summary import ClipLink, Summary
+from server.library.imports.manifest import read_exports
+from server.library.imports.restoring import Restorer
+from server.library.imports.summary import ClipLink, Restored, Summary
 from server.library.words.naming import word_candidates, word_key
 from server.library.words.showing import (
     Showing,
@@ -22,13 +24,14 @@ from server.postgres.refusals import opening
 from server.postgres.rows import read_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator, Sequence
+    from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from psycopg2.extensions import connection as Connection
     from psycopg2.extensions import cursor as Cursor
 
     from server.library.imports.importer import RepairPolicy
+    from server.library.imports.manifest import Manifest
     from server.library.imports.rows import Imported
 
     Words = dict[str, list[str]]
@@ -42,6 +45,7 @@ class FolderOptions(NamedTuple):
     language: str | None = None
     link: bool = False
     jobs: int = 1
+    add_words: bool = False  # of an export, that are missing
 
 
 def import_folder(
@@ -57,18 +61,42 @@ def import_folder(
     """
     files = find_files(paths, summary.texts)
     summary.total = len(files)
+    exports = read_exports(paths)
+    names = {
+        folder / clip.file: clip.filename
+        for folder, manifest in exports.items()
+        for clip in manifest.clips
+    }
+    rows = import_paths(
+        url, files, policy, jobs=options.jobs, note_results=True, names=names
+    )
     if options.language is None:
-        for done in _import_files(url, files, policy, options):
+        for done in rows:
             summary.add(done)
             yield done
-        return
+    else:
+        yield from _link_rows(url, files, rows, policy, options, summary)
+    if exports:
+        summary.restored = _restore(url, exports, files, policy, options, summary)
+
+
+def _link_rows(
+    url: str,
+    files: Sequence[Path],
+    rows: Iterable[Imported],
+    policy: RepairPolicy,
+    options: FolderOptions,
+    summary: Summary,
+) -> Iterator[Imported]:
+    """Yield the rows, link those that have a word, fill the summary."""
+    language = options.language or ""
     with opening(url) as connection:
         if policy.dry_run:
             connection.set_session(readonly=True)
-        words = read_words(connection, options.language)
+        words = read_words(connection, language)
         names = map(name_file, files)
-        linker = Linker(connection, options.language, words, names, policy.dry_run)
-        for done in _import_files(url, files, policy, options):
+        linker = Linker(connection, language, words, names, policy.dry_run)
+        for done in rows:
             own = find_words(words, done.file)
             summary.add(done, own)
             if options.link:
@@ -76,14 +104,39 @@ def import_folder(
             yield done
         summary.add_links(linker.flush())
         summary.bare = sorted(
-            set(_list_bare(connection, options.language)) - summary.list_shown()
+            set(_list_bare(connection, language)) - summary.list_shown()
         )
 
 
-def _import_files(
-    url: str, files: Sequence[Path], policy: RepairPolicy, options: FolderOptions
-) -> Iterator[Imported]:
-    return import_paths(url, files, policy, jobs=options.jobs, note_results=True)
+def _restore(
+    url: str,
+    exports: Mapping[Path, Manifest],
+    files: Sequence[Path],
+    policy: RepairPolicy,
+    options: FolderOptions,
+    summary: Summary,
+) -> Restored:
+    """Restore the words and links of exports, whose clips are in the table now."""
+    present = set(files)
+    ids = {done.file: done.video_id for done, _ in summary.rows if not done.error}
+    with opening(url) as connection:
+        if policy.dry_run:
+            connection.set_session(readonly=True)
+        restorer = Restorer(
+            connection, add_words=options.add_words, dry_run=policy.dry_run
+        )
+        for folder, manifest in exports.items():
+            paths = {clip.file: folder / clip.file for clip in manifest.clips}
+            clips = {
+                file: ids[name_file(path)]
+                for file, path in paths.items()
+                if name_file(path) in ids
+            }
+            restorer.restored.missing_files += [
+                name_file(path) for path in paths.values() if path not in present
+            ]
+            restorer.restore(manifest, clips)
+    return restorer.restored
 
 
 def read_words(connection: Connection, language: str) -> Words:

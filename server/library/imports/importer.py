@@ -25,6 +25,12 @@ class File(NamedTuple):
 
     path: Path
     size: int  # bytes
+    known_as: str | None = None  # the name it has in the table, if not that of the file
+
+    @property
+    def name(self) -> str:
+        """Return its name in the table."""
+        return self.known_as or self.path.name
 
 
 class RepairPolicy(NamedTuple):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
+from dataclasses import asdict, dataclass, field
 from io import StringIO
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -32,6 +33,35 @@ class ClipLink(NamedTuple):
     is_new: bool
 
 
+@dataclass
+class Restored:
+    """What became of the words and links of exports."""
+
+    links: int = 0
+    links_before: int = 0
+    words_added: int = 0  # definitions
+    questions_added: int = 0
+    missing_words: list[str] = field(default_factory=list)
+    missing_questions: list[str] = field(default_factory=list)
+    missing_files: list[str] = field(default_factory=list)
+
+    def render(self, would: str) -> list[str]:
+        """Return lines for a person; of long lists the beginning."""
+        lines = [
+            f"{self.links:,} links of the export {would or 'were '}restored, "
+            f"{self.links_before:,} were there"
+        ]
+        if self.words_added or self.questions_added:
+            lines.append(
+                f"{self.words_added:,} definitions and {self.questions_added:,} "
+                f"questions {would or 'were '}added"
+            )
+        way = "are not here (--add-words adds them)"
+        lines += _render_list(f"words of the export {way}", self.missing_words)
+        lines += _render_list(f"questions of the export {way}", self.missing_questions)
+        return lines + _render_list("files of the export are gone", self.missing_files)
+
+
 class Summary:
     """The results of a run, as they come."""
 
@@ -41,6 +71,7 @@ class Summary:
         self.texts: list[Path] = []  # of folders, that are named as videos are
         self.rows: list[tuple[Imported, tuple[str, ...]]] = []
         self.bare: list[str] = []  # words of which nothing shows a clip
+        self.restored: Restored | None = None  # if there were exports
         self.seconds = 0.0
         self._links: dict[str, list[ClipLink]] = {}
 
@@ -94,7 +125,7 @@ class Summary:
         if self.language is not None:
             lines += _render_list("clips without a word", self._list_wordless())
             lines += _render_list("words without a clip", self.bare)
-        return lines
+        return lines + (self.restored.render(would) if self.restored else [])
 
     def _list_errors(self) -> list[str]:
         return [done.error for done, _ in self.rows if done.error]
@@ -118,6 +149,7 @@ class Summary:
             "left_out": [name_file(path) for path in self.texts],
             "clips_without_word": self._list_wordless(),
             "words_without_clip": self.bare,
+            **({"restored": asdict(self.restored)} if self.restored else {}),
         }
         return render_json(told, indent=1) + "\n"
 
