@@ -233,3 +233,52 @@ UPDATE videos
 -- Nothing is kept of a video that goes.
 DELETE FROM checks
  WHERE video_id = %(id)s;
+
+-- name: list_exportable
+-- Every video with what an export tells of it. A foreign table need not have all of it:
+-- then the names are found one level up, in absent.
+SELECT id,
+       coalesce(filename::text, '') AS filename,
+       mime_type::text AS mime_type,
+       coalesce(octet_length(video_data), 0) AS bytes,
+       (SELECT duration_seconds FROM (SELECT video.*) AS own),
+       encode((SELECT sha256 FROM (SELECT video.*) AS own), 'hex') AS sha256,
+       encode((SELECT source_sha256 FROM (SELECT video.*) AS own), 'hex') AS source_sha256
+  FROM videos AS video,
+       (SELECT NULL::integer AS duration_seconds,
+               NULL::bytea AS sha256,
+               NULL::bytea AS source_sha256) AS absent
+ ORDER BY id;
+
+-- name: list_exportable_definitions
+-- Every definition, and the videos it shows, in order.
+SELECT id,
+       word::text,
+       definition_text::text,
+       learning_language::text,
+       native_language::text,
+       array_remove(
+           video_id::bigint
+           || ARRAY(SELECT further.video_id::bigint
+                      FROM definition_videos AS further
+                     WHERE definition_id = definitions.id
+                     ORDER BY position),
+           NULL) AS videos
+  FROM definitions
+ ORDER BY id;
+
+-- name: list_exportable_questions
+-- Every question, and the videos it shows, in order.
+SELECT definition_id,
+       question_text::text,
+       choices,
+       correct_answer::text,
+       array_remove(
+           video_id::bigint
+           || ARRAY(SELECT further.video_id::bigint
+                      FROM question_videos AS further
+                     WHERE question_id = test_questions.id
+                     ORDER BY position),
+           NULL) AS videos
+  FROM test_questions
+ ORDER BY id;

@@ -1,4 +1,4 @@
-"""The commands that list clips and words.
+"""The commands that list clips and words, and export the library.
 
 What each works with is imported when it runs, so that the parser stays light.
 """
@@ -6,6 +6,8 @@ What each works with is imported when it runs, so that the parser stays light.
 from __future__ import annotations
 
 import argparse
+from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from server.library.arguments import ID_DIGITS, text
@@ -26,6 +28,7 @@ def add_keeping_commands(commands: Commands) -> Iterator[argparse.ArgumentParser
     """Yield the parser of each; its act takes a database URL and the options."""
     yield _add_list(commands)
     yield _add_words(commands)
+    yield _add_export(commands)
 
 
 def _add_list(commands: Commands) -> argparse.ArgumentParser:
@@ -98,6 +101,19 @@ def _add_words(commands: Commands) -> argparse.ArgumentParser:
     return parser
 
 
+def _add_export(commands: Commands) -> argparse.ArgumentParser:
+    parser = commands.add_parser(
+        "export", help="write clips, words and links to a folder that import reads"
+    )
+    parser.set_defaults(act=run_export)
+    parser.add_argument("folder", type=Path, metavar="DIR", help="where to write")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="only report what would be written"
+    )
+    parser.add_argument("--json", action="store_true", help=_LINES)
+    return parser
+
+
 def _count(argument: str) -> int:
     if argument.isascii() and argument.isdigit() and len(argument) <= ID_DIGITS:
         return int(argument)
@@ -158,3 +174,31 @@ def _print_table(rows: Iterable[Row], *, has_head: bool) -> None:
 
     lines: Sequence[str] = render_rows(page := list(rows), len(page))
     print_lines(lines if has_head else lines[1:])
+
+
+def run_export(url: str, options: argparse.Namespace) -> int:
+    """Export the library; 0 only if all of it is in the folder."""
+    from server.library.keeping import exporting
+
+    counts: Counter[str] = Counter()
+    try:
+        for done in exporting.export_library(
+            url, options.folder, dry_run=options.dry_run
+        ):
+            counts[done.status] += 1
+            if options.json:
+                print_json([done._asdict()])
+            elif done.status != "exists":
+                print_lines([exporting.render_exported(done)])
+    except KeyboardInterrupt:
+        print_note("Stopped; the same command goes on from here.")
+        raise
+    told = ", ".join(f"{count:,} {status}" for status, count in sorted(counts.items()))
+    print_note(told or "there are no clips")
+    strangers = [] if options.dry_run else exporting.list_strangers(options.folder)
+    if strangers:
+        print_note(
+            f"{len(strangers):,} videos there are not in the library, the first of "
+            f"which is {strangers[0]}: import would take them, so move them away"
+        )
+    return int(counts["failed"] > 0)

@@ -53,14 +53,18 @@ class Digested(NamedTuple):
 
 
 class Hasher:
-    """What COPY writes to: hashes the one field of each row.
+    """What COPY writes to: hashes the one field of each row, and passes it on.
 
     PostgreSQL's manual: COPY, File Formats, Binary Format.
     """
 
-    def __init__(self, progress: Callable[[int], object]) -> None:
+    def __init__(
+        self,
+        progress: Callable[[int], object],
+        keep: Callable[[memoryview], object] = lambda _: None,
+    ) -> None:
         self.sha256 = hashlib.sha256()
-        self._progress = progress
+        self._progress, self._keep = progress, keep
         self._rest = b""
         self._skip = _HEADER_BYTES
 
@@ -75,7 +79,9 @@ class Hasher:
             end = start + _FIELD.size + length
             if end > len(rest):
                 break
-            self.sha256.update(memoryview(rest)[start + _FIELD.size : end])
+            field = memoryview(rest)[start + _FIELD.size : end]
+            self.sha256.update(field)
+            self._keep(field)
             self._progress(length)
             start = end
         self._rest = rest[start:]
