@@ -75,6 +75,21 @@ SELECT *
     ON CONFLICT (result) DO UPDATE
    SET files = known.files + excluded.files;
 
+-- name: find_newest_video
+-- The video that came last.
+SELECT max(id) AS id
+  FROM videos
+HAVING count(*) > 0;
+
+-- name: find_same_bytes
+-- A video of one of these digests, or repaired from a file of one, up to the newest.
+SELECT id, filename::text
+  FROM videos
+ WHERE (sha256 = ANY(%(digests)s) OR source_sha256 = ANY(%(digests)s))
+   AND id <= %(newest)s
+ ORDER BY id
+ LIMIT 1;
+
 -- name: list_known
 -- Which of these file names are in the table.
 SELECT filename

@@ -269,8 +269,8 @@ def _foresee(
     size, seconds = (row.size, row.duration_seconds) if row else (None, None)
     same = None if how else digest
     inventory.videos[name] = KnownVideo(same, digest, None, size, seconds, offer.shown)
-    flaws = () if how else tuple(report.flaws)
-    return Imported(offer.shown, "would-import", None, size, seconds, None, flaws, how)
+    done = Imported(offer.shown, "would-import", None, size, seconds, repaired=how)
+    return done._replace(flaws=() if how else tuple(report.flaws), digests=(digest,))
 
 
 def _keep(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from server.errors import Fault
 from server.library.files import find_files, name_file, show_text
+from server.library.imports.copies import mark_copies
 from server.library.imports.files import import_paths
 from server.library.imports.manifest import read_exports
 from server.library.imports.restoring import Restorer
@@ -67,9 +68,10 @@ def import_folder(
         for folder, manifest in exports.items()
         for clip in manifest.clips
     }
-    rows = import_paths(
+    imported = import_paths(
         url, files, policy, jobs=options.jobs, note_results=True, names=names
     )
+    rows = mark_copies(url, imported)
     if options.language is None:
         for done in rows:
             summary.add(done)

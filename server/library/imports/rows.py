@@ -44,6 +44,9 @@ MAX_SECONDS = (1 << 31) - 1  # of an integer
 _CODES_OF_ONE_FILE = ("22", "23", "54", "53200", "XX000")
 
 
+Digest = bytes  # a field of Imported has that name
+
+
 class NameTaken(Fault):
     """Another video has the name."""
 
@@ -59,12 +62,14 @@ class Imported(NamedTuple):
     error: str | None = None
     flaws: tuple[Flaw, ...] = ()  # of what is in the table now
     repaired: str | None = None  # fixed or transcoded
+    digests: tuple[Digest, ...] = ()  # of what is new: its own, and its original's
 
     def told(self) -> dict[str, object]:
         """Return it for JSON; warnings and repaired only if there are any."""
         fields = self._asdict()
         codes = [flaw.code for flaw in fields.pop("flaws")]
         repaired = fields.pop("repaired")
+        del fields["digests"]
         return {
             **fields,
             **({"warnings": codes} if codes else {}),
@@ -274,7 +279,8 @@ def insert_file(
         raise Fault(
             f"{shown} changed while it was imported: import it when it is complete"
         )
-    return Imported(shown, "imported", found[0], row.size, row.duration_seconds)
+    done = Imported(shown, "imported", found[0], row.size, row.duration_seconds)
+    return done._replace(digests=tuple(filter(None, (row.sha256, row.source_sha256))))
 
 
 def explain_refusal(connection: Connection, error: psycopg2.Error, shown: str) -> str:

@@ -116,7 +116,10 @@ def once(act: Callable[[], object]) -> Callable[[int], None]:
 def test_file_arrives_byte_for_byte(database_url: str, clip: Path) -> None:
     data = clip.read_bytes()
     assert run(database_url, clip) == [
-        Imported(str(clip), "imported", 1, len(data), 2, None)
+        Imported(
+            *(str(clip), "imported", 1, len(data), 2),
+            digests=(hashlib.sha256(data).digest(),),
+        )
     ]
     (row,) = ask(
         database_url,
