@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 PAGE_VIDEOS = 50
 PAGE_MAX = 1_000_000
 SORTS = ("newest", "oldest", "name", "size", "duration", "views")
+FLAW_LETTERS = 50
 WORDS_MAX = 20
 WORD_LETTERS = 500
 HEADERS = {
@@ -128,11 +129,16 @@ async def get_videos(request: web.Request) -> web.Response:
         search=text(NAME_LETTERS),
         sort=choice(*SORTS),
         filter=choice("all", "unlinked"),
+        flaw=text(FLAW_LETTERS, shortest=1),
         page=digits(PAGE_MAX),
     )
+    database = request.app[STORE].database
     page = asked.pop("page", 1)
+    if flaw := asked.pop("flaw", None):  # else the table of checks need not be there
+        rows = await database.fetch(queries()["find_clips_by_flaw"], {"flaw": flaw})
+        asked["only"] = [video_id for (video_id,) in rows]
     start = (page - 1) * PAGE_VIDEOS
-    total, entries = await list_page(request.app[STORE].database, **asked, start=start)
+    total, entries = await list_page(database, **asked, start=start)
     return answer(
         {
             "total": total,
@@ -149,6 +155,7 @@ async def list_page(
     """Return how many videos there are of what is asked for, and one page of them."""
     everything = {
         "id": None,
+        "only": None,
         "search": "",
         "sort": "newest",
         "filter": "all",

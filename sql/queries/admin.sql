@@ -31,9 +31,9 @@ SELECT count(*) AS videos,
   FROM videos;
 
 -- name: list_page
--- One page of the videos, or the one video of an id, each as an object, and on each row of
--- how many it is a page; a row with nothing else if the page is empty. Only if they are sorted by views are
--- those of all added up.
+-- One page of the videos, of all or of some ids, or the one video of an id, each as an
+-- object, and on each row of how many it is a page; a row with nothing else if the page is
+-- empty. Only if they are sorted by views are those of all added up.
 WITH found AS (
     SELECT id,
            row_number() OVER (
@@ -55,6 +55,7 @@ WITH found AS (
                   WHERE %(sort)s = 'views'
                   GROUP BY video_id) AS watched ON watched.video_id = id
      WHERE (id = %(id)s OR %(id)s IS NULL)
+       AND (id = ANY(%(only)s::bigint[]) OR %(only)s IS NULL)
        AND strpos(lower(coalesce(filename, '')), lower(%(search)s)) > 0
        AND (%(filter)s <> 'unlinked'
             OR NOT EXISTS (SELECT FROM definitions WHERE video_id = videos.id)

@@ -117,12 +117,13 @@ SELECT video_id,
  WHERE video_id = ANY(%(ids)s::bigint[]);
 
 -- name: find_clips_by_flaw
--- The videos that have a flaw of this code or severity, have any, have none, or were
--- checked at all.
-SELECT video_id
-  FROM checks
+-- The videos that have a flaw of this code or severity, have any, have none, or were never
+-- checked.
+SELECT id AS video_id
+  FROM videos
+  LEFT JOIN checks ON video_id = id
  WHERE CASE %(flaw)s
-       WHEN 'checked' THEN true
+       WHEN 'unchecked' THEN video_id IS NULL
        WHEN 'any' THEN flaws <> '[]'
        WHEN 'none' THEN flaws = '[]'
        ELSE flaws @> jsonb_build_array(jsonb_build_object('code', %(flaw)s::text))

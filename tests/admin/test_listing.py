@@ -18,6 +18,7 @@ from server.admin.token import (
 )
 from server.api.errors import Refused
 from server.cli import build_parser
+from server.postgres import migrations
 from server.routes import ROUTES
 from tests.admin.client import TOKEN, Admin, serving_admin
 from tests.api.test_openapi import serving
@@ -311,6 +312,45 @@ def test_video_is_told_whole(words: Admin) -> None:
 def test_videos_are_sorted_and_found(words: Admin, query: str, ids: list[int]) -> None:
     answer = words.ask("GET", f"{VIDEO}?{query}")
     assert [video["id"] for video in answer.body["videos"]] == ids
+
+
+@pytest.mark.parametrize(
+    ("query", "ids"),
+    [
+        ("flaw=codec", [2]),
+        ("flaw=warning", [1]),
+        ("flaw=any&sort=oldest", [1, 2]),
+        ("flaw=none", []),
+        ("flaw=unchecked", [3]),
+        ("flaw=any&search=_b", [2]),
+        ("flaw=%27", []),
+    ],
+)
+def test_videos_are_found_by_their_flaws(
+    words: Admin, query: str, ids: list[int]
+) -> None:
+    run(
+        words.database_url,
+        "DELETE FROM checks;"
+        "INSERT INTO checks (video_id, rules, size_bytes, flaws)"
+        """ VALUES (1, '1', 1, '[{"code": "hdr", "severity": "warning"}]'),"""
+        """ (2, '1', 1, '[{"code": "codec", "severity": "fault"}]')""",
+    )
+    answer = words.ask("GET", f"{VIDEO}?{query}")
+    assert [video["id"] for video in answer.body["videos"]] == ids
+    assert answer.body["total"] == len(ids)
+
+
+def test_older_schema_has_a_list_without_flaws(words: Admin) -> None:
+    migrations.rollback(words.database_url, 1)
+    try:
+        plain = words.ask("GET", VIDEO)
+        answer = words.ask("GET", f"{VIDEO}?flaw=any")
+    finally:
+        migrations.apply(words.database_url)
+    assert plain.body["total"] == 3
+    assert answer.status == 503
+    assert "bytereel migrate" in answer.error
 
 
 def test_pages_are_of_fifty_and_of_what_nothing_shows(words: Admin) -> None:

@@ -403,6 +403,25 @@ def test_list_keeps_its_state_in_the_address(browser: Browser, site: Site) -> No
     execute(site.database_url, "DELETE FROM videos WHERE filename LIKE 'many%'")
 
 
+def test_list_shows_clips_by_what_a_check_found(browser: Browser, site: Site) -> None:
+    number = insert_video(site.database_url, "flawed.mp4", b"x")
+    flaws = '[{"code": "codec", "severity": "fault"}]'
+    execute(
+        site.database_url,
+        "INSERT INTO checks (video_id, rules, size_bytes, flaws)"
+        f" VALUES ({number}, '1', 1, '{flaws}')",
+    )
+    with open_page(browser) as page:
+        page.goto(site.admin)
+        page.get_by_label("Show", exact=True).select_option("With a fault")
+        page.get_by_text("1 clip", exact=True).wait_for()
+        assert page.locator("[data-rows] .name").all_text_contents() == ["flawed.mp4"]
+        assert page.url.endswith("filter=fault")
+        page.get_by_label("Show", exact=True).select_option("With a warning")
+        page.get_by_text("No clip with a warning").wait_for()
+    execute(site.database_url, "DELETE FROM videos WHERE filename = 'flawed.mp4'")
+
+
 def test_hostile_names_are_only_shown(browser: Browser, site: Site) -> None:
     add_clips(site, HOSTILE)
     names = (

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from server.library.arguments import text
 from server.library.clips.limits import add_limits, read_limits
 from server.library.files import show_text
-from server.library.output import print_json, print_lines, print_note
+from server.library.output import print_objects, print_lines, print_note
 
 if TYPE_CHECKING:
     import argparse
@@ -74,7 +74,7 @@ def run_delete(url: str, options: argparse.Namespace) -> int:
 
     done = changing.delete_clips(url, options.videos, dry_run=options.dry_run)
     if options.json:
-        print_json(
+        print_objects(
             clip._asdict() | {"links": [each._asdict() for each in clip.links]}
             for clip in done
         )
@@ -92,7 +92,7 @@ def run_rename(url: str, options: argparse.Namespace) -> int:
         url, options.video, options.name, dry_run=options.dry_run
     )
     if options.json:
-        print_json([done._asdict()])
+        print_objects([done._asdict()])
     else:
         print_lines([changing.render_renamed(done)])
     return 0
@@ -113,7 +113,7 @@ def run_replace(url: str, options: argparse.Namespace) -> int:
         links = [each._asdict() for each in done.links]
         fields = done._asdict() | {"links": links, "warnings": codes}
         del fields["flaws"]
-        print_json([fields])
+        print_objects([fields])
         return 0
     for flaw in done.flaws:
         print_note(

@@ -10,7 +10,7 @@ from server.library.clips import command
 from server.library.clips.check import FAULT, WARNING, find_worst
 from server.library.clips.limits import read_limits
 from server.library.imports.command import count_cores, jobs
-from server.library.output import print_json, print_lines, print_note
+from server.library.output import print_objects, print_lines, print_note
 
 if TYPE_CHECKING:
     import argparse
@@ -80,7 +80,7 @@ def _print_clip(done: CheckedClip, *, is_json: bool) -> None:
     clip, flaws, _ = done
     if is_json:
         named = {"name": clip.shown, "video_id": clip.id, "filename": clip.filename}
-        print_json({**named, **flaw._asdict()} for flaw in flaws)
+        print_objects({**named, **flaw._asdict()} for flaw in flaws)
     else:
         print_lines(
             f"{flaw.severity} {flaw.code}: {flaw.tell(clip.shown)}" for flaw in flaws

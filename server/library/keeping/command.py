@@ -187,7 +187,7 @@ def run_export(url: str, options: argparse.Namespace) -> int:
         ):
             counts[done.status] += 1
             if options.json:
-                print_json([done._asdict()])
+                print_objects([done._asdict()])
             elif done.status != "exists":
                 print_lines([exporting.render_exported(done)])
     except KeyboardInterrupt:

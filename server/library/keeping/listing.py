@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     from server.postgres.rows import Row
 
-UNCHECKED = "unchecked"
-
 
 class Search(NamedTuple):
     """Which clips are asked for, and in which order."""
@@ -80,16 +78,11 @@ def _plan(cursor: Cursor, tables: Tables, search: Search) -> dict[str, object]:
         only = _find_shown(cursor, search.word, search.language)
     if search.unlinked:
         need_links(tables)
-        without |= _find_shown(cursor)
+        without = _find_shown(cursor)
     if search.flaw is not None:
         need_checks(tables)
-        is_unchecked = search.flaw == UNCHECKED
-        flaw = "checked" if is_unchecked else search.flaw
-        found = _find_ids(cursor, "find_clips_by_flaw", flaw=flaw)
-        if is_unchecked:
-            without |= found
-        else:
-            only = found if only is None else only & found
+        found = _find_ids(cursor, "find_clips_by_flaw", flaw=search.flaw)
+        only = found if only is None else only & found
     viewed: list[Row] = []
     if search.sort == "views":
         if not tables.views:

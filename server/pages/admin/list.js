@@ -7,6 +7,14 @@ import { address, go, readRoute } from "./route.js";
 
 const PAGE_SIZE = 50;
 const TYPING_MS = 250;
+/* What the filters ask the server for, and what is said where nothing is left. */
+const FILTERS = {
+  all: { asked: {}, none: "No clips yet", why: "Upload the first; it is checked before it is saved." },
+  unlinked: { asked: { filter: "unlinked" }, none: "Every clip is linked to a word", why: "There is nothing left to link." },
+  fault: { asked: { flaw: "fault" }, none: "No clip with a fault", why: "“bytereel check --all” looks for them." },
+  warning: { asked: { flaw: "warning" }, none: "No clip with a warning", why: "“bytereel check --all” looks for them." },
+  unchecked: { asked: { flaw: "unchecked" }, none: "Every clip was checked", why: "There is nothing left to check." },
+};
 
 const section = find("section[data-view=clips]");
 const list = find("[data-rows]", section);
@@ -26,7 +34,8 @@ export async function showList(route, { back, turned }) {
   list.setAttribute("aria-busy", "true");
   const { search, sort, filter, page } = route;
   const { signal } = stopping;
-  const asking = ask("videos", { parameters: { search, sort, filter, page }, signal });
+  const parameters = { search, sort, page, ...chosen(filter).asked };
+  const asking = ask("videos", { parameters, signal });
   const answer = await asking.finally(() => signal.aborted || list.removeAttribute("aria-busy"));
   if (signal.aborted || readRoute().view !== "clips") return;
   if (answer.videos.length === 0 && answer.total > 0) {
@@ -36,6 +45,11 @@ export async function showList(route, { back, turned }) {
   showRows(answer, route);
   if (turned && left) focusRow(left, back);
   left = "";
+}
+
+/* Any text may stand in the address. */
+function chosen(filter) {
+  return Object.hasOwn(FILTERS, filter) ? FILTERS[filter] : { ...FILTERS.unlinked, asked: { filter } };
 }
 
 /* The view keeps its state in the address, so the controls follow that. */
@@ -113,10 +127,10 @@ function showEmpty(total, { search, filter }) {
   way.dataset.go = "";
   if (search) {
     title.replaceChildren("No file name has “", named(search), "” in it");
-    text.textContent = filter === "all" ? "Try fewer letters." : "Only clips that are not linked to a word were searched.";
+    text.textContent = filter === "all" ? "Try fewer letters." : "Only some clips were searched: see “Show”.";
   } else {
-    title.textContent = filter === "all" ? "No clips yet" : "Every clip is linked to a word";
-    text.textContent = filter === "all" ? "Upload the first; it is checked before it is saved." : "There is nothing left to link.";
+    title.textContent = chosen(filter).none;
+    text.textContent = chosen(filter).why;
   }
   const first = !search && filter === "all";
   way.textContent = first ? "Upload clips" : "Show all clips";
