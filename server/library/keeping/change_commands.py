@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from server.library.arguments import text
 from server.library.clips.limits import add_limits, read_limits
 from server.library.files import show_text
-from server.library.output import print_objects, print_lines, print_note
+from server.library.output import print_lines, print_note, print_objects
 
 if TYPE_CHECKING:
     import argparse

@@ -10,7 +10,7 @@ from server.library.clips import command
 from server.library.clips.check import FAULT, WARNING, find_worst
 from server.library.clips.limits import read_limits
 from server.library.imports.command import count_cores, jobs
-from server.library.output import print_objects, print_lines, print_note
+from server.library.output import print_lines, print_note, print_objects
 
 if TYPE_CHECKING:
     import argparse

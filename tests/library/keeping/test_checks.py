@@ -123,7 +123,7 @@ def test_clip_that_could_not_be_checked_is_not_kept(
 
 
 def test_lost_database_stops_with_one_sentence(library: str) -> None:
-    for number in range(20):
+    for number in range(300):
         insert_video(library, f"{number}.mp4", b"none")
     done = check_library(library, LIMITS, jobs=2, progress=False)
     next(done)
