@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from server.library.ffmpeg.probe_result import ProbeResult
     from server.library.mp4.codecs import Coding
     from server.library.mp4.key_frames import KeyFrames
-    from server.library.mp4.movie import Track
+    from server.library.mp4.track import Track
 
 _H264 = ("avc1", "avc3")
 _H265 = ("hvc1", "hev1", "dvh1", "dvhe")

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
     from server.library.clips.check import Repair
     from server.library.ffmpeg.probe_result import ProbeResult
-    from server.library.mp4.movie import Movie, Track
+    from server.library.mp4.movie import Movie
+    from server.library.mp4.track import Track
 
 _COPIED = ("h264", "hevc")  # pictures that an MP4 for phones may have
 _EXTRA = {"tmcd": "timecode", "text": "text", "sbtl": "subtitles", "subt": "subtitles"}

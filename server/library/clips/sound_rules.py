@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from server.library.mp4.inspection import Inspection
-    from server.library.mp4.movie import Movie, Track
+    from server.library.mp4.movie import Movie
+    from server.library.mp4.track import Track
 
 # Object types (ISO/IEC 14496-1, 7.2.6.6).
 _AAC = (0x40, 0x66, 0x67, 0x68)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from server.library.mp4.sample_tables import read_table
+from server.library.mp4.chunks import read_table
 
 if TYPE_CHECKING:
     from server.library.mp4.boxes import Tree

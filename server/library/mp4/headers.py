@@ -12,7 +12,7 @@ from server.library.mp4.edits import read_edits
 
 if TYPE_CHECKING:
     from server.library.mp4.codecs import Coding
-    from server.library.mp4.movie import Track
+    from server.library.mp4.track import Track
 
 _SLACK = 0.1  # seconds; rounding to units of the movie is less
 _PICTURE_SIZE = 24  # where width and height stand in a sample entry

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from server.library.mp4.aac import count_contradictions
+from server.library.mp4.chunks import list_places
 from server.library.mp4.key_frames import KeyFrames, find_key_frames
-from server.library.mp4.sample_tables import list_places
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from server.library.mp4.boxes import Read
-    from server.library.mp4.movie import Movie, Track
+    from server.library.mp4.movie import Movie
+    from server.library.mp4.track import Track
 
 _WHOLE_BYTES = 64 << 20  # larger files are not read as a whole
 _FRAME_BYTES = 600  # that are enough to know one by

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from server.library.mp4.sample_tables import list_places
+from server.library.mp4.chunks import list_places
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from server.library.mp4.boxes import Read
-    from server.library.mp4.movie import Track
     from server.library.mp4.sample_tables import Samples
+    from server.library.mp4.track import Track
 
 _AVC_IDR, _AVC_SEI = 5, 6
 _AVC_SLICES = range(1, 6)

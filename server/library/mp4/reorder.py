@@ -20,15 +20,15 @@ from server.library.mp4.headers import (
     set_track_time,
 )
 from server.library.mp4.key_frames import find_key_frames, plan_marks
-from server.library.mp4.movie import (
+from server.library.mp4.movie import read_index
+from server.library.mp4.top_level import read_layout
+from server.library.mp4.track import (
     Track,
     pick_picture,
     pick_sound,
     read_header,
-    read_index,
     read_track,
 )
-from server.library.mp4.top_level import read_layout
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
