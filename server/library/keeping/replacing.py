@@ -23,7 +23,7 @@ from server.library.files import (
     show_text,
     unreadable,
 )
-from server.library.imports.files import check_movie
+from server.library.imports.files import Offer, check_movie
 from server.library.imports.importer import Importer
 from server.library.imports.repairing import repairing
 from server.library.imports.rows import (
@@ -49,7 +49,6 @@ from server.library.words.target import LinkTarget
 from server.postgres.refusals import ABSENT, opening
 
 if TYPE_CHECKING:
-    import io
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
@@ -58,6 +57,7 @@ if TYPE_CHECKING:
 
     from server.library.clips.check import Flaw
     from server.library.imports.importer import RepairPolicy
+    from server.library.imports.repairing import RepairedFile
     from server.library.imports.rows import Inventory
 
 
@@ -123,7 +123,8 @@ def replace_clip(url: str, swap: Swap, policy: RepairPolicy) -> ReplacedClip:
         with open_file(swap.file) as source, Sandbox() as sandbox:
             check_ffmpeg(sandbox)
             importer = Importer(connection, sandbox, policy)
-            return _replace(importer, swap, old, source, shown)
+            offer = Offer(source, swap.name or swap.file.name, shown)
+            return _replace(importer, swap, old, offer)
 
 
 @contextmanager
@@ -142,53 +143,68 @@ def _refusing(connection: Connection, swap: Swap, shown: str) -> Iterator[None]:
 
 
 def _replace(
+    importer: Importer, swap: Swap, old: _OldClip, offer: Offer
+) -> ReplacedClip:
+    """Have a clip that is in the table shown instead, or bring the file there first."""
+    source, name, shown = offer
+    measure_size(source, shown)
+    digest = digest_file(source)
+    names = {name, name_repaired(name), old.filename or name}
+    inventory = read_inventory(importer.connection, names)
+    found = find_same(inventory, name, name_repaired(name), digest)
+    if found and found[1].video_id != old.id:
+        filename, known = found
+        new = _NewClip(filename, known.size, known.duration_seconds, known.video_id)
+        return _move(importer.connection, swap, old, new)
+    before = inventory.videos.get(old.filename or "")
+    if before and digest == before.source_sha256:
+        raise _explain_same(shown, old)
+    report = check_media(open_media(source), importer.sandbox, importer.policy.limits)
+    with repairing(source, report, importer.policy, importer.sandbox) as repaired:
+        if before and digest == before.sha256 and repaired.repaired is None:
+            raise _explain_same(shown, old)
+        return _bring(importer, swap, old, offer, digest, repaired, inventory)
+
+
+def _explain_same(shown: str, old: _OldClip) -> Fault:
+    return Fault(
+        f"{shown} is what video {old.id} was imported from: there is nothing to replace"
+    )
+
+
+def _bring(
     importer: Importer,
     swap: Swap,
     old: _OldClip,
-    source: io.BufferedReader,
-    shown: str,
+    offer: Offer,
+    digest: bytes,
+    repaired: RepairedFile,
+    inventory: Inventory,
 ) -> ReplacedClip:
-    """Check the file, repair it if need be, and put it in the old clip's place."""
-    connection, sandbox, policy = importer
-    name = swap.name or swap.file.name
-    repaired_name = name_repaired(name)
-    measure_size(source, shown)
-    digest = digest_file(source)
-    names = {name, repaired_name, old.filename or name}
-    inventory = read_inventory(connection, names)
-    before = inventory.videos.get(old.filename or "")
-    if before and digest in (before.sha256, before.source_sha256):
-        raise Fault(
-            f"{shown} is what video {old.id} was imported from: there is nothing to "
-            "replace"
-        )
-    if found := find_same(inventory, name, repaired_name, digest):
-        filename, known = found
-        new = _NewClip(filename, known.size, known.duration_seconds, known.video_id)
-        return _move(connection, swap, old, new)
-    report = check_media(open_media(source), sandbox, policy.limits)
-    with repairing(source, report, policy, sandbox) as (file, checked, how):
-        movie = check_movie(checked, shown)
-        row = build_row(name, movie, digest)
-        if how:
-            origin = digest if inventory.keeps_source else None
-            row = build_row(repaired_name, movie, digest_file(file), origin)
-        _need_free(inventory, row.filename, swap, old)
-        thumbnail = None
-        if inventory.keeps_thumbnails and not swap.dry_run:
-            thumbnail = make_thumbnail(open_media(file), sandbox)
+    """Put a file that was checked, and perhaps repaired, in the old clip's place."""
+    file, checked, how = repaired
+    _, name, shown = offer
+    movie = check_movie(checked, shown)
+    row = build_row(name, movie, digest)
+    if how:
+        origin = digest if inventory.keeps_source else None
+        row = build_row(name_repaired(name), movie, digest_file(file), origin)
+    _need_free(inventory, row.filename, swap, old)
+    thumbnail = None
+    if inventory.keeps_thumbnails and not swap.dry_run:
+        thumbnail = make_thumbnail(open_media(file), importer.sandbox)
 
-        def insert(cursor: Cursor) -> int:
-            with tqdm(total=row.size, unit="B", unit_scale=True, disable=None) as bar:
-                video_id = insert_file(cursor, row, file, shown, bar.update).video_id
-            assert video_id is not None
-            if thumbnail:
-                save_thumbnail(cursor, video_id, thumbnail)
-            return video_id
+    def insert(cursor: Cursor) -> int:
+        with tqdm(total=row.size, unit="B", unit_scale=True, disable=None) as bar:
+            video_id = insert_file(cursor, row, file, shown, bar.update).video_id
+        assert video_id is not None
+        if thumbnail:
+            save_thumbnail(cursor, video_id, thumbnail)
+        return video_id
 
-        numbers = row.filename, row.size, row.duration_seconds
-        new = _NewClip(*numbers, flaws=tuple(checked.flaws), repaired=how)
-        return _move(connection, swap, old, new, insert)
+    numbers = row.filename, row.size, row.duration_seconds
+    new = _NewClip(*numbers, flaws=tuple(checked.flaws), repaired=how)
+    return _move(importer.connection, swap, old, new, insert)
 
 
 def _need_free(inventory: Inventory, filename: str, swap: Swap, old: _OldClip) -> None:

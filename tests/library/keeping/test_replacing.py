@@ -127,6 +127,16 @@ def test_file_is_repaired_as_by_import(library: str, late: Path) -> None:
         replace(library, "6", late)
 
 
+def test_clip_is_replaced_by_its_own_file_repaired(library: str, late: Path) -> None:
+    replace(library, "1", late, delete=True)
+    with pytest.raises(Fault, match="nothing to replace"):
+        replace(library, "late.mov", late)
+    swap = Swap("late.mov", late, delete=True)
+    done = replace_clip(library, swap, RepairPolicy(fix=True))
+    assert (done.filename, done.repaired, done.old_id) == ("late.mp4", "fixed", 6)
+    assert list_shown(library)["d1"] == [7, 2, 3]
+
+
 @pytest.mark.parametrize("dry_run", [True, False])
 def test_what_cannot_be_changes_nothing(
     library: str, good: Path, tmp_path: Path, dry_run: bool
