@@ -69,6 +69,7 @@ def test_folder_of_sources_alone_stands_for_itself(tmp_path: Path) -> None:
     assert find_files([tmp_path]) == [tmp_path]
 
 
+@pytest.mark.long
 def test_folders_may_be_nested_deeply(tmp_path: Path) -> None:
     deep = tmp_path.joinpath(*["d"] * 1500)
     for parent in reversed((deep, *deep.parents)):

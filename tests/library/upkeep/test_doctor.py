@@ -264,6 +264,7 @@ def standby() -> Iterator[Postgres]:
             server.stop(signal.SIGQUIT)
 
 
+@pytest.mark.long
 def test_missing_checksums_are_a_note_that_says_how(tmp_path: Path) -> None:
     with open_folder() as folder:
         folder.chmod(0o777)
