@@ -5,12 +5,12 @@ from __future__ import annotations
 from base64 import b64encode
 from fractions import Fraction
 from statistics import fmean, pstdev
-from struct import unpack
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import av
 
+from server.library.ffmpeg.orientation import SWAP, plan_turn, read_matrix
 from server.library.ffmpeg.probe import (
     find_video_stream,
     has_decoder,
@@ -34,7 +34,6 @@ _WORK_SECONDS = 3.0  # then the best so far has to do
 _QUALITIES = (4, 7, 12)  # of JPEG, the best first; 2 to 31
 _SMALL = 32  # pixels a side of what is looked at
 _LIGHT = range(12, 248)  # the mean of a frame that is neither black nor white
-_SWAP = ("transpose", "cclock_flip")  # of x and y
 _SPREAD = 16.0  # with less of it all is one colour
 
 
@@ -103,7 +102,7 @@ def _render(frame: VideoFrame, stream: VideoStream, most: int) -> tuple[int, int
     steps = plan_turn(read_matrix(frame))
     aspect = read_rational(stream.sample_aspect_ratio)
     width, height = frame.width * aspect, Fraction(frame.height)
-    size = fit_side(*((height, width) if _SWAP in steps else (width, height)), SIDE_MAX)
+    size = fit_side(*((height, width) if SWAP in steps else (width, height)), SIDE_MAX)
     while True:
         picture = _scale(frame, stream, steps, size)
         for quality in _QUALITIES:
@@ -111,28 +110,6 @@ def _render(frame: VideoFrame, stream: VideoStream, most: int) -> tuple[int, int
             if len(image) <= most:
                 return *size, b64encode(image).decode()
         size = fit_side(Fraction(size[0]), Fraction(size[1]), max(size) * 3 // 4)
-
-
-def read_matrix(frame: VideoFrame) -> tuple[int, ...]:
-    """Return how a place in the frame becomes one on the screen."""
-    kept: Any = frame.side_data  # to which PyAV 18 gives another type than 19
-    data = kept.get("DISPLAYMATRIX")
-    return unpack("=9i", bytes(data)) if data else (1, 0, 0, 0, 1, 0, 0, 0, 1)
-
-
-def plan_turn(matrix: Sequence[int]) -> list[tuple[str, ...]]:
-    """Return the filters that show a frame upright (ISO/IEC 14496-12, 8.3.2).
-
-    From x and y of the frame come a x + c y and b x + d y of the screen.
-    """
-    a, b, _, c, d, *_ = matrix
-    swapped = abs(b) + abs(c) > abs(a) + abs(d)
-    across, down = (c, b) if swapped else (a, d)
-    return [
-        *([_SWAP] if swapped else []),
-        *([("hflip",)] if across < 0 else []),
-        *([("vflip",)] if down < 0 else []),
-    ]
 
 
 def fit_side(width: Fraction, height: Fraction, most: int) -> tuple[int, int]:

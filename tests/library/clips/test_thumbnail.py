@@ -23,7 +23,7 @@ from server.library.clips.thumbnail import (
     parse_answer,
     save_thumbnail,
 )
-from server.library.ffmpeg.frames import plan_turn
+from server.library.ffmpeg.orientation import plan_turn
 from server.library.ffmpeg.sandbox import Sandbox
 from tests.clips import GOOD, Kind, make, patch
 from tests.conftest import insert_video
