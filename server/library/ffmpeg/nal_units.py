@@ -1,0 +1,113 @@
+"""The units that H.264 and H.265 samples consist of. No I/O.
+
+Rec. ITU-T H.264, 7.3.1 and annex B; H.265, 7.3.1.2; ISO/IEC 14496-15, 5.3 and 8.3.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+H264, H265 = STANDARDS = ("h264", "hevc")
+_START_CODE = re.compile(b"\0\0\1")
+_PLACES = {H264: 4, H265: 21}  # of the byte that tells the width of lengths
+_PARAMETERS = {H264: (7, 8, 13, 15), H265: (32, 33, 34)}
+_DELIMITERS = {H264: 9, H265: 35}
+_SLICES = {H264: range(1, 6), H265: range(32)}
+_RECOVERY_POINT = 6  # the payload type of a SEI message
+
+
+def read_width(codec: str, extra: bytes) -> int | None:
+    """Return how wide the lengths before units are; None with start codes."""
+    place = _PLACES[codec]
+    if len(extra) > place and extra[0] == 1:
+        return (extra[place] & 3) + 1
+    return None
+
+
+def split_units(sample: bytes, width: int | None) -> list[bytes]:
+    """Return the units of a sample; ValueError if lengths do not fill it."""
+    if width is None:
+        ends = [found.span() for found in _START_CODE.finditer(sample)]
+        stops = [start for start, _ in ends[1:]] + [len(sample)]
+        spans = zip((end for _, end in ends), stops, strict=True)
+        parts = (sample[start:stop].rstrip(b"\0") for start, stop in spans)
+        return [part for part in parts if part]
+    units, at = [], 0
+    while at < len(sample):
+        size = int.from_bytes(sample[at : at + width], "big")
+        at += width
+        if not size or at + size > len(sample):
+            raise ValueError("a sample does not consist of whole units")
+        units.append(sample[at : at + size])
+        at += size
+    return units
+
+
+def join_units(units: Iterable[bytes]) -> bytes:
+    """Return units with start codes before them."""
+    return b"".join(b"\0\0\0\1" + unit for unit in units)
+
+
+def read_type(codec: str, unit: bytes) -> int:
+    """Return the type that a unit's header tells."""
+    return unit[0] & 31 if codec == H264 else unit[0] >> 1 & 63
+
+
+def is_parameter_set(codec: str, unit: bytes) -> bool:
+    """Report whether a unit holds parameters of many pictures."""
+    return read_type(codec, unit) in _PARAMETERS[codec]
+
+
+def is_delimiter(codec: str, unit: bytes) -> bool:
+    """Report whether a unit only says that a picture begins."""
+    return read_type(codec, unit) == _DELIMITERS[codec]
+
+
+def list_slices(codec: str, units: Iterable[bytes]) -> list[bytes]:
+    """Return the units that hold parts of the picture."""
+    return [unit for unit in units if read_type(codec, unit) in _SLICES[codec]]
+
+
+def is_reference(codec: str, units: Iterable[bytes]) -> bool:
+    """Report whether other pictures may refer to this one."""
+    slices = list_slices(codec, units)
+    if codec == H264:
+        return any(unit[0] & 0x60 for unit in slices)
+    return any(read_type(codec, unit) > 14 or unit[0] & 2 for unit in slices)
+
+
+def is_key(codec: str, units: Iterable[bytes]) -> bool:
+    """Report whether decoding can begin with a picture."""
+    if codec == H265:
+        return any(16 <= read_type(codec, unit) <= 21 for unit in units)
+    return any(
+        read_type(codec, unit) == 5
+        or (read_type(codec, unit) == 6 and _tells_recovery(unit[1:]))
+        for unit in units
+    )
+
+
+def _tells_recovery(messages: bytes) -> bool:
+    """Report whether SEI messages say that all is right from here (H.264, D.2.8)."""
+    at = 0
+    while at + 2 < len(messages):
+        kind, at = _take_sum(messages, at)
+        size, at = _take_sum(messages, at)
+        if kind == _RECOVERY_POINT:
+            return messages[at : at + 1] >= b"\x80"  # after no further picture
+        at += size
+    return False
+
+
+def _take_sum(messages: bytes, at: int) -> tuple[int, int]:
+    """Return a number and where it ends (H.264, 7.3.2.3.1)."""
+    total = 0
+    for byte in messages[at:]:
+        total, at = total + byte, at + 1
+        if byte != 0xFF:
+            break
+    return total, at
