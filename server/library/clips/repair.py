@@ -9,6 +9,7 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from server.library.clips.check import FAULT, FIX, NOTE, TRANSCODE
+from server.library.ffmpeg.damage import read_written
 from server.library.ffmpeg.sandbox import OverrunError
 from server.library.mp4.boxes import MalformedError
 from server.library.mp4.reorder import reorder
@@ -19,11 +20,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from server.library.clips.check import Flaw, Limits, Repair
+    from server.library.ffmpeg.damage import Damage
     from server.library.ffmpeg.sandbox import Sandbox
     from server.library.mp4.boxes import Read
 
 FIX_SECONDS = 60
 TRANSCODE_SECONDS = 600
+ACCEPT_DAMAGE = "--accept-damage keeps the rest of it"
+_OVERRUN = "FFmpeg fails, or needs more time or memory than it gets"
 _REMUXED = {"fragmented", "not-mp4"}  # mended by other boxes, not by other places
 
 
@@ -79,26 +83,37 @@ def fix_clip(
     except MalformedError as error:
         raise RepairError(f"it {error}") from None
     except OverrunError:
-        raise RepairError(
-            "FFmpeg fails, or needs more time or memory than it gets"
-        ) from None
+        raise RepairError(_OVERRUN) from None
     if before != after:
         raise RepairError("its samples would not stay the same")
 
 
 def transcode_clip(
-    media: Media, target: Path, limits: Limits, sandbox: Sandbox
-) -> None:
-    """Write to target H.264 and AAC within the limits; RepairError if it can't be."""
+    media: Media,
+    target: Path,
+    limits: Limits,
+    sandbox: Sandbox,
+    *,
+    accept_damage: bool = False,
+) -> tuple[Damage, ...]:
+    """Write to target H.264 and AAC within the limits, and return what was lost.
+
+    RepairError if it can't be, or if something is damaged and that is not accepted.
+    """
     try:
-        reason = sandbox.run(
+        answer = sandbox.run(
             "transcode",
             *media,
             TRANSCODE_SECONDS,
             target=str(target),
             limit=(limits.bytes, limits.height, limits.fps),
+            accept_damage=accept_damage,
         )
     except OverrunError:
-        reason = "FFmpeg fails, or needs more time or memory than it gets"
-    if reason:
-        raise RepairError(reason)
+        raise RepairError(_OVERRUN) from None
+    written = read_written(answer)
+    if written.failure:
+        refused = any(each.is_refused for each in written.damage)
+        more = f"; {ACCEPT_DAMAGE}" if refused and not accept_damage else ""
+        raise RepairError(written.failure + more)
+    return written.damage

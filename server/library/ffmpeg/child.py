@@ -66,7 +66,8 @@ def load_jobs() -> dict[str, Job]:
     """Return what can be asked for; from then on this process is limited."""
     from server.library.ffmpeg.frames import thumbnail
     from server.library.ffmpeg.probe import probe
-    from server.library.ffmpeg.transcode import digest, remux, transcode
+    from server.library.ffmpeg.remux import digest, remux
+    from server.library.ffmpeg.transcode import transcode
     from server.library.ffmpeg.trial import make_trial
 
     limit_process()

@@ -24,10 +24,10 @@ from server.library.clips.repair import (
     plan_repair,
     transcode_clip,
 )
+from server.library.ffmpeg.picture import fit_size, pick_height
 from server.library.ffmpeg.probe_result import ProbeResult
 from server.library.ffmpeg.sandbox import OverrunError, Sandbox
 from server.library.ffmpeg.source import Source
-from server.library.ffmpeg.transcode import fit_size, pick_height
 from server.library.files import open_file
 from server.library.mp4.boxes import MalformedError, list_boxes
 from server.library.mp4.reorder import reorder

@@ -1,0 +1,174 @@
+"""Open a file and pick the tracks that are played; only ever inside the sandbox."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import av
+
+from server.library.ffmpeg.probe import FORMATS, find_video_stream, has_decoder
+from server.library.mp4.boxes import MalformedError, Tree, list_boxes
+
+if TYPE_CHECKING:
+    from av.audio.stream import AudioStream
+    from av.container import InputContainer
+    from av.packet import Packet
+    from av.stream import Stream
+    from av.video.stream import VideoStream
+
+    from server.library.ffmpeg.source import Source
+
+# Browsers play these, the first the most widely.
+_SOUNDS = ("aac", "mp3", "ac3", "eac3", "opus", "flac", "vorbis", "alac")
+_MOST_EDITS = 100  # more are no work of a person, and FFmpeg takes minutes for them
+# Between packets; with more ahead or back the clock was set anew.
+_JUMP_SECONDS = 10
+_BACK_SECONDS = Fraction(1, 2)
+_PICTURE_FIELDS = 78  # bytes of an entry before its boxes
+_MOST_INDEX_BYTES = 32 << 20
+_DECODING: dict[str, Any] = (
+    {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
+)
+
+
+class Tracks(NamedTuple):
+    """What is played of a file, and when it begins."""
+
+    picture: VideoStream
+    sound: AudioStream | None
+    start: Fraction  # in seconds, on the clock of the file
+
+
+def open_tracks(source: Source) -> InputContainer:
+    """Open a file from its beginning, without edit lists that make no sense."""
+    options = {"format_whitelist": FORMATS}
+    if count_edits(source) > _MOST_EDITS:
+        options["ignore_editlist"] = "1"
+    source.seek(0)
+    container: InputContainer = av.open(
+        source, "r", container_options=options, **_DECODING
+    )
+    return container
+
+
+def list_traks(source: Source) -> list[Tree]:
+    """Return the boxes of an MP4 about its tracks; none if they are malformed."""
+
+    def read(offset: int, length: int) -> bytes:
+        source.seek(offset)
+        parts = []
+        while length and (part := source.read(length)):
+            parts.append(part)
+            length -= len(part)
+        return b"".join(parts)
+
+    with suppress(MalformedError):
+        for box in list_boxes(read, 0, source.size):
+            if box.kind == "moov" and box.end - box.body <= _MOST_INDEX_BYTES:
+                moov = Tree(read(box.body, box.end - box.body))
+                return [each for each in moov.children() if each.kind == "trak"]
+    return []
+
+
+def count_edits(source: Source) -> int:
+    """Return how many edits the longest edit list of an MP4 has (14496-12, 8.6.6)."""
+    with suppress(MalformedError):
+        lists = [trak.find("edts", "elst") for trak in list_traks(source)]
+        return max((each.number(4, 4) for each in lists if each), default=0)
+    return 0
+
+
+class Aperture(NamedTuple):
+    """The part of a picture that is meant to be seen, in pixels."""
+
+    width: int
+    height: int
+    left: int
+    top: int
+    whole: tuple[int, int]  # width and height of which it is a part
+
+
+def read_aperture(source: Source) -> Aperture | None:
+    """Return the clean aperture of an MP4's pictures, if it has one (12.1.4)."""
+    with suppress(MalformedError, ZeroDivisionError):
+        for trak in list_traks(source):
+            handler = trak.find("mdia", "hdlr")
+            table = trak.find("mdia", "minf", "stbl", "stsd")
+            if handler is None or handler.text(8) != "vide" or table is None:
+                continue
+            for entry in table.children(8)[:1]:
+                boxes = entry.children(_PICTURE_FIELDS)
+                found = next((each for each in boxes if each.kind == "clap"), None)
+                if found is not None:
+                    return _place(found, entry.number(24, 2), entry.number(26, 2))
+    return None
+
+
+def _place(clap: Tree, width: int, height: int) -> Aperture | None:
+    """Return the aperture, which tells how far its middle is from that of all."""
+    numbers = [clap.number(at, 4) for at in range(0, 32, 4)]
+    numbers = [each - (each >> 31 << 32) for each in numbers]
+    clean = Fraction(*numbers[0:2]), Fraction(*numbers[2:4])
+    shift = Fraction(*numbers[4:6]), Fraction(*numbers[6:8])
+    wide, high = (int(side) for side in clean)
+    left = round((width - clean[0]) / 2 + shift[0])
+    top = round((height - clean[1]) / 2 + shift[1])
+    fits = 0 <= left <= width - wide and 0 <= top <= height - high
+    if not fits or min(wide, high) < 1 or (wide, high) == (width, height):
+        return None
+    return Aperture(wide, high, left, top, (width, height))
+
+
+def pick_tracks(container: InputContainer) -> Tracks:
+    """Return what is played; ValueError without pictures that FFmpeg can decode."""
+    picture = find_video_stream(container)
+    if picture is None:
+        raise ValueError("it has no moving picture")
+    if not has_decoder(picture):
+        raise ValueError("FFmpeg does not know its codec")
+    sound = pick_sound(container)
+    starts = [_tell_start(each) for each in (picture, sound) if each]
+    start = min((known for known in starts if known is not None), default=Fraction(0))
+    return Tracks(picture, sound, start)
+
+
+def pick_sound(container: InputContainer) -> AudioStream | None:
+    """Return the first track of sound that browsers play, or else that FFmpeg can."""
+    sounds = [each for each in container.streams.audio if has_decoder(each)]
+    played = [each for each in sounds if each.codec_context.name in _SOUNDS]
+    return next(iter(played or sounds), None)
+
+
+def _tell_start(stream: Stream) -> Fraction | None:
+    if stream.start_time is None or not stream.time_base:
+        return None
+    return stream.start_time * Fraction(stream.time_base)
+
+
+class Continuity:
+    """Mends clocks that were set anew in the middle, as of joined recordings."""
+
+    def __init__(self, container: InputContainer) -> None:
+        self._jumps = "mpegts" in container.format.name
+        self._shift = Fraction(0)
+        self._ends: dict[int, Fraction] = {}
+
+    def mend(self, packet: Packet[Any]) -> None:
+        """Shift the times of a packet so that they go on from the one before."""
+        base = packet.time_base
+        if not self._jumps or packet.dts is None or not base:
+            return
+        told = packet.dts * Fraction(base)
+        expected = self._ends.get(packet.stream.index)
+        if expected is not None:
+            ahead = told + self._shift - expected
+            if ahead > _JUMP_SECONDS or ahead < -_BACK_SECONDS:
+                self._shift = expected - told
+        moved = round(self._shift / base)
+        length = (packet.duration or 0) * Fraction(base)
+        self._ends[packet.stream.index] = told + self._shift + length
+        packet.dts += moved
+        if packet.pts is not None:
+            packet.pts += moved

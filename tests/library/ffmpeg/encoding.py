@@ -1,0 +1,133 @@
+"""Encode clips in the sandbox, and look at what comes of it."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from struct import pack
+from typing import TYPE_CHECKING, Any
+
+import av
+
+from server.library.clips.check import Limits
+from server.library.clips.repair import open_media, transcode_clip
+from server.library.files import open_file
+from tests.clips import Kind, make, paint
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from server.library.ffmpeg.damage import Damage
+    from server.library.ffmpeg.sandbox import Sandbox
+
+
+def encode(path: Path, sandbox: Sandbox, *, accept_damage: bool = False) -> Path:
+    """Return what becomes of a clip, beside it."""
+    return encode_and_tell(path, sandbox, accept_damage=accept_damage)[0]
+
+
+def encode_and_tell(
+    path: Path, sandbox: Sandbox, *, accept_damage: bool = True
+) -> tuple[Path, Sequence[Damage]]:
+    target = path.with_name("encoded.mp4")
+    with open_file(path) as file:
+        damage = transcode_clip(
+            open_media(file), target, Limits(), sandbox, accept_damage=accept_damage
+        )
+    return target, damage
+
+
+def read_pictures(path: Path) -> list[Any]:
+    with av.open(str(path)) as container:
+        return [frame.to_ndarray() for frame in container.decode(video=0)]
+
+
+def list_moments(path: Path) -> list[float]:
+    """Return when each picture is shown, and when the last one ends."""
+    with av.open(str(path)) as container:
+        frames = list(container.decode(video=0))
+        stream = container.streams.video[0]
+        assert stream.duration is not None
+        assert stream.time_base is not None
+        moments = [float(frame.time or 0) for frame in frames]
+        return [*moments, float(stream.duration * stream.time_base)]
+
+
+def make_at(path: Path, moments: Sequence[float], last: float = 1 / 30) -> Path:
+    """Make a clip whose pictures are shown at these seconds."""
+    with av.open(str(path), "w") as out:
+        video: Any = out.add_stream("libx264", rate=30)
+        video.width = video.height = 64
+        video.codec_context.time_base = video.time_base = Fraction(1, 15360)
+        video.options = {"bf": "0"}
+        lengths = {}
+        for number, moment in enumerate(moments):
+            frame = paint(64, 64, number).reformat(format="yuv420p")
+            frame.pts, frame.time_base = round(moment * 15360), Fraction(1, 15360)
+            after = moments[number + 1] if number + 1 < len(moments) else moment + last
+            lengths[frame.pts] = round(after * 15360) - frame.pts
+            for packet in [*video.encode(frame)]:
+                packet.duration = lengths[packet.pts]
+                out.mux(packet)
+        for packet in video.encode(None):
+            packet.duration = lengths[packet.pts]
+            out.mux(packet)
+    return path
+
+
+def make_late_sound(path: Path) -> Path:
+    """Make a second of pictures with a loud tone in its second half."""
+    with av.open(str(path), "w") as out:
+        video: Any = out.add_stream("libx264", rate=30)
+        video.width = video.height = 64
+        audio: Any = out.add_stream("aac", rate=48000, layout="mono")
+        for number in range(30):
+            frame = paint(64, 64, number).reformat(format="yuv420p")
+            frame.pts, frame.time_base = number, Fraction(1, 30)
+            out.mux(video.encode(frame))
+        out.mux(video.encode(None))
+        for start in range(24576, 48000, 1024):
+            sound = av.AudioFrame("fltp", "mono", 1024)
+            tone = [0.5 if n // 24 % 2 else -0.5 for n in range(1024)]
+            sound.planes[0].update(pack("=1024f", *tone))
+            sound.sample_rate, sound.pts = 48000, start
+            sound.time_base = Fraction(1, 48000)
+            out.mux(audio.encode(sound))
+        out.mux(audio.encode(None))
+    return path
+
+
+def read_loudness(path: Path) -> list[float]:
+    """Return the mean strength of each tenth of a second."""
+    with av.open(str(path)) as container:
+        parts: list[float] = []
+        for frame in container.decode(audio=0):
+            at = round((frame.time or 0) * frame.sample_rate)
+            parts += [0.0] * (at - len(parts))
+            parts += abs(frame.to_ndarray()[0]).tolist()
+    return [
+        sum(parts[at : at + 4800]) / 4800 for at in range(0, len(parts) - 4799, 4800)
+    ]
+
+
+def damage_picture(path: Path, target: Path, number: int) -> Path:
+    """Write a clip with the larger part of one sample, in decoding order, zeroed."""
+    with av.open(str(path)) as container:
+        chosen = [p for p in container.demux(video=0) if p.size][number]
+        place, size = chosen.pos, chosen.size
+    assert place is not None
+    data = bytearray(path.read_bytes())
+    start = place + size // 3
+    data[start : place + size] = bytes(place + size - start)
+    target.write_bytes(data)
+    return target
+
+
+def join(path: Path, kinds: Sequence[Kind]) -> Path:
+    """Make an MPEG-TS of several recordings, one behind the other."""
+    parts = [
+        make(path.with_name(f"{number}.ts"), kind).read_bytes()
+        for number, kind in enumerate(kinds)
+    ]
+    path.write_bytes(b"".join(parts))
+    return path
