@@ -70,21 +70,24 @@ def fix_clip(
     RepairError if a sample would differ, or FFmpeg or the boxes stand in the way.
     """
     try:
-        if _REMUXED & {flaw.code for flaw in flaws}:
+        remuxes = bool(_REMUXED & {flaw.code for flaw in flaws})
+        if remuxes:
             reason = sandbox.run("remux", *media, FIX_SECONDS, target=str(target))
             if reason:
                 raise RepairError(reason)
         else:
             with target.open("wb") as file:
                 file.writelines(reorder(*media))
-        before = sandbox.run("digest", *media, FIX_SECONDS)
+        before = sandbox.run("digest", *media, FIX_SECONDS, planned=remuxes)
         with target.open("rb") as file:
-            after = sandbox.run("digest", *open_media(file), FIX_SECONDS)
+            after = sandbox.run(
+                "digest", *open_media(file), FIX_SECONDS, planned=remuxes
+            )
     except MalformedError as error:
         raise RepairError(f"it {error}") from None
     except OverrunError:
         raise RepairError(_OVERRUN) from None
-    if before != after:
+    if not before or before != after:
         raise RepairError("its samples would not stay the same")
 
 

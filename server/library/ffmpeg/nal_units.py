@@ -15,6 +15,8 @@ H264, H265 = STANDARDS = ("h264", "hevc")
 _START_CODE = re.compile(b"\0\0\1")
 _PLACES = {H264: 4, H265: 21}  # of the byte that tells the width of lengths
 _PARAMETERS = {H264: (7, 8, 13, 15), H265: (32, 33, 34)}
+_NEEDED = {H264: (7, 8), H265: (32, 33, 34)}  # the last two of sequence and picture
+_MESSAGES = 6  # the type of supplemental enhancement information in H.264
 _DELIMITERS = {H264: 9, H265: 35}
 _SLICES = {H264: range(1, 6), H265: range(32)}
 _RECOVERY_POINT = 6  # the payload type of a SEI message
@@ -82,13 +84,67 @@ def is_reference(codec: str, units: Iterable[bytes]) -> bool:
 
 def is_key(codec: str, units: Iterable[bytes]) -> bool:
     """Report whether decoding can begin with a picture."""
-    if codec == H265:
-        return any(16 <= read_type(codec, unit) <= 21 for unit in units)
     return any(
-        read_type(codec, unit) == 5
-        or (read_type(codec, unit) == 6 and _tells_recovery(unit[1:]))
+        is_random_access(codec, unit)
+        or (
+            codec == H264
+            and read_type(codec, unit) == _MESSAGES
+            and _tells_recovery(unit[1:])
+        )
         for unit in units
     )
+
+
+def is_random_access(codec: str, unit: bytes) -> bool:
+    """Report whether a unit's own type says that decoding can begin with it."""
+    kind = read_type(codec, unit)
+    return kind == 5 if codec == H264 else 16 <= kind <= 21
+
+
+def is_refresh(codec: str, unit: bytes) -> bool:
+    """Report whether nothing behind a unit refers to what stands before it."""
+    return read_type(codec, unit) in ((5,) if codec == H264 else (16, 17, 18, 19, 20))
+
+
+def find_parameter_sets(codec: str, extra: bytes) -> list[bytes]:
+    """Return the parameter sets that a configuration holds; none if it is cut short."""
+    if read_width(codec, extra) is None:
+        units = split_units(extra, None)
+        return [unit for unit in units if is_parameter_set(codec, unit)]
+    found: list[bytes] = []
+    if codec == H264:
+        at = 5
+        for mask in (31, 255):  # of sequences, then of pictures
+            count = extra[at] & mask if at < len(extra) else 0
+            at = _take_units(extra, at + 1, count, found)
+        return found
+    at = 23
+    for _ in range(extra[22] if len(extra) > 22 else 0):
+        count = int.from_bytes(extra[at + 1 : at + 3], "big")
+        at = _take_units(extra, at + 3, count, found)
+    return [unit for unit in found if is_parameter_set(codec, unit)]
+
+
+def _take_units(extra: bytes, at: int, count: int, found: list[bytes]) -> int:
+    for _ in range(count):
+        size = int.from_bytes(extra[at : at + 2], "big")
+        unit = extra[at + 2 : at + 2 + size]
+        at += 2 + size
+        if unit:
+            found.append(unit)
+    return at
+
+
+def is_complete(codec: str, sets: Iterable[bytes]) -> bool:
+    """Report whether parameter sets of each needed kind are there."""
+    kinds = {read_type(codec, unit) for unit in sets}
+    return kinds >= set(_NEEDED[codec])
+
+
+def count_sequences(codec: str, sets: Iterable[bytes]) -> int:
+    """Return how many different sets of parameters of whole sequences there are."""
+    kind = _NEEDED[codec][-2]
+    return len({unit for unit in sets if read_type(codec, unit) == kind})
 
 
 def _tells_recovery(messages: bytes) -> bool:

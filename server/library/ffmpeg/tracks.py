@@ -26,6 +26,7 @@ _MOST_EDITS = 100  # more are no work of a person, and FFmpeg takes minutes for 
 # Between packets; with more ahead or back the clock was set anew.
 _JUMP_SECONDS = 10
 _BACK_SECONDS = Fraction(1, 2)
+_PRIMING_SECONDS = Fraction(1, 20)
 _PICTURE_FIELDS = 78  # bytes of an entry before its boxes
 _MOST_INDEX_BYTES = 32 << 20
 _DECODING: dict[str, Any] = (
@@ -129,9 +130,21 @@ def pick_tracks(container: InputContainer) -> Tracks:
     if not has_decoder(picture):
         raise ValueError("FFmpeg does not know its codec")
     sound = pick_sound(container)
-    starts = [_tell_start(each) for each in (picture, sound) if each]
-    start = min((known for known in starts if known is not None), default=Fraction(0))
-    return Tracks(picture, sound, start)
+    if sound is None and container.streams.audio:
+        raise ValueError("FFmpeg does not know the codec of its sound")
+    seen, heard = tell_start(picture), tell_start(sound) if sound else None
+    start = join_starts(seen, heard) if seen is not None else heard
+    return Tracks(picture, sound, start or Fraction(0))
+
+
+def join_starts(seen: Fraction, heard: Fraction | None) -> Fraction:
+    """Return when a clip starts whose picture and sound start at these moments.
+
+    Sound may start earlier by what AAC needs to start, and is not heard until then.
+    """
+    if heard is None or seen - _PRIMING_SECONDS <= heard <= seen:
+        return seen
+    return min(seen, heard)
 
 
 def pick_sound(container: InputContainer) -> AudioStream | None:
@@ -141,7 +154,8 @@ def pick_sound(container: InputContainer) -> AudioStream | None:
     return next(iter(played or sounds), None)
 
 
-def _tell_start(stream: Stream) -> Fraction | None:
+def tell_start(stream: Stream) -> Fraction | None:
+    """Return when a track starts by its own account, in seconds."""
     if stream.start_time is None or not stream.time_base:
         return None
     return stream.start_time * Fraction(stream.time_base)

@@ -1,0 +1,270 @@
+"""What is copied into an MP4 stays the same, starts at zero and keeps step."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from random import Random
+from struct import pack
+from typing import TYPE_CHECKING, Any
+
+import av
+import pytest
+
+from server.library.clips.check import Limits
+from server.library.clips.checking import check_media
+from server.library.clips.repair import open_media
+from server.library.ffmpeg.sandbox import Sandbox
+from server.library.files import open_file
+from tests.clips import X265, paint, patch
+from tests.library.clips.test_check import write_at
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+FASTSTART = {"movflags": "+faststart"}
+PULSE = 0.6  # seconds at which a tone sets in, and a white picture comes
+H265 = ("libx265", X265)
+H264 = ("libx264", (("bf", "2"), ("x264-params", "scenecut=0")))
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox() as opened:
+        yield opened
+
+
+def make_pulse(
+    path: Path,
+    kind: str,
+    video: tuple[str, tuple[tuple[str, str], ...]] = H264,
+    *,
+    rate: int = 48_000,
+    gop: int = 15,
+    fps: int = 30,
+    frames: int = 45,
+    options: dict[str, str] | None = None,
+) -> Path:
+    """Make a clip in which picture and sound change at the same moment."""
+    with av.open(str(path), "w", format=kind, options=options or {}) as out:
+        stream: Any = out.add_stream(video[0], rate=fps)
+        stream.width, stream.height, stream.gop_size = 64, 64, gop
+        stream.options, stream.codec_context.thread_count = dict(video[1]), 1
+        sound: Any = out.add_stream("aac", rate=rate, layout="mono")
+        for number in range(frames):
+            frame = paint(64, 64, number)
+            if number >= round(PULSE * fps):
+                frame.planes[0].update(b"\xe6" * frame.planes[0].buffer_size)
+            frame = frame.reformat(format="yuv420p")
+            frame.pts, frame.time_base = number, Fraction(1, fps)
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+        random = Random(1)
+        for start in range(0, frames * rate // fps, 1024):
+            strength = 0.5 if start >= PULSE * rate else 0.001
+            tone = [random.uniform(-strength, strength) for _ in range(1024)]
+            wave = av.AudioFrame("fltp", "mono", 1024)
+            wave.planes[0].update(pack("=1024f", *tone))
+            wave.sample_rate, wave.pts = rate, start
+            wave.time_base = Fraction(1, rate)
+            out.mux(sound.encode(wave))
+        out.mux(sound.encode(None))
+    return path
+
+
+def find_pulse(path: Path) -> tuple[float, float]:
+    """Return when the picture turns white and the sound loud, in seconds."""
+    with av.open(str(path)) as container:
+        frames = container.decode(video=0)
+        seen = next(f.time for f in frames if f.to_ndarray()[:64].mean() > 180)
+    with av.open(str(path)) as container:
+        for frame in container.decode(audio=0):
+            loud = abs(frame.to_ndarray()[0]) > 0.1
+            if loud.any():
+                heard = (frame.time or 0) + int(loud.argmax()) / frame.sample_rate
+                return float(seen or 0), heard
+    raise AssertionError("it is silent")
+
+
+def copy(path: Path, sandbox: Sandbox) -> Path:
+    """Return what remux makes of a clip, after looking that nothing is lost."""
+    target = path.with_name("copied.mp4")
+    with open_file(path) as file:
+        media = open_media(file)
+        assert sandbox.run("remux", *media, 20, target=str(target)) == ""
+        before = sandbox.run("digest", *media, 20, planned=True)
+    with open_file(target) as file:
+        assert sandbox.run("digest", *open_media(file), 20, planned=True) == before
+        assert check_media(open_media(file), sandbox, Limits()).flaws == []
+    return target
+
+
+def decode(path: Path) -> list[bytes]:
+    """Return each picture, in the order in which they are shown."""
+    with av.open(str(path)) as container:
+        return [frame.to_ndarray().tobytes() for frame in container.decode(video=0)]
+
+
+def list_times(path: Path) -> list[float]:
+    with av.open(str(path)) as container:
+        return [float(frame.time or 0) for frame in container.decode(video=0)]
+
+
+def list_sounds(path: Path) -> list[bytes]:
+    """Return the frames of AAC without the headers that streams have."""
+    with av.open(str(path)) as container:
+        packets = [bytes(p) for p in container.demux(audio=0) if p.size]
+    return [p[7:] if p[:2] in (b"\xff\xf1", b"\xff\xf9") else p for p in packets]
+
+
+SOURCES: dict[str, dict[str, Any]] = {
+    "matroska": {"kind": "matroska"},
+    "matroska H.265": {"kind": "matroska", "video": H265},
+    "matroska 44.1 kHz": {"kind": "matroska", "rate": 44_100},
+    "mpegts": {"kind": "mpegts"},
+    "mpegts H.265": {"kind": "mpegts", "video": H265},
+    "mov": {"kind": "mov"},
+    "mov H.265": {"kind": "mov", "video": H265},
+    "avi": {"kind": "avi"},
+    "flv": {"kind": "flv", "rate": 44_100},
+    "3gp": {"kind": "3gp"},
+    "fragments": {
+        "kind": "mp4",
+        "options": {"movflags": "+frag_keyframe+empty_moov+delay_moov"},
+    },
+    "24 a second": {"kind": "matroska", "fps": 24, "frames": 36},
+}
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_copy_has_the_same_pictures_and_sound(
+    name: str, tmp_path: Path, sandbox: Sandbox
+) -> None:
+    path = make_pulse(tmp_path / "a", **SOURCES[name])
+    copied = copy(path, sandbox)
+    assert decode(copied) == decode(path)
+    assert list_sounds(copied) == list_sounds(path)
+    fps = SOURCES[name].get("fps", 30)
+    times = list_times(copied)
+    assert times == pytest.approx([n / fps for n in range(len(times))], abs=0.0011)
+    seen, heard = find_pulse(copied)
+    assert seen == pytest.approx(round(PULSE * fps) / fps, abs=0.0011)
+    # AVI and streams do not tell what AAC needs to start (1,024 samples).
+    assert heard == pytest.approx(PULSE, abs=0.05)
+    with av.open(str(copied)) as container:
+        tag = container.streams.video[0].codec_context.codec_tag
+        assert tag == ("hvc1" if SOURCES[name].get("video") is H265 else "avc1")
+
+
+def test_clock_that_wraps_goes_on(tmp_path: Path, sandbox: Sandbox) -> None:
+    """The clock of MPEG-TS has 33 bits, of 1/90,000 s (ISO/IEC 13818-1, 2.4.3.7)."""
+    path = make_pulse(
+        tmp_path / "a.ts",
+        "mpegts",
+        options={"output_ts_offset": f"{2**33 / 90000 - 2:.3f}"},
+    )
+    copied = copy(path, sandbox)
+    assert decode(copied) == decode(path)
+    times = list_times(copied)
+    assert times == pytest.approx([n / 30 for n in range(45)], abs=0.001)
+
+
+def test_joined_recordings_go_on(tmp_path: Path, sandbox: Sandbox) -> None:
+    path = make_pulse(tmp_path / "a.ts", "mpegts")
+    path.write_bytes(path.read_bytes() * 2)
+    copied = copy(path, sandbox)
+    times = list_times(copied)
+    assert len(times) == 90
+    assert times == pytest.approx([n / 30 for n in range(90)], abs=0.04)
+
+
+def test_recording_cut_between_key_frames_begins_with_one(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    whole = make_pulse(tmp_path / "whole.ts", "mpegts")
+    with av.open(str(whole)) as container:
+        places = [p.pos or 0 for p in container.demux(video=0) if p.size]
+    data = whole.read_bytes()
+    path = tmp_path / "a.ts"
+    path.write_bytes(data[:564] + data[places[4] :])
+    copied = copy(path, sandbox)
+    assert decode(copied) == decode(whole)[15:]
+    seen, heard = find_pulse(copied)
+    assert seen == pytest.approx(heard, abs=0.05)
+
+
+@pytest.mark.parametrize("video", [H264, H265])
+def test_parameters_inside_samples_are_moved_out(
+    video: tuple[str, tuple[tuple[str, str], ...]], tmp_path: Path, sandbox: Sandbox
+) -> None:
+    """A sample entry avc3 or hev1 may have none (ISO/IEC 14496-15, 5.3.3, 8.3.3)."""
+    stream = make_pulse(tmp_path / "a.ts", "mpegts", video)
+    path = tmp_path / "a.mp4"
+    is_h264 = video is H264
+    with av.open(str(stream)) as source, av.open(str(path), "w") as out:
+        copied: Any = out.add_stream_from_template(source.streams.video[0])
+        copied.codec_context.codec_tag = "avc3" if is_h264 else "hev1"
+        for packet in source.demux(video=0):
+            if packet.size:
+                packet.stream = copied
+                out.mux(packet)
+    pictures = decode(path)
+    if is_h264:
+        patch(path, path, b"avcC", write_at(5, b"\xe0\x00"))  # no sets
+    else:
+        patch(path, path, b"hvcC", write_at(22, b"\x00"))
+    target = path.with_name("copied.mp4")
+    with open_file(path) as file:
+        assert sandbox.run("remux", *open_media(file), 20, target=str(target)) == ""
+    assert decode(target) == pictures
+    assert list_times(target)[0] == 0
+    with open_file(target) as file:
+        report = check_media(open_media(file), sandbox, Limits())
+    assert report.flaws == []
+    assert report.movie
+    assert report.movie.tracks[0].coding.has_parameters
+
+
+def test_key_frame_without_a_mark_is_marked(tmp_path: Path, sandbox: Sandbox) -> None:
+    whole = make_pulse(
+        tmp_path / "whole.mp4", "mp4", options={"movflags": "+faststart"}
+    )
+    path = patch(tmp_path / "a.mp4", whole, b"stss", write_at(8, pack(">I", 2)))
+    copied = copy(path, sandbox)
+    assert decode(copied) == decode(whole)
+
+
+@pytest.mark.parametrize("number", [15, 30])
+def test_cut_at_a_key_frame_is_applied(
+    number: int, tmp_path: Path, sandbox: Sandbox
+) -> None:
+    path = make_cut(tmp_path, number)
+    copied = copy(path, sandbox)
+    assert decode(copied) == decode(tmp_path / "whole.mp4")[number:]
+    seen, heard = find_pulse(copied) if number < 18 else (0, 0)
+    assert seen == pytest.approx(heard, abs=0.05)
+
+
+def make_cut(folder: Path, number: int) -> Path:
+    """Make a clip whose edit lists leave out its first pictures, and their sound."""
+    whole = make_pulse(folder / "whole.mp4", "mp4", options={"movflags": "+faststart"})
+    data = bytearray(whole.read_bytes())
+    for which, rate in ((0, 15360), (1, 48000)):
+        at = -1
+        for _ in range(which + 1):
+            at = data.index(b"elst", at + 1)
+        media = int.from_bytes(data[at + 16 : at + 20], "big") + number * rate // 30
+        data[at + 16 : at + 20] = pack(">I", media)
+        length = int.from_bytes(data[at + 12 : at + 16], "big")
+        data[at + 12 : at + 16] = pack(">I", length * (45 - number) // 45)
+    path = folder / "a.mp4"
+    path.write_bytes(data)
+    return path
+
+
+def test_cut_between_key_frames_stays_an_edit(tmp_path: Path, sandbox: Sandbox) -> None:
+    path = make_cut(tmp_path, 20)
+    copied = tmp_path / "copied.mp4"
+    with open_file(path) as file:
+        assert sandbox.run("remux", *open_media(file), 20, target=str(copied)) == ""
+    assert decode(copied) == decode(path) == decode(tmp_path / "whole.mp4")[20:]
