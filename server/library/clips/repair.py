@@ -6,7 +6,7 @@ What is given is only read; what comes of it is a new file.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from server.library.clips.check import FAULT, FIX, NOTE, TRANSCODE
 from server.library.ffmpeg.damage import read_written
@@ -15,7 +15,7 @@ from server.library.mp4.boxes import MalformedError
 from server.library.mp4.reorder import reorder
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from io import BufferedReader
     from pathlib import Path
 
@@ -27,8 +27,26 @@ if TYPE_CHECKING:
 FIX_SECONDS = 60
 TRANSCODE_SECONDS = 600
 ACCEPT_DAMAGE = "--accept-damage keeps the rest of it"
+SOUND: Final = "sound"  # only that is encoded
+DAMAGE = {"damaged-pictures", "damaged-sound", "undecodable"}
+"""Codes of flaws that only encoding what is left can mend."""
+EDITED: Final = "edit-list-shift"
+SHIFT_SECONDS = 0.1  # with less of it nobody minds
 _OVERRUN = "FFmpeg fails, or needs more time or memory than it gets"
-_REMUXED = {"fragmented", "not-mp4"}  # mended by other boxes, not by other places
+_OF_SOUND = {"audio-codec", "audio-config", "damaged-sound"}
+# These are mended by other boxes, not by other places.
+_REMUXED = {
+    "fragmented",
+    "not-mp4",
+    EDITED,
+    "no-key-frame-mark",
+    "in-band-parameters",
+    "several-audio-tracks",
+    "extra-audio-track",
+}
+Method = Literal["fix", "sound", "transcode"]
+METHODS: Final = (FIX, SOUND, TRANSCODE)
+"""What can be done, the least first."""
 
 
 class RepairError(Exception):
@@ -53,13 +71,32 @@ def open_media(file: BufferedReader) -> Media:
 
 def plan_repair(flaws: Sequence[Flaw], *, transcode: bool) -> Repair | None:
     """Return the repair to make; None if none is needed or would be enough."""
+    method = choose_method(flaws, transcode=transcode)
+    return TRANSCODE if method == SOUND else method
+
+
+def choose_method(
+    flaws: Sequence[Flaw], *, transcode: bool, accept_damage: bool = False
+) -> Method | None:
+    """Return the least that mends what can be mended; None as for plan_repair."""
+    accepted = DAMAGE if transcode and accept_damage else set[str]()
     helpful = (FIX, TRANSCODE) if transcode else (FIX,)
-    if any(f.severity == FAULT and f.repair not in helpful for f in flaws):
+    serious = [flaw for flaw in flaws if flaw.severity != NOTE]
+    if any(
+        flaw.severity == FAULT
+        and flaw.repair not in helpful
+        and flaw.code not in accepted
+        for flaw in serious
+    ):
         return None
-    repairs = [flaw.repair for flaw in flaws if flaw.severity != NOTE]
-    if transcode and TRANSCODE in repairs:
-        return TRANSCODE
-    return FIX if FIX in repairs else None
+    encoded = {
+        flaw.code
+        for flaw in serious
+        if flaw.code in accepted or (transcode and flaw.repair == TRANSCODE)
+    }
+    if encoded:
+        return SOUND if encoded <= _OF_SOUND else TRANSCODE
+    return FIX if any(flaw.repair == FIX for flaw in serious) else None
 
 
 def fix_clip(
@@ -69,26 +106,33 @@ def fix_clip(
 
     RepairError if a sample would differ, or FFmpeg or the boxes stand in the way.
     """
-    try:
-        remuxes = bool(_REMUXED & {flaw.code for flaw in flaws})
-        if remuxes:
-            reason = sandbox.run("remux", *media, FIX_SECONDS, target=str(target))
-            if reason:
-                raise RepairError(reason)
-        else:
+    codes = {flaw.code for flaw in flaws if flaw.repair == FIX}
+    remuxes = bool(_REMUXED & codes)
+    if remuxes:
+        try:
+            _remux(media, target, sandbox)
+        except RepairError:
+            if codes & _REMUXED != {EDITED} or codes == {EDITED}:
+                raise
+            remuxes = False  # the edit list stays, the rest is mended
+    if not remuxes:
+        try:
             with target.open("wb") as file:
                 file.writelines(reorder(*media))
-        before = sandbox.run("digest", *media, FIX_SECONDS, planned=remuxes)
-        with target.open("rb") as file:
-            after = sandbox.run(
-                "digest", *open_media(file), FIX_SECONDS, planned=remuxes
-            )
-    except MalformedError as error:
-        raise RepairError(f"it {error}") from None
+        except MalformedError as error:
+            raise RepairError(f"it {error}") from None
+    before = _digest(media, sandbox, planned=remuxes)
+    if not before or before != _digest_file(target, sandbox, planned=remuxes):
+        raise RepairError("its samples would not stay the same")
+
+
+def _remux(media: Media, target: Path, sandbox: Sandbox) -> None:
+    try:
+        reason = sandbox.run("remux", *media, FIX_SECONDS, target=str(target))
     except OverrunError:
         raise RepairError(_OVERRUN) from None
-    if not before or before != after:
-        raise RepairError("its samples would not stay the same")
+    if reason:
+        raise RepairError(reason)
 
 
 def transcode_clip(
@@ -101,22 +145,88 @@ def transcode_clip(
 ) -> tuple[Damage, ...]:
     """Write to target H.264 and AAC within the limits, and return what was lost.
 
-    RepairError if it can't be, or if something is damaged and that is not accepted.
+    RepairError if it can't be, if something is damaged and that is not accepted, or if
+    the result is worse than it should be.
     """
+    limit = (limits.bytes, limits.height, limits.fps)
+    values = {"limit": limit, "accept_damage": accept_damage}
+    damage = _encode("transcode", media, target, sandbox, values)
+    _compare(media, target, limits, sandbox, pictures=True)
+    return damage
+
+
+def transcode_sound(
+    media: Media,
+    target: Path,
+    limits: Limits,
+    sandbox: Sandbox,
+    *,
+    accept_damage: bool = False,
+) -> tuple[Damage, ...]:
+    """Write to target the pictures as they are and the sound as AAC.
+
+    It returns and raises what transcode_clip does.
+    """
+    values = {"accept_damage": accept_damage}
+    damage = _encode("transcode_sound", media, target, sandbox, values)
+    before, after = _digest(media, sandbox), _digest_file(target, sandbox)
+    if not before or before[0] != after[0]:
+        raise RepairError("its pictures would not stay the same")
+    _compare(media, target, limits, sandbox, pictures=False)
+    return damage
+
+
+def _encode(
+    job: str,
+    media: Media,
+    target: Path,
+    sandbox: Sandbox,
+    values: Mapping[str, Any],
+) -> tuple[Damage, ...]:
     try:
         answer = sandbox.run(
-            "transcode",
-            *media,
-            TRANSCODE_SECONDS,
-            target=str(target),
-            limit=(limits.bytes, limits.height, limits.fps),
-            accept_damage=accept_damage,
+            job, *media, TRANSCODE_SECONDS, target=str(target), **values
         )
     except OverrunError:
         raise RepairError(_OVERRUN) from None
     written = read_written(answer)
     if written.failure:
         refused = any(each.is_refused for each in written.damage)
-        more = f"; {ACCEPT_DAMAGE}" if refused and not accept_damage else ""
+        more = f"; {ACCEPT_DAMAGE}" if refused and not values["accept_damage"] else ""
         raise RepairError(written.failure + more)
     return written.damage
+
+
+def _compare(
+    media: Media, target: Path, limits: Limits, sandbox: Sandbox, *, pictures: bool
+) -> None:
+    """Raise RepairError if target is worse than what it was made of."""
+    try:
+        reason = sandbox.run(
+            "compare",
+            *media,
+            TRANSCODE_SECONDS,
+            target=str(target),
+            fps=limits.fps,
+            pictures=pictures,
+        )
+    except OverrunError:
+        raise RepairError(_OVERRUN) from None
+    if reason:
+        raise RepairError(reason)
+
+
+def _digest(media: Media, sandbox: Sandbox, *, planned: bool = True) -> list[list[str]]:
+    """Return digests of the samples of picture and sound; nothing without these."""
+    try:
+        found = sandbox.run("digest", *media, FIX_SECONDS, planned=planned)
+    except OverrunError:
+        raise RepairError(_OVERRUN) from None
+    return list(found)
+
+
+def _digest_file(
+    path: Path, sandbox: Sandbox, *, planned: bool = True
+) -> list[list[str]]:
+    with path.open("rb") as file:
+        return _digest(open_media(file), sandbox, planned=planned)

@@ -70,7 +70,7 @@ def _try_all(sandbox: Sandbox, folder: Path) -> str:
         return (
             probed.broken
             or sandbox.run("remux", *media, _SECONDS, target=made)
-            or sandbox.run("transcode", *media, _SECONDS, target=made, limit=limit)
+            or sandbox.run("transcode", *media, _SECONDS, target=made, limit=limit)[0]
             or ("" if picture else "no picture can be made of it")
         )
 

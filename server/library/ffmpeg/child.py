@@ -64,15 +64,17 @@ def limit_time(seconds: int) -> None:
 @cache
 def load_jobs() -> dict[str, Job]:
     """Return what can be asked for; from then on this process is limited."""
+    from server.library.ffmpeg.comparing import compare
     from server.library.ffmpeg.frames import thumbnail
     from server.library.ffmpeg.probe import probe
     from server.library.ffmpeg.remux import digest, remux
-    from server.library.ffmpeg.transcode import transcode
+    from server.library.ffmpeg.transcode import transcode, transcode_sound
     from server.library.ffmpeg.trial import make_trial
 
     limit_process()
     gc.freeze()  # what stays needs no second look
-    jobs = (probe, digest, remux, transcode, thumbnail, make_trial)
+    copying = (digest, remux, compare)
+    jobs = (probe, *copying, transcode, transcode_sound, thumbnail, make_trial)
     return {job.__name__: job for job in jobs}
 
 

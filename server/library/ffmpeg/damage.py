@@ -39,6 +39,8 @@ class Damage(NamedTuple):
         if self.kind == END:
             return f"lost what came after {self.moment:.1f} s of {self.total} s"
         unit = _UNITS[self.kind]
+        if self.kind == START:
+            return f"lost its first {self.lost} {unit}, which are before any key frame"
         return f"lost {self.lost} of {self.total} {unit} at {self.moment:.1f} s"
 
 

@@ -36,23 +36,19 @@ _SHORT_PART = 0.1
 
 
 class Decoder:
-    """Yields whole frames, and counts those that are not."""
+    """Yields whole frames, and counts those that are not; of sound alone if asked."""
 
-    def __init__(self, container: InputContainer, tracks: Tracks) -> None:
+    def __init__(
+        self, container: InputContainer, tracks: Tracks, *, pictures: bool = True
+    ) -> None:
         self._container, self.tracks = container, tracks
         self._continuity = Continuity(container)
-        self._picture = _DamageCounter(tracks.picture, tracks.start)
-        self._counters = {tracks.picture.index: self._picture}
+        self._picture = TrackDecoder(tracks.picture, tracks.start)
+        self._counters = {tracks.picture.index: self._picture} if pictures else {}
         if tracks.sound:
-            self._counters[tracks.sound.index] = _DamageCounter(
+            self._counters[tracks.sound.index] = TrackDecoder(
                 tracks.sound, tracks.start
             )
-        for counter in self._counters.values():
-            context = counter.stream.codec_context
-            # One thread, so that an error belongs to the packet that was given last.
-            context.thread_count = 1
-            context.options = {"err_detect": "explode"}
-            context.flags |= Flags.copy_opaque
         self._end = Fraction(0)
 
     def frames(self) -> Iterator[Frame]:
@@ -72,12 +68,7 @@ class Decoder:
         """Return what was damaged, once all frames have come."""
         first = self._picture
         found = [Damage(START, n, n + first.total, 0.0) for n in [first.cut_off] if n]
-        found += [
-            Damage(kind, counter.lost, counter.total, float(counter.first or 0))
-            for index, counter in self._counters.items()
-            for kind in [PICTURES if index == self.tracks.picture.index else SOUND]
-            if counter.lost
-        ]
+        found += (damage for each in self._counters.values() for damage in each.tell())
         name, length = self._container.format.name, self._container.duration
         if name.startswith(_TELL_LENGTH) and length:
             told, end = length / av.time_base, float(self._end)
@@ -95,19 +86,24 @@ class _Gap:
         self.is_over = False  # that one was shown
 
 
-class _DamageCounter:
+class TrackDecoder:
     """Decodes one track; knows which of its packets gave no whole frame."""
 
     def __init__(self, stream: VideoStream | AudioStream, start: Fraction) -> None:
         self.stream, self._start = stream, start
+        context = stream.codec_context
+        # One thread, so that an error belongs to the packet that was given last.
+        context.thread_count = 1
+        context.options = {"err_detect": "explode"}
+        context.flags |= Flags.copy_opaque
         self.total = self.lost = 0
         self.cut_off = 0  # pictures that came before the first key frame
         self.first: Fraction | None = None  # seconds
         self._is_picture = stream.type == "video"
-        self._codec = stream.codec_context.name
+        self._codec = context.name
         self._width: int | None = None
         if self._codec in nal_units.STANDARDS:
-            extra = stream.codec_context.extradata or b""
+            extra = context.extradata or b""
             self._width = nal_units.read_width(self._codec, extra)
         self._number = 0
         # AVI tells no time of display; pictures come in order, so times do, too.
@@ -118,6 +114,13 @@ class _DamageCounter:
         self._begun = not self._is_picture
         self._gaps: list[_Gap] = []
 
+    def tell(self) -> list[Damage]:
+        """Return what was damaged, nothing if all is whole."""
+        if not self.lost:
+            return []
+        kind = PICTURES if self._is_picture else SOUND
+        return [Damage(kind, self.lost, self.total, float(self.first or 0))]
+
     def read_end(self, packet: Packet[Any]) -> Fraction:
         """Return when a packet ends, in seconds from the start."""
         at = packet.pts if packet.pts is not None else packet.dts
@@ -125,7 +128,7 @@ class _DamageCounter:
             return Fraction(0)
         return (at + (packet.duration or 0)) * Fraction(packet.time_base) - self._start
 
-    def decode(self, packet: Packet[Any] | None) -> Iterator[Frame]:
+    def decode(self, packet: Packet[Any] | None) -> Iterator[Any]:
         """Yield the whole frames that come of a packet; None is the end."""
         if packet is not None:
             self._admit(packet)

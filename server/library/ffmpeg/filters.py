@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _UNKNOWN = 2
 _SDR = {1, _UNKNOWN, 4, 5, 6, 7, 13}  # transfers that phones show as they are
+HDR = {16, 18}  # PQ and HLG
 _MATRICES = {1, _UNKNOWN, 5, 6}
 _PRIMARIES = {1, _UNKNOWN, 4, 5, 6, 7}
 _DYNAMIC = ("DYNAMIC_HDR_PLUS", "DOVI_METADATA")
@@ -58,7 +59,7 @@ def measure_shown(
 ) -> tuple[int, int]:
     """Return width and height in square pixels of a frame as it is shown."""
     aspect = read_rational(stream.sample_aspect_ratio) or Fraction(1)
-    width, height = crop[:2] if (crop := _find_crop(frame, aperture)) else _size(frame)
+    width, height = crop[:2] if (crop := find_crop(frame, aperture)) else _size(frame)
     width = max(round(width * aspect), 1)
     return (height, width) if SWAP in plan_turn(read_matrix(frame)) else (width, height)
 
@@ -67,7 +68,7 @@ def _size(frame: VideoFrame) -> tuple[int, int]:
     return frame.width, frame.height
 
 
-def _find_crop(frame: VideoFrame, aperture: Aperture | None) -> Aperture | None:
+def find_crop(frame: VideoFrame, aperture: Aperture | None) -> Aperture | None:
     """Return what to cut out of a frame, if FFmpeg has not done so already."""
     return aperture if aperture and aperture.whole == _size(frame) else None
 
@@ -123,7 +124,7 @@ class PictureFilter:
     def _build(self, frame: VideoFrame, turn: list[tuple[str, ...]]) -> av.filter.Graph:
         width, height = self._size
         shown = measure_shown(frame, self._stream, self._aperture)
-        crop = _find_crop(frame, self._aperture)
+        crop = find_crop(frame, self._aperture)
         scale = min(Fraction(width, shown[0]), Fraction(height, shown[1]))
         inside = [max(round(side * scale) & ~1, 2) for side in shown]
         if all(abs(a - b) <= 2 for a, b in zip(inside, self._size, strict=True)):

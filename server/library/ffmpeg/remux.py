@@ -11,8 +11,8 @@ import av
 
 from server.library.ffmpeg import nal_units
 from server.library.ffmpeg.copying import CopyPlan, plan_copy, read_packets
+from server.library.ffmpeg.output import explain, open_output
 from server.library.ffmpeg.tracks import open_tracks, pick_tracks
-from server.library.ffmpeg.transcode import OPTIONS, explain
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
@@ -32,7 +32,7 @@ def remux(source: Source, target: str) -> str:
         plan = plan_copy(source)
         with (
             open_tracks(source) as container,
-            av.open(target, "w", format="mp4", options=OPTIONS) as out,
+            open_output(target) as out,
         ):
             tracks = pick_tracks(container)
             picture = PictureCopier(out, tracks.picture, plan)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import av
 
@@ -14,28 +14,35 @@ if TYPE_CHECKING:
 
 BIT_RATE = 128_000
 _FRAME_SAMPLES = 1024  # AAC's own
+# Gaps and overlaps of more are filled and cut; less is how containers round times.
+_DRIFT_SECONDS = 0.04
 
 
-class SoundWriter:
-    """Encodes frames of any kind in mono or stereo, with silence where they lack."""
+class SoundFormat(NamedTuple):
+    """What sound is converted to."""
 
-    def __init__(
-        self, out: OutputContainer, stream: AudioStream, bit_rate: int, start: Fraction
-    ) -> None:
-        self._layout = "mono" if stream.channels == 1 else "stereo"
-        self._rate = 44_100 if stream.rate == 44_100 else 48_000
-        self._out, self._start = out, start
-        self._encoder: AudioStream = out.add_stream(
-            "aac", rate=self._rate, layout=self._layout
-        )
-        self._encoder.bit_rate = bit_rate
-        self._converted: tuple[str, str, int] | None = None
-        self._shape: av.filter.Graph | None = None  # to what is encoded
-        self._fill: av.filter.Graph = self._build_filler()
-        self._next: Fraction | None = None
+    sample: str
+    rate: int
+    layout: str
 
-    def write(self, frame: AudioFrame) -> None:
-        """Encode a frame at its own time."""
+
+class SoundFilter:
+    """Converts frames of any kind, and fills with silence where there are none."""
+
+    def __init__(self, form: SoundFormat, start: Fraction) -> None:
+        self._form, self._start = form, start
+        self._came_as: tuple[str, str, int] | None = None
+        self._shape: av.filter.Graph | None = None
+        self._fill = self._build_filler()
+        self._next: Fraction | None = None  # seconds
+
+    def push(self, frame: AudioFrame | None) -> list[AudioFrame]:
+        """Return what is ready, in pieces of 1,024 samples; None is the end."""
+        if frame is None:
+            self._drain()
+            if self._next is not None:
+                self._fill.push(None)
+            return _pull(self._fill)
         moment = self._next or Fraction(0)
         if frame.pts is not None and frame.time_base:
             moment = frame.pts * Fraction(frame.time_base) - self._start
@@ -43,35 +50,38 @@ class SoundWriter:
         frame.pts = round(moment * frame.sample_rate)
         frame.time_base = Fraction(1, frame.sample_rate)
         kind = frame.format.name, frame.layout.name, frame.sample_rate
-        if kind != self._converted:
-            self._drain(self._shape, self._fill)
-            self._shape, self._converted = self._build_shape(frame), kind
+        if kind != self._came_as:
+            self._drain()
+            self._shape, self._came_as = self._build_shape(*kind), kind
         assert self._shape
         self._shape.push(frame)
-        self._move(self._shape, self._fill)
-        self._encode()
+        self._move()
+        return _pull(self._fill)
 
-    def finish(self) -> None:
-        """Encode what is left."""
-        self._drain(self._shape, self._fill)
-        if self._next is not None:
-            self._fill.push(None)
-        self._encode()
-        self._out.mux(self._encoder.encode(None))
+    def _drain(self) -> None:
+        if self._shape is not None:
+            self._shape.push(None)
+            self._move()
 
-    def _build_shape(self, frame: AudioFrame) -> av.filter.Graph:
+    def _move(self) -> None:
+        assert self._shape
+        for frame in _pull(self._shape):
+            self._fill.push(frame)
+
+    def _build_shape(self, sample: str, layout: str, rate: int) -> av.filter.Graph:
+        form = self._form
         graph = av.filter.Graph()
         steps = [
             graph.add_abuffer(
-                sample_rate=frame.sample_rate,
-                format=frame.format.name,
-                layout=frame.layout.name,
-                time_base=frame.time_base,
+                sample_rate=rate,
+                format=sample,
+                layout=layout,
+                time_base=Fraction(1, rate),
             ),
             graph.add(
                 "aformat",
-                f"sample_fmts=fltp:sample_rates={self._rate}"
-                f":channel_layouts={self._layout}",
+                f"sample_fmts={form.sample}:sample_rates={form.rate}"
+                f":channel_layouts={form.layout}",
             ),
             graph.add("abuffersink"),
         ]
@@ -82,29 +92,45 @@ class SoundWriter:
         graph = av.filter.Graph()
         steps = [
             graph.add_abuffer(
-                sample_rate=self._rate,
-                format="fltp",
-                layout=self._layout,
-                time_base=Fraction(1, self._rate),
+                sample_rate=self._form.rate,
+                format=self._form.sample,
+                layout=self._form.layout,
+                time_base=Fraction(1, self._form.rate),
             ),
-            graph.add("aresample", "async=1:min_hard_comp=0.04:first_pts=0"),
+            graph.add(
+                "aresample", f"async=1:min_hard_comp={_DRIFT_SECONDS}:first_pts=0"
+            ),
             graph.add("asetnsamples", f"{_FRAME_SAMPLES}:0"),
             graph.add("abuffersink"),
         ]
         graph.link_nodes(*steps).configure()
         return graph
 
-    def _drain(self, source: av.filter.Graph | None, target: av.filter.Graph) -> None:
-        if source is not None:
-            source.push(None)
-            self._move(source, target)
 
-    def _move(self, source: av.filter.Graph, target: av.filter.Graph) -> None:
-        for frame in _pull(source):
-            target.push(frame)
+class SoundWriter:
+    """Encodes frames in mono or stereo."""
 
-    def _encode(self) -> None:
-        for frame in _pull(self._fill):
+    def __init__(
+        self, out: OutputContainer, stream: AudioStream, bit_rate: int, start: Fraction
+    ) -> None:
+        layout = "mono" if stream.channels == 1 else "stereo"
+        rate = 44_100 if stream.rate == 44_100 else 48_000
+        self._out = out
+        self._encoder: AudioStream = out.add_stream("aac", rate=rate, layout=layout)
+        self._encoder.bit_rate = bit_rate
+        self._filter = SoundFilter(SoundFormat("fltp", rate, layout), start)
+
+    def write(self, frame: AudioFrame) -> None:
+        """Encode a frame at its own time."""
+        self._encode(self._filter.push(frame))
+
+    def finish(self) -> None:
+        """Encode what is left."""
+        self._encode(self._filter.push(None))
+        self._out.mux(self._encoder.encode(None))
+
+    def _encode(self, frames: list[AudioFrame]) -> None:
+        for frame in frames:
             self._out.mux(self._encoder.encode(frame))
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import av
 
-from server.library.ffmpeg.decoding import Decoder
+from server.library.ffmpeg.copying import plan_copy, read_packets
+from server.library.ffmpeg.decoding import Decoder, TrackDecoder
+from server.library.ffmpeg.output import explain, open_output
 from server.library.ffmpeg.picture import EncodeLimits, PictureWriter, UnevenError
+from server.library.ffmpeg.remux import PictureCopier
 from server.library.ffmpeg.sound import BIT_RATE, SoundWriter
 from server.library.ffmpeg.tracks import open_tracks, pick_tracks, read_aperture
 
@@ -21,10 +24,16 @@ if TYPE_CHECKING:
 
     Answer = tuple[str, Sequence[Damage]]
 
-# The same file becomes the same bytes, so that it is known when it comes again.
-OPTIONS = {"movflags": "+faststart", "fflags": "+bitexact"}
 _TRIES = 4
 _LEAST_BIT_RATE = 60_000  # of the picture
+
+
+class _Attempt(NamedTuple):
+    """What came of encoding once."""
+
+    seconds: float
+    damage: list[Damage]
+    is_whole: bool = True  # not given up because it was too large
 
 
 class DamagedError(Exception):
@@ -38,11 +47,6 @@ class DamagedError(Exception):
 def explain_damage(damage: Sequence[Damage]) -> str:
     """Return why damage is in the way."""
     return " and ".join(f"it {each.describe()}" for each in damage)
-
-
-def explain(error: Exception) -> str:
-    """Return what an error says, for the end of a sentence."""
-    return str(getattr(error, "strerror", None) or error).lower() or "no reason given"
 
 
 def transcode(
@@ -61,10 +65,10 @@ def transcode(
     bit_rate = None
     try:
         for _ in range(_TRIES):
-            seconds, damage = _try(source, target, within, bit_rate)
+            seconds, damage, is_whole = _try(source, target, within, bit_rate)
             _judge(damage, accept_damage=accept_damage)
             size = Path(target).stat().st_size
-            if size <= within.bytes:
+            if is_whole and size <= within.bytes:
                 return "", damage
             fitting = int(within.bytes * 8 * 0.94 / seconds)
             bit_rate = fitting if bit_rate is None else bit_rate * within.bytes // size
@@ -78,6 +82,40 @@ def transcode(
     return f"{seconds:.0f} s do not fit into {within.bytes} bytes", damage
 
 
+def transcode_sound(
+    source: Source, target: str, *, accept_damage: bool = False
+) -> Answer:
+    """Encode the sound and copy the pictures into an MP4.
+
+    Return why that failed, and what of the sound is damaged.
+    """
+    try:
+        plan = plan_copy(source)
+        with open_tracks(source) as container, open_output(target) as out:
+            tracks = pick_tracks(container)
+            if tracks.sound is None:
+                raise ValueError("it has no sound")
+            picture = PictureCopier(out, tracks.picture, plan)
+            sound = SoundWriter(out, tracks.sound, BIT_RATE, plan.start)
+            decoder = TrackDecoder(tracks.sound, plan.start)
+            for packet in read_packets(container, tracks):
+                if packet.stream.index == tracks.picture.index:
+                    picture.write(packet)
+                else:
+                    for frame in decoder.decode(packet):
+                        sound.write(frame)
+            for frame in decoder.decode(None):
+                sound.write(frame)
+            sound.finish()
+        damage = decoder.tell()
+        _judge(damage, accept_damage=accept_damage)
+    except DamagedError as error:
+        return str(error), error.damage
+    except (av.FFmpegError, OSError, ValueError) as error:
+        return explain(error), []
+    return "", damage
+
+
 def _judge(damage: Sequence[Damage], *, accept_damage: bool) -> None:
     """Raise DamagedError if there is damage in the way."""
     refused = [each for each in damage if each.is_refused]
@@ -87,8 +125,8 @@ def _judge(damage: Sequence[Damage], *, accept_damage: bool) -> None:
 
 def _try(
     source: Source, path: str, limit: EncodeLimits, bit_rate: int | None
-) -> tuple[float, list[Damage]]:
-    """Write one attempt; return its seconds and the damage.
+) -> _Attempt:
+    """Write one attempt.
 
     ValueError without pictures, DamagedError if they are all damaged.
     """
@@ -105,12 +143,12 @@ def _encode(
     bit_rate: int | None,
     *,
     steady: bool,
-) -> tuple[float, list[Damage]]:
+) -> _Attempt:
     aperture = read_aperture(source)
     early: list[av.AudioFrame] = []  # before the first picture tells its size
     with (
         open_tracks(source) as container,
-        av.open(path, "w", format="mp4", options=OPTIONS) as out,
+        open_output(path) as out,
     ):
         tracks = pick_tracks(container)
         known = (container.duration or 0) / av.time_base
@@ -137,13 +175,13 @@ def _encode(
                     sound.write(tone)
                 early.clear()
             if known and bit_rate is None and picture.bytes > limit.bytes:
-                return known, []  # it would only become larger
+                return _Attempt(known, [], is_whole=False)  # it would only be larger
         if damage := (not picture.is_open and decoder.list_damage()):
             raise DamagedError(damage)
         picture.finish()
         if sound:
             sound.finish()
-        return max(picture.seconds, 0.1), decoder.list_damage()
+        return _Attempt(max(picture.seconds, 0.1), decoder.list_damage())
 
 
 def tell_moment(frame: av.VideoFrame, start: Fraction) -> Fraction | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from random import Random
 from struct import pack
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ import av
 from server.library.clips.check import Limits
 from server.library.clips.repair import open_media, transcode_clip
 from server.library.files import open_file
-from tests.clips import Kind, make, paint
+from tests.clips import X265, Kind, make, paint
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,6 +20,13 @@ if TYPE_CHECKING:
 
     from server.library.ffmpeg.damage import Damage
     from server.library.ffmpeg.sandbox import Sandbox
+
+FASTSTART = {"movflags": "+faststart"}
+PULSE = 0.6  # seconds at which a tone sets in, and a white picture comes
+H265 = ("libx265", X265)
+H264 = ("libx264", (("bf", "2"), ("x264-params", "scenecut=0")))
+SAME_SCENE = ("x264-params", "scenecut=0:ref=1")
+NOISY = Kind(frames=60, gop=20, noise=True, options=(("bf", "0"), SAME_SCENE))
 
 
 def encode(path: Path, sandbox: Sandbox, *, accept_damage: bool = False) -> Path:
@@ -55,7 +63,7 @@ def list_moments(path: Path) -> list[float]:
 
 def make_at(path: Path, moments: Sequence[float], last: float = 1 / 30) -> Path:
     """Make a clip whose pictures are shown at these seconds."""
-    with av.open(str(path), "w") as out:
+    with av.open(str(path), "w", options=FASTSTART) as out:
         video: Any = out.add_stream("libx264", rate=30)
         video.width = video.height = 64
         video.codec_context.time_base = video.time_base = Fraction(1, 15360)
@@ -130,4 +138,91 @@ def join(path: Path, kinds: Sequence[Kind]) -> Path:
         for number, kind in enumerate(kinds)
     ]
     path.write_bytes(b"".join(parts))
+    return path
+
+
+def make_pulse(
+    path: Path,
+    kind: str,
+    video: tuple[str, tuple[tuple[str, str], ...]] = H264,
+    *,
+    rate: int = 48_000,
+    gop: int = 15,
+    fps: int = 30,
+    frames: int = 45,
+    options: dict[str, str] | None = None,
+) -> Path:
+    """Make a clip in which picture and sound change at the same moment."""
+    with av.open(str(path), "w", format=kind, options=options or {}) as out:
+        stream: Any = out.add_stream(video[0], rate=fps)
+        stream.width, stream.height, stream.gop_size = 64, 64, gop
+        stream.options, stream.codec_context.thread_count = dict(video[1]), 1
+        sound: Any = out.add_stream("aac", rate=rate, layout="mono")
+        for number in range(frames):
+            frame = paint(64, 64, number)
+            if number >= round(PULSE * fps):
+                frame.planes[0].update(b"\xe6" * frame.planes[0].buffer_size)
+            frame = frame.reformat(format="yuv420p")
+            frame.pts, frame.time_base = number, Fraction(1, fps)
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+        random = Random(1)
+        for start in range(0, frames * rate // fps, 1024):
+            strength = 0.5 if start >= PULSE * rate else 0.001
+            tone = [random.uniform(-strength, strength) for _ in range(1024)]
+            wave = av.AudioFrame("fltp", "mono", 1024)
+            wave.planes[0].update(pack("=1024f", *tone))
+            wave.sample_rate, wave.pts = rate, start
+            wave.time_base = Fraction(1, rate)
+            out.mux(sound.encode(wave))
+        out.mux(sound.encode(None))
+    return path
+
+
+def find_pulse(path: Path) -> tuple[float, float]:
+    """Return when the picture turns white and the sound loud, in seconds."""
+    with av.open(str(path)) as container:
+        frames = container.decode(video=0)
+        seen = next(f.time for f in frames if f.to_ndarray()[:64].mean() > 180)
+    with av.open(str(path)) as container:
+        for frame in container.decode(audio=0):
+            loud = abs(frame.to_ndarray()[0]) > 0.1
+            if loud.any():
+                heard = (frame.time or 0) + int(loud.argmax()) / frame.sample_rate
+                return float(seen or 0), heard
+    raise AssertionError("it is silent")
+
+
+def decode(path: Path) -> list[bytes]:
+    """Return each picture, in the order in which they are shown."""
+    with av.open(str(path)) as container:
+        return [frame.to_ndarray().tobytes() for frame in container.decode(video=0)]
+
+
+def list_times(path: Path) -> list[float]:
+    with av.open(str(path)) as container:
+        return [float(frame.time or 0) for frame in container.decode(video=0)]
+
+
+def list_sounds(path: Path) -> list[bytes]:
+    """Return the frames of AAC without the headers that streams have."""
+    with av.open(str(path)) as container:
+        packets = [bytes(p) for p in container.demux(audio=0) if p.size]
+    return [p[7:] if p[:2] in (b"\xff\xf1", b"\xff\xf9") else p for p in packets]
+
+
+def make_cut(folder: Path, number: int) -> Path:
+    """Make a clip whose edit lists leave out its first pictures, and their sound."""
+    whole = make_pulse(folder / "whole.mp4", "mp4", options={"movflags": "+faststart"})
+    data = bytearray(whole.read_bytes())
+    for which, rate in ((0, 15360), (1, 48000)):
+        at = -1
+        for _ in range(which + 1):
+            at = data.index(b"elst", at + 1)
+        media = int.from_bytes(data[at + 16 : at + 20], "big") + number * rate // 30
+        data[at + 16 : at + 20] = pack(">I", media)
+        length = int.from_bytes(data[at + 12 : at + 16], "big")
+        data[at + 12 : at + 16] = pack(">I", length * (45 - number) // 45)
+    path = folder / "a.mp4"
+    path.write_bytes(data)
     return path

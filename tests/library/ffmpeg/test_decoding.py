@@ -11,6 +11,7 @@ from server.library.clips.repair import RepairError
 from server.library.ffmpeg.sandbox import Sandbox
 from tests.clips import Kind, make
 from tests.library.ffmpeg.encoding import (
+    NOISY,
     damage_picture,
     encode,
     encode_and_tell,
@@ -29,12 +30,6 @@ if TYPE_CHECKING:
 def sandbox() -> Iterator[Sandbox]:
     with Sandbox() as opened:
         yield opened
-
-
-SAME_SCENE = ("x264-params", "scenecut=0:ref=1")
-
-
-NOISY = Kind(frames=60, gop=20, noise=True, options=(("bf", "0"), SAME_SCENE))
 
 
 def test_damage_is_told_with_its_place(tmp_path: Path, sandbox: Sandbox) -> None:
