@@ -55,6 +55,11 @@ def add_import(commands: Commands) -> argparse.ArgumentParser:
         "--transcode", action="store_true", help="also re-encode what still needs it"
     )
     importer.add_argument(
+        "--accept-damage",
+        action="store_true",
+        help="with --transcode, keep what is whole of damaged clips",
+    )
+    importer.add_argument(
         "--language", type=text, metavar="L", help="language of the clips' words"
     )
     importer.add_argument(
@@ -138,8 +143,14 @@ def run_import(url: str, options: argparse.Namespace) -> int:
         raise Fault("--link needs the language of the words: add --language L")
     if options.report:
         save_report(options.report, "")
+    if options.accept_damage and not options.transcode:
+        raise Fault("--accept-damage is about encoding: add --transcode")
     policy = RepairPolicy(
-        options.fix, options.transcode, read_limits(options), dry_run=options.dry_run
+        options.fix,
+        options.transcode,
+        read_limits(options),
+        options.accept_damage,
+        options.dry_run,
     )
     at_once = bound_jobs(options.jobs, measure_budget())
     folder_options = FolderOptions(

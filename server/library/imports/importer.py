@@ -39,6 +39,7 @@ class RepairPolicy(NamedTuple):
     fix: bool = False  # without encoding anew
     transcode: bool = False  # also by encoding anew, where that is needed
     limits: Limits = Limits()
+    accept_damage: bool = False  # encode what is whole, and say what was lost
     dry_run: bool = False  # only tell what would be done
 
 

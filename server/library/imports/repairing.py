@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from server.library.clips.check import FAULT, FIX, WARNING, Flaw
+from server.library.clips.check import FAULT, FIX, NOTE, WARNING, Flaw
 from server.library.clips.checking import CheckReport, check_media
 from server.library.clips.repair import (
+    DAMAGE,
+    EDITED,
+    METHODS,
+    SHIFT_SECONDS,
+    SOUND,
+    Method,
     RepairError,
+    choose_method,
     fix_clip,
     open_media,
-    plan_repair,
     transcode_clip,
+    transcode_sound,
 )
 from server.library.temporary import check_room, temporary_folder
 
 if TYPE_CHECKING:
     import io
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
+    from server.library.ffmpeg.damage import Damage
     from server.library.ffmpeg.sandbox import Sandbox
     from server.library.imports.importer import RepairPolicy
+
+_EXPORT_AGAIN = "export it again"
 
 
 class RepairedFile(NamedTuple):
@@ -35,10 +45,16 @@ class RepairedFile(NamedTuple):
 
 def choose_repair(report: CheckReport, policy: RepairPolicy) -> str | None:
     """Return how a file is to be repaired: fixed, transcoded or not at all."""
+    method = _choose(report.flaws, policy)
+    return ("fixed" if method == FIX else "transcoded") if method else None
+
+
+def _choose(flaws: Sequence[Flaw], policy: RepairPolicy) -> Method | None:
     if not (policy.fix or policy.transcode):
         return None
-    plan = plan_repair(report.flaws, transcode=policy.transcode)
-    return ("fixed" if plan == FIX else "transcoded") if plan else None
+    return choose_method(
+        flaws, transcode=policy.transcode, accept_damage=policy.accept_damage
+    )
 
 
 @contextmanager
@@ -49,40 +65,114 @@ def repairing(
     sandbox: Sandbox,
 ) -> Iterator[RepairedFile]:
     """Yield the file to keep: source itself, or what was made of it until the end."""
-    how = choose_repair(report, policy)
-    if how is None:
+    if _choose(report.flaws, policy) is None:
         yield RepairedFile(source, report, None)
         return
-    with temporary_folder() as folder:
-        target = Path(folder, "repaired.mp4")
-        media = open_media(source)
-        failure = None
+    with temporary_folder() as folder, ExitStack() as use:
+        steps = _Steps(RepairedFile(source, report, None), policy, sandbox)
+        while method := steps.choose():
+            steps.take(method, Path(folder, f"{method}.mp4"), use)
+        yield steps.finish()
+
+
+class _Steps:
+    """Repairs a file by the least that helps, and by more where that is not enough."""
+
+    def __init__(
+        self, kept: RepairedFile, policy: RepairPolicy, sandbox: Sandbox
+    ) -> None:
+        self._kept, self._policy, self._sandbox = kept, policy, sandbox
+        self._left: list[Method] = list(METHODS if policy.transcode else METHODS[:1])
+        self._error: RepairError | None = None
+        self._damage: tuple[Damage, ...] = ()
+
+    def choose(self) -> Method | None:
+        """Return what to do next; each only once, and nothing less after more."""
+        method = _choose(self._kept.report.flaws, self._policy)
+        if method is None or not self._left:
+            return None
+        if method not in self._left:  # it did not help
+            late = SOUND in self._left and _is_sound_shifted(self._kept.report)
+            method = SOUND if late else self._left[-1]
+        self._left = self._left[self._left.index(method) + 1 :]
+        return method
+
+    def take(self, method: Method, target: Path, opened: ExitStack) -> None:
+        """Make a new file and go on with it, if it is better."""
+        media, policy = open_media(self._kept.file), self._policy
+        damage: tuple[Damage, ...] = ()
         try:
-            if how == "fixed":
-                fix_clip(media, report.flaws, target, sandbox)
+            if method == FIX:
+                fix_clip(media, self._kept.report.flaws, target, self._sandbox)
             else:
-                transcode_clip(media, target, policy.limits, sandbox)
+                encode = transcode_sound if method == SOUND else transcode_clip
+                damage = encode(
+                    media,
+                    target,
+                    policy.limits,
+                    self._sandbox,
+                    accept_damage=policy.accept_damage,
+                )
+            file = opened.enter_context(target.open("rb"))
+            report = check_media(open_media(file), self._sandbox, policy.limits)
+            self._compare(report)
         except RepairError as error:
-            check_room(folder.parent)  # which may be all that is wrong
-            failure = _note_failure(report, error)
-        if failure:
-            yield RepairedFile(source, failure, None)
+            check_room(target.parents[1])  # which may be all that is wrong
+            self._error = error
             return
-        with target.open("rb") as file:
-            yield RepairedFile(
-                file, check_media(open_media(file), sandbox, policy.limits), how
-            )
+        how = "fixed" if method == FIX and not self._kept.repaired else "transcoded"
+        self._kept, self._error = RepairedFile(file, report, how), None
+        self._damage += damage
+
+    def _compare(self, after: CheckReport) -> None:
+        """Raise RepairError if nothing is better now, or it would be rejected now."""
+        before = self._kept.report
+        fault = next((flaw for flaw in after.flaws if flaw.severity == FAULT), None)
+        if fault and all(flaw.severity != FAULT for flaw in before.flaws):
+            raise RepairError(f"what came of it {fault.sentence}")
+        if _find_codes(after.flaws) >= _find_codes(before.flaws):
+            raise RepairError("what came of it would be no better")
+
+    def finish(self) -> RepairedFile:
+        """Return the file to keep, with a word on what failed and on what was lost."""
+        kept = self._kept
+        report = _note_failure(kept.report, self._error) if self._error else kept.report
+        lost = [_note_loss(damage) for damage in self._damage]
+        return kept._replace(report=report._replace(flaws=[*lost, *report.flaws]))
+
+
+def _find_codes(flaws: Sequence[Flaw]) -> set[str]:
+    """Return what might be repaired."""
+    return {
+        flaw.code
+        for flaw in flaws
+        if flaw.severity != NOTE and (flaw.repair or flaw.code in DAMAGE)
+    }
+
+
+def _is_sound_shifted(report: CheckReport) -> bool:
+    """Report whether edit lists shift no picture, but only sound."""
+    tracks = report.movie.list_tracks("vide") if report.movie else []
+    shift = max(
+        (max(track.shown.delay, track.shown.cut) for track in tracks), default=1.0
+    )
+    return shift <= SHIFT_SECONDS and _find_codes(report.flaws) == {EDITED}
+
+
+def _note_loss(damage: Damage) -> Flaw:
+    code = "damage-accepted" if damage.is_refused else "start-lost"
+    return Flaw(code, WARNING, damage.describe_loss(), _EXPORT_AGAIN)
 
 
 def _note_failure(report: CheckReport, error: RepairError) -> CheckReport:
     """Return the report with a word on why the file stays as it is."""
     sentence = f"could not be repaired ({error})"
-    flaw = Flaw("not-repaired", WARNING, sentence, "export it again")
+    flaw = Flaw("not-repaired", WARNING, sentence, _EXPORT_AGAIN)
     worst = [flaw for flaw in report.flaws if flaw.severity == FAULT]
     if worst:  # these reject it, so they say why
         flaw = worst[0]._replace(
             sentence=f"{worst[0].sentence}, and {sentence}",
-            remedy="export it again",
+            remedy=_EXPORT_AGAIN,
             repair=None,
         )
     return report._replace(flaws=[flaw, *report.flaws])
