@@ -33,16 +33,16 @@ DAMAGE = {"damaged-pictures", "damaged-sound", "undecodable"}
 EDITED: Final = "edit-list-shift"
 SHIFT_SECONDS = 0.1  # with less of it nobody minds
 _OVERRUN = "FFmpeg fails, or needs more time or memory than it gets"
-_OF_SOUND = {"audio-codec", "audio-config", "damaged-sound"}
+_OF_SOUND = {"audio-codec", "audio-config", "audio-entries", "damaged-sound"}
 # These are mended by other boxes, not by other places.
 _REMUXED = {
     "fragmented",
     "not-mp4",
     EDITED,
-    "no-key-frame-mark",
     "in-band-parameters",
+    "sample-tables",
     "several-audio-tracks",
-    "extra-audio-track",
+    "several-video-tracks",
 }
 Method = Literal["fix", "sound", "transcode"]
 METHODS: Final = (FIX, SOUND, TRANSCODE)
