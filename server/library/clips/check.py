@@ -17,6 +17,7 @@ Repair = Literal["fix", "transcode"]
 _REMEDIES = {repair: f"import it with --{repair}" for repair in (FIX, TRANSCODE)}
 IMPORT_MP4 = "import an MP4 video"
 EXPORT = "export it again from what it was made of"
+LOSE = f"{EXPORT}, or lose that with --transcode --accept-damage"
 
 
 class Flaw(NamedTuple):

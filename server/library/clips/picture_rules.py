@@ -8,6 +8,7 @@ from server.library.clips.check import (
     EXPORT,
     FAULT,
     FIX,
+    LOSE,
     NOTE,
     TRANSCODE,
     WARNING,
@@ -165,7 +166,7 @@ def _list_keys(track: Track, keys: KeyFrames | None) -> Iterator[Flaw]:
             f"is damaged at {moment:.1f} s: {len(keys.broken)} of {samples.total} "
             "samples are not made of whole units"
         )
-        yield Flaw("damaged-pictures", FAULT, sentence, EXPORT)
+        yield Flaw("damaged-pictures", FAULT, sentence, LOSE)
     yield from _list_start(keys)
     marks = plan_marks(keys, samples)
     if marks is None:

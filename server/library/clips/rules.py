@@ -13,6 +13,7 @@ from server.library.clips.check import (
     FAULT,
     FIX,
     IMPORT_MP4,
+    LOSE,
     SEVERITIES,
     TRANSCODE,
     WARNING,
@@ -104,7 +105,7 @@ def list_damage(probed: ProbeResult) -> Iterator[Flaw]:
                 f"is damaged at {first:.1f} s: {bad} of {total} {name} cannot be "
                 "decoded"
             )
-            yield Flaw(code, FAULT, sentence, EXPORT)
+            yield Flaw(code, FAULT, sentence, LOSE)
 
 
 def _list_all(

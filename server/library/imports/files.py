@@ -245,9 +245,9 @@ def _import_offer(
 
 def check_movie(report: CheckReport, shown: str) -> Movie:
     """Return what a file's boxes say; Fault if it must not be kept."""
-    for flaw in report.flaws:
-        if flaw.severity == FAULT:
-            raise Fault(flaw.tell(shown))
+    faults = [flaw for flaw in report.flaws if flaw.severity == FAULT]
+    for flaw in sorted(faults, key=lambda flaw: flaw.repair is not None):
+        raise Fault(flaw.tell(shown))
     if report.movie is None:  # for the types: what has no boxes has a fault
         raise Fault(f"{shown} is not a video: import an MP4 video")
     return report.movie

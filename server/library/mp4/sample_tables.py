@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from server.library.mp4.boxes import Tree
 
 _MOST_SAMPLES = 1_000_000
+_STILL = 4  # a picture that lasts for a fourth of a second stands still
 _LOOK_AHEAD = 64  # samples, among which is the one that is shown first
 _NEGATIVE = 1 << 31  # a delta is a number without a sign, meant as one with it
 
@@ -43,7 +44,7 @@ class Samples(NamedTuple):
     last_delta: int  # time of the last
     first_shown: int  # time
     keys: Sequence[int] | None  # numbers from 1 on; None: all
-    longest_gap: int  # between key frames, and from the last one to the end
+    longest_gap: int  # between key frames, and from the last one to the end; not still
     entries: frozenset[int]  # numbers of the sample entries that they refer to, from 1
     contradictions: tuple[Contradiction, ...] = ()
 
@@ -61,8 +62,11 @@ class Samples(NamedTuple):
         return self.keys is None or 1 in self.keys[:1]
 
 
-def read_samples(stbl: Tree) -> Samples:
-    """Return what the tables say; MalformedError if they make no sense at all."""
+def read_samples(stbl: Tree, timescale: int) -> Samples:
+    """Return what the tables say; MalformedError if they make no sense at all.
+
+    timescale is how many units of time a second has.
+    """
     times = read_table(stbl.find("stts"), 2)
     shifts = read_table(stbl.find("ctts"), 2)
     table = stbl.find("stss")
@@ -83,7 +87,7 @@ def read_samples(stbl: Tree) -> Samples:
         last_delta,
         first,
         keys,
-        0 if keys is None else _measure_gap(told, keys),
+        0 if keys is None else _measure_gap(told, keys, timescale // _STILL),
         frozenset(chunks.entries),
         tuple(_contradict(times, shifts, keys, chunks)),
     )
@@ -186,12 +190,18 @@ def _spread(counts: Sequence[int], times: Sequence[int]) -> Iterator[int]:
     return islice(chain.from_iterable(map(repeat, times, least)), _LOOK_AHEAD)
 
 
-def _measure_gap(times: tuple[list[int], list[int]], keys: Sequence[int]) -> int:
-    """Return the longest time without a key frame."""
+def _measure_gap(
+    times: tuple[list[int], list[int]], keys: Sequence[int], still: int
+) -> int:
+    """Return the longest time without a key frame.
+
+    A picture counts for no longer than still: to wait costs a decoder nothing.
+    """
     longest = moment = previous = 0
     number, left = 1, iter(keys)
     key = next(left, None)
-    for count, time in zip(*times, strict=True):
+    for count, lasting in zip(*times, strict=True):
+        time = min(lasting, still)
         while key is not None and key < number + count:
             found = moment + (key - number) * time
             longest, previous = max(longest, found - previous), found

@@ -102,7 +102,7 @@ def read_track(trak: Tree, movie_timescale: int) -> Track:
     kind = handler.text(8)
     _check_handler(kind, trak)
     timescale, media_header = read_header(media.find("mdhd"))
-    samples = read_samples(table)
+    samples = read_samples(table, timescale)
     codings = _read_codings(table, kind, samples)
     references = _read_references(trak.find("mdia", "minf", "dinf", "dref"))
     used = [references.get(coding.reference) for coding in codings]

@@ -19,7 +19,6 @@ from tests.clips import Kind, make
 from tests.library.ffmpeg.encoding import (
     NOISY,
     damage_picture,
-    make_at,
     make_cut,
     make_late_sound,
     make_pulse,
@@ -177,15 +176,6 @@ def test_late_sound_needs_no_new_pictures(tmp_path: Path, sandbox: Sandbox) -> N
         (tmp_path / "b.mp4").write_bytes(done.file.read())
     with av.open(str(tmp_path / "b.mp4")) as container:
         assert [bytes(p) for p in container.demux(video=0) if p.size] == before
-
-
-def test_result_that_is_no_better_is_not_kept(tmp_path: Path, sandbox: Sandbox) -> None:
-    moments = [0, 0.1, 0.2, 0.3, 4, 4.1]  # no picture in between can be a key frame
-    path = make_at(tmp_path / "a.mp4", moments)
-    with repaired(path, TRANSCODE, sandbox) as done:
-        assert done.repaired is None
-        assert "no better" in done.report.flaws[0].sentence
-        assert done.file.read() == path.read_bytes()
 
 
 def test_damage_is_refused_or_told(tmp_path: Path, sandbox: Sandbox) -> None:

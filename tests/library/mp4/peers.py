@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from itertools import pairwise
 from pathlib import Path
 from threading import Timer
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -27,8 +26,8 @@ class Table(NamedTuple):
     total: int
     end: int  # the byte after the last sample
     first_shown: int
-    starts_with_key: bool
-    longest_gap: int  # between key frames, or to the end; 0 if all samples are some
+    last: int  # how much later than the first the last sample is decoded
+    keys: tuple[int, ...]  # numbers of key frames, from 1 on; empty if all are some
 
 
 class Peer:
@@ -105,17 +104,15 @@ def sum_up(tracks: Sequence[Mapping[str, Any]] | None) -> list[Table]:
 
 def _sum_up_track(track: Mapping[str, Any]) -> Table:
     samples = track["samples"]
-    keys = [dts for _, _, dts, _, _, is_key in samples if is_key]
+    keys = tuple(number for number, sample in enumerate(samples, 1) if sample[5])
     start = samples[0][2] if samples else 0
-    stop = samples[-1][2] + samples[-1][4] if samples else 0
-    moments = [start, *keys, stop]
-    gap = max(after - before for before, after in pairwise(moments))
+    stop = samples[-1][2] if samples else 0
     shown = [pts for _, _, _, pts, _, _ in samples[:_LOOK_AHEAD]]
     return Table(
         track["handler"],
         len(samples),
         max((offset + size for offset, size, *_ in samples), default=0),
         min(shown, default=0),
-        bool(samples) and bool(samples[0][5]),
-        0 if len(keys) == len(samples) else gap,
+        stop - start,
+        () if len(keys) == len(samples) else keys,
     )

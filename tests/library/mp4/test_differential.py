@@ -23,6 +23,7 @@ from tests.library.mp4.peers import Peer, Table, open_ffmpeg, sum_up
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from server.library.mp4.sample_tables import Samples
     from tests.library.mp4.mutations import Change
 
 MP4BOX = "mp4box@2.4.1"  # of npm
@@ -108,12 +109,18 @@ def sum_up_ours(movie: Movie) -> list[Table]:
             track.samples.total,
             track.samples.end,
             track.samples.first_shown,
-            track.samples.starts_with_key,
-            track.samples.longest_gap,
+            track.samples.length - track.samples.last_delta,
+            list_keys(track.samples),
         )
         for track in movie.tracks
         if track.handler in ("vide", "soun")
     ]
+
+
+def list_keys(samples: Samples) -> tuple[int, ...]:
+    """Return the numbers of key frames, none if all are some."""
+    is_all = samples.keys is None or len(samples.keys) == samples.total
+    return () if is_all else tuple(n for n in samples.keys or () if n <= samples.total)
 
 
 @pytest.mark.parametrize("name", _NAMES)
@@ -163,6 +170,8 @@ def test_damaged_file_has_the_tables_on_which_others_agree(
         movie = read_ours(damaged)  # which raises nothing
         if movie is None or movie.malformed or movie.missing:
             continue
+        if any(track.samples.contradictions for track in movie.tracks):
+            continue  # a fault, of which each reader makes what it will
         path.write_bytes(damaged)
         tables = sum_up(mp4box.ask(path))
         answer = ffmpeg.ask(path)
