@@ -115,7 +115,9 @@ class _Survey:
         self._order: list[int] = []  # of display, by number
 
     def add(self, packet: Packet[Any]) -> None:
-        """Note what a packet tells."""
+        """Note what a packet tells; ValueError if it has parameters of its own."""
+        if packet.has_sidedata("new_extradata") and self.found:
+            raise ValueError("its parameters change in the middle")
         is_key, is_open = packet.is_keyframe, False
         if self._codec in nal_units.STANDARDS:
             units = nal_units.split_units(bytes(packet), self._width)
@@ -142,10 +144,10 @@ class _Survey:
     def _decode(self, packet: Packet[Any] | None, number: int = 0) -> None:
         """Find out in which order pictures are shown that do not tell when."""
         if packet is not None:
-            packet.opaque = number
+            packet.opaque = [number]  # PyAV wants an object of its own for each
         with suppress(av.FFmpegError):
             frames: list[Any] = self._stream.codec_context.decode(packet)
-            self._order += (frame.opaque for frame in frames)
+            self._order += (frame.opaque[0] for frame in frames if frame.opaque)
 
     def plan(self, sound_start: Fraction | None) -> CopyPlan:
         """Return the plan once all packets have come."""

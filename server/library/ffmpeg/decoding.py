@@ -139,7 +139,7 @@ class TrackDecoder:
             if packet is not None:
                 self._reject(packet)
         for frame in frames:
-            number = frame.opaque or 0
+            number = (frame.opaque or [0])[0]
             frame.time_base = self.stream.time_base  # at the end it has none
             if self._times:
                 frame.pts = heappop(self._times)
@@ -154,7 +154,7 @@ class TrackDecoder:
 
     def _admit(self, packet: Packet[Any]) -> None:
         self._number += 1
-        packet.opaque = self._number
+        packet.opaque = [self._number]  # PyAV wants an object of its own for each
         if self._sorts and packet.dts is not None:
             heappush(self._times, packet.dts)
         if not self._begun:

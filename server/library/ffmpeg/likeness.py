@@ -50,7 +50,7 @@ def find_difference(source: Sketch, made: Sketch) -> str:
 
 
 def _compare_times(source: Sketch, made: Sketch) -> str:
-    if source.misplaced > len(source.moments) * _MOST_WRONG:
+    if source.misplaced > max(len(source.moments) * _MOST_WRONG, 1):
         return f"{source.misplaced} of its pictures come at the times of others"
     if len(source.moments) != len(made.moments):
         return (

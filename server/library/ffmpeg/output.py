@@ -20,4 +20,6 @@ def open_output(path: str) -> OutputContainer:
 
 def explain(error: Exception) -> str:
     """Return what an error says, for the end of a sentence."""
-    return str(getattr(error, "strerror", None) or error).lower() or "no reason given"
+    if strerror := getattr(error, "strerror", None):
+        return str(strerror).lower()
+    return str(error) or "no reason given"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 THREADS = 2  # more or fewer change what x264 decides
 _KEY_SECONDS = 2
-_UNEVEN = 3  # times the usual distance
+_UNEVEN = 2  # times the usual distance
 _BITS_A_PIXEL = 0.02  # with less, a smaller picture looks better
 _HEIGHTS = (2160, 1440, 1080, 720, 540, 360)
 
@@ -113,9 +113,9 @@ class PictureWriter:
         self._encode(last, end)
         self._mux(self._encoder.encode(None))
         if self._held is not None and self._held.dts is not None:
-            # So that the times of decoding add up to the whole length.
+            # So that the times of decoding add up to the whole length at least.
             left = end - (self._held.dts - self._first_decoded)
-            self._held.duration = max(left, 1)
+            self._held.duration = max(left, self._held.duration or 1)
             self._out.mux(self._held)
 
     def _measure(self, frame: VideoFrame) -> Fraction:

@@ -28,6 +28,7 @@ _JUMP_SECONDS = 10
 _BACK_SECONDS = Fraction(1, 2)
 _PRIMING_SECONDS = Fraction(1, 20)
 _PICTURE_FIELDS = 78  # bytes of an entry before its boxes
+_DOLBY_VISION = ("dvcC", "dvvC", "dvwC")
 _MOST_INDEX_BYTES = 32 << 20
 _DECODING: dict[str, Any] = (
     {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
@@ -94,17 +95,36 @@ class Aperture(NamedTuple):
 def read_aperture(source: Source) -> Aperture | None:
     """Return the clean aperture of an MP4's pictures, if it has one (12.1.4)."""
     with suppress(MalformedError, ZeroDivisionError):
-        for trak in list_traks(source):
-            handler = trak.find("mdia", "hdlr")
-            table = trak.find("mdia", "minf", "stbl", "stsd")
-            if handler is None or handler.text(8) != "vide" or table is None:
-                continue
-            for entry in table.children(8)[:1]:
-                boxes = entry.children(_PICTURE_FIELDS)
-                found = next((each for each in boxes if each.kind == "clap"), None)
-                if found is not None:
-                    return _place(found, entry.number(24, 2), entry.number(26, 2))
+        for entry in list_entries(source):
+            for box in entry.children(_PICTURE_FIELDS):
+                if box.kind == "clap":
+                    return _place(box, entry.number(24, 2), entry.number(26, 2))
     return None
+
+
+def lacks_base_layer(source: Source) -> bool:
+    """Report whether an MP4 is Dolby Vision that no other decoder shows right.
+
+    Its configuration says so by a compatibility of 0 (Dolby Vision Streams Within the
+    ISO Base Media File Format, 3.2).
+    """
+    with suppress(MalformedError):
+        for entry in list_entries(source):
+            for box in entry.children(_PICTURE_FIELDS):
+                if box.kind in _DOLBY_VISION:
+                    return box.number(4, 1) >> 4 == 0
+    return False
+
+
+def list_entries(source: Source) -> list[Tree]:
+    """Return the first sample entry of each track of pictures in an MP4."""
+    found = []
+    for trak in list_traks(source):
+        handler = trak.find("mdia", "hdlr")
+        table = trak.find("mdia", "minf", "stbl", "stsd")
+        if handler and table and handler.text(8) == "vide":
+            found += table.children(8)[:1]
+    return found
 
 
 def _place(clap: Tree, width: int, height: int) -> Aperture | None:

@@ -14,7 +14,12 @@ from server.library.ffmpeg.output import explain, open_output
 from server.library.ffmpeg.picture import EncodeLimits, PictureWriter, UnevenError
 from server.library.ffmpeg.remux import PictureCopier
 from server.library.ffmpeg.sound import BIT_RATE, SoundWriter
-from server.library.ffmpeg.tracks import open_tracks, pick_tracks, read_aperture
+from server.library.ffmpeg.tracks import (
+    lacks_base_layer,
+    open_tracks,
+    pick_tracks,
+    read_aperture,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -144,6 +149,8 @@ def _encode(
     *,
     steady: bool,
 ) -> _Attempt:
+    if lacks_base_layer(source):
+        raise ValueError("it is Dolby Vision without a base layer that others show")
     aperture = read_aperture(source)
     early: list[av.AudioFrame] = []  # before the first picture tells its size
     with (

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from server.library.ffmpeg.sandbox import Sandbox
     from server.library.imports.importer import RepairPolicy
 
+_MUCH = 0.9  # of the time without a key frame
 _EXPORT_AGAIN = "export it again"
 
 
@@ -130,7 +131,8 @@ class _Steps:
         fault = next((flaw for flaw in after.flaws if flaw.severity == FAULT), None)
         if fault and all(flaw.severity != FAULT for flaw in before.flaws):
             raise RepairError(f"what came of it {fault.sentence}")
-        if _find_codes(after.flaws) >= _find_codes(before.flaws):
+        better = _measure_gap(after) < _measure_gap(before) * _MUCH
+        if _find_codes(after.flaws) >= _find_codes(before.flaws) and not better:
             raise RepairError("what came of it would be no better")
 
     def finish(self) -> RepairedFile:
@@ -148,6 +150,12 @@ def _find_codes(flaws: Sequence[Flaw]) -> set[str]:
         for flaw in flaws
         if flaw.severity != NOTE and (flaw.repair or flaw.code in DAMAGE)
     }
+
+
+def _measure_gap(report: CheckReport) -> float:
+    """Return how many seconds of a clip are without a key frame, at most."""
+    tracks = report.movie.list_tracks("vide") if report.movie else []
+    return tracks[0].longest_gap if tracks else 0.0
 
 
 def _is_sound_shifted(report: CheckReport) -> bool:

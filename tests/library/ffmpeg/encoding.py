@@ -61,13 +61,15 @@ def list_moments(path: Path) -> list[float]:
         return [*moments, float(stream.duration * stream.time_base)]
 
 
-def make_at(path: Path, moments: Sequence[float], last: float = 1 / 30) -> Path:
+def make_at(
+    path: Path, moments: Sequence[float], last: float = 1 / 30, gop: int = 250
+) -> Path:
     """Make a clip whose pictures are shown at these seconds."""
     with av.open(str(path), "w", options=FASTSTART) as out:
         video: Any = out.add_stream("libx264", rate=30)
         video.width = video.height = 64
         video.codec_context.time_base = video.time_base = Fraction(1, 15360)
-        video.options = {"bf": "0"}
+        video.options, video.gop_size = {"bf": "0"}, gop
         lengths = {}
         for number, moment in enumerate(moments):
             frame = paint(64, 64, number).reformat(format="yuv420p")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import av
 import pytest
 
-from server.library.clips.repair import open_media
+from server.library.clips.repair import RepairError, open_media
 from server.library.ffmpeg.sandbox import Sandbox
 from server.library.files import open_file
 from tests.clips import X265, Kind, box, make, paint, patch
@@ -167,3 +167,20 @@ def test_pictures_of_another_size_are_fitted(tmp_path: Path, sandbox: Sandbox) -
     assert pictures[5][:72, :20].mean() > 80
     assert pictures[-5][:72, :20].mean() < 20  # a bar beside it
     assert pictures[-5][:72, 30:100].mean() > 80
+
+
+@pytest.mark.parametrize("compatibility", [0, 4])
+def test_dolby_vision_needs_a_base_layer(
+    compatibility: int, tmp_path: Path, sandbox: Sandbox
+) -> None:
+    plain = make(tmp_path / "plain.mp4", Kind(frames=2))
+    profile = 5 if compatibility == 0 else 8
+    layers = bytes([1, 0, profile << 1, 1 << 3 | 5, compatibility << 4])
+    path = tmp_path / "a.mp4"
+    configuration = box(b"dvcC", layers + bytes(19))
+    path.write_bytes(grow(plain.read_bytes(), b"avcC", configuration))
+    if compatibility:
+        assert len(read_pictures(encode(path, sandbox))) == 2
+    else:
+        with pytest.raises(RepairError, match="Dolby Vision without a base layer"):
+            encode(path, sandbox)
