@@ -91,7 +91,8 @@ def test_hdr_becomes_sdr(transfer: int, tmp_path: Path, sandbox: Sandbox) -> Non
         frame = next(container.decode(video=0))
     # The ground has 90 of 255 and the bar 200, which is about 600 cd/m2 in PQ.
     light = frame.to_ndarray()[:64, :64]
-    assert light[:, 20:].mean() < 82  # it would be 90 untouched, and look pale
+    # Untouched it would be 90 and look pale; HLG is made to differ less than PQ.
+    assert light[:, 20:].mean() < (82 if transfer == 16 else 87)
     assert light[:, 0].mean() - light[:, 20:].mean() > 80
 
 
