@@ -55,7 +55,13 @@ def list_picture_flaws(
         yield from _list_depth(coding, standard)
     yield from _list_shape(track)
     yield from _list_light(coding, probed)
-    yield from _list_keys(track, keys)
+    yield from _list_keys(track, keys, is_told=probed.bad_pictures > 0)
+    if probed.disordered:
+        sentence = (
+            f"shows {probed.disordered} pictures in another order than that in which "
+            "they are coded (ctts)"
+        )
+        yield repairable("sample-times", FAULT, sentence, TRANSCODE)
     yield from _list_guidelines(track, limits)
 
 
@@ -151,8 +157,13 @@ def _list_light(coding: Coding, probed: ProbeResult) -> Iterator[Flaw]:
         yield repairable("interlaced", WARNING, sentence, TRANSCODE)
 
 
-def _list_keys(track: Track, keys: KeyFrames | None) -> Iterator[Flaw]:
-    """Yield where players cannot begin to decode, or are told that they can."""
+def _list_keys(
+    track: Track, keys: KeyFrames | None, *, is_told: bool
+) -> Iterator[Flaw]:
+    """Yield where players cannot begin to decode, or are told that they can.
+
+    is_told: of damage, by what could not be decoded.
+    """
     samples = track.samples
     if keys is None or not samples.total:
         if samples.total and not samples.starts_with_key:
@@ -160,7 +171,7 @@ def _list_keys(track: Track, keys: KeyFrames | None) -> Iterator[Flaw]:
             yield repairable("no-key-frame-at-start", FAULT, sentence, TRANSCODE)
         yield from _list_gaps(track)
         return
-    if keys.broken:
+    if keys.broken and not is_told:
         moment = track.seconds * (keys.broken[0] - 1) / samples.total
         sentence = (
             f"is damaged at {moment:.1f} s: {len(keys.broken)} of {samples.total} "
@@ -175,7 +186,7 @@ def _list_keys(track: Track, keys: KeyFrames | None) -> Iterator[Flaw]:
     if keys.closed[:1] == [1] and not samples.starts_with_key:
         sentence = "does not mark its first sample as a key frame, though it is one"
         yield repairable("no-key-frame-at-start", FAULT, sentence, FIX)
-    true = {*keys.closed, *keys.open}
+    true = {*keys.closed, *keys.open, *keys.broken}
     keys_told = range(1, samples.total + 1) if samples.keys is None else samples.keys
     marked = len({*keys_told})
     false = len({*keys_told} - true)

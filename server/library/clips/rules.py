@@ -40,6 +40,7 @@ _EXTRA = {"tmcd": "timecode", "text": "text", "sbtl": "subtitles", "subt": "subt
 _SHIFT_SECONDS = 0.1  # of the start; nobody sees it
 _PRIMING_FRAMES = 3  # of sound that a decoder needs to start; 1,024 samples each
 _SLACK = 0.05  # seconds by which sound outlasts the picture, and rounding
+_END_SECONDS = 0.5  # that the last picture may last
 _YEAR = 31_557_600.0  # seconds
 _NOTHING = Inspection()
 
@@ -77,9 +78,22 @@ def _list_foreign(probed: ProbeResult, *, is_picture: bool) -> Iterator[Flaw]:
     is_copied = probed.picture_codec in _COPIED
     repair: Repair = FIX if is_copied else TRANSCODE
     yield repairable("not-mp4", FAULT, sentence, repair)
+    yield from _list_end(probed)
     if is_copied and probed.sound_codec:
         yield from name_sound(probed.sound_codec, probed.sound_codec == "aac")
     yield from list_damage(probed)
+
+
+def _list_end(probed: ProbeResult) -> Iterator[Flaw]:
+    """Yield that pictures and sound end before their file says so."""
+    if probed.span is None or probed.seconds is None:
+        return
+    if probed.seconds - probed.span > max(_END_SECONDS, probed.seconds / 8):
+        sentence = (
+            f"is cut short: it says that it lasts {probed.seconds:.1f} s, and ends "
+            f"after {probed.span:.1f} s"
+        )
+        yield Flaw("truncated", FAULT, sentence, "copy it again, whole")
 
 
 def list_damage(probed: ProbeResult) -> Iterator[Flaw]:

@@ -40,7 +40,7 @@ def list_sound_flaws(movie: Movie, seen: Inspection) -> Iterator[Flaw]:
         )
         yield repairable("audio-entries", FAULT, sentence, TRANSCODE)
     codec, kind = track.coding.codec, track.coding.object_type
-    is_aac = codec == "mp4a" and kind in _AAC
+    is_aac = codec == "mp4a" and kind in (*_AAC, 0)  # 0: nothing says what it is
     yield from name_sound("mp3" if kind in _MP3 else codec, is_aac)
     if is_aac:
         yield from _list_config(track, seen)
@@ -61,6 +61,12 @@ def _list_config(track: Track, seen: Inspection) -> Iterator[Flaw]:
     if track.coding.aac is None:
         sentence = "has AAC without its configuration (AudioSpecificConfig)"
         yield repairable("audio-config", FAULT, sentence, TRANSCODE)
+    elif track.samples.total > 1 and not track.coding.aac.can_last(track.common_sample):
+        sentence = (
+            f"says that a frame of sound lasts {track.common_sample * 1000:.1f} ms "
+            f"(stts), which none of {track.coding.aac.rate} Hz does"
+        )
+        yield repairable("sample-times", FAULT, sentence, TRANSCODE)
     elif seen.contradicting:
         told = track.coding.aac.channels
         name = _CHANNELS.get(told, f"channelConfiguration {told}")

@@ -13,11 +13,14 @@ from server.library.ffmpeg.probe_result import ProbeResult
 from server.library.mp4.movie import PICTURE_BRANDS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from av.audio.stream import AudioStream
     from av.container import InputContainer
     from av.packet import Packet
     from av.rational import AVRational
     from av.stream import Stream
+    from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
     from server.library.ffmpeg.source import Source
@@ -160,8 +163,11 @@ class _Track:
     def __init__(self, stream: VideoStream | AudioStream) -> None:
         self.stream = stream
         stream.codec_context.thread_count = 1
-        self.total = self.bad = 0
+        self.total = self.bad = self.disordered = 0
         self.first = 0.0
+        self.begin: float | None = None  # of what was decoded; end likewise
+        self.end = 0.0
+        self._latest: int | None = None
         self.is_interlaced = False
 
     def decode(self, packet: Packet[Any]) -> None:
@@ -174,14 +180,24 @@ class _Track:
             self._note(moment)
             return
         for frame in frames:
+            if frame.time is not None:
+                if self.begin is None or frame.time < self.begin:
+                    self.begin = frame.time
+                self.end = max(self.end, frame.time)
             if frame.is_corrupt:
                 self._note(frame.time or moment)
             if isinstance(frame, av.VideoFrame):
-                self.is_interlaced |= frame.interlaced_frame
+                self._look(frame)
+
+    def _look(self, frame: VideoFrame) -> None:
+        self.is_interlaced |= frame.interlaced_frame
+        if frame.pts is not None and self._latest is not None:
+            self.disordered += frame.pts <= self._latest
+        self._latest = frame.pts if frame.pts is not None else self._latest
 
     def _note(self, moment: float) -> None:
         if not self.bad:
-            self.first = moment
+            self.first = max(moment, 0.0)
         self.bad += 1
 
 
@@ -198,11 +214,12 @@ def _decode_all(
     tracks = {picture.index: _Track(picture)}
     if sound is not None and has_decoder(sound):
         tracks[sound.index] = _Track(sound)
-    broken, until = "", process_time() + _DECODE_SECONDS
+    broken, is_all, until = "", True, process_time() + _DECODE_SECONDS
     try:
         for packet in container.demux([track.stream for track in tracks.values()]):
             tracks[packet.stream.index].decode(packet)
             if process_time() > until:
+                is_all = False
                 break
     except (av.FFmpegError, OSError) as error:
         broken = f"FFmpeg says: {error.strerror or error}".lower()
@@ -216,10 +233,19 @@ def _decode_all(
         pictures=seen.total,
         bad_pictures=min(seen.bad, seen.total),
         bad_picture=seen.first,
+        span=_measure(tracks.values()) if is_all else None,
+        disordered=seen.disordered,
         is_interlaced=seen.is_interlaced,
         transfer=int(picture.codec_context.color_trc or 0),
         **_tell_sound(heard),
     )
+
+
+def _measure(tracks: Iterable[_Track]) -> float:
+    """Return the seconds from the first picture or sound to the last."""
+    told = [(track.begin, track.end) for track in tracks if track.begin is not None]
+    begin = min((begin for begin, _ in told if begin is not None), default=0.0)
+    return max((end for _, end in told), default=0.0) - begin
 
 
 def _tell_sound(heard: _Track | None) -> dict[str, Any]:

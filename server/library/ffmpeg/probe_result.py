@@ -20,5 +20,7 @@ class ProbeResult(NamedTuple):
     sounds: int = 0  # packets of sound that were decoded, or should have been
     bad_sounds: int = 0
     bad_sound: float = 0.0
+    span: float | None = None  # from the first picture or sound to the last, if known
+    disordered: int = 0  # pictures that are shown before others that precede them
     is_interlaced: bool = False
     transfer: int = 0  # ISO/IEC 23091-2, 8.2

@@ -14,6 +14,11 @@ _SINGLE, _PAIR, _DATA, _PROGRAM, _FILL = 0, 1, 4, 5, 6  # table 4.85
 # Table 1.19: with which element the frames of a channelConfiguration begin.
 _FIRST = {1: _SINGLE, 2: _PAIR, 3: _SINGLE, 4: _SINGLE, 5: _SINGLE, 6: _SINGLE}
 _FIRST |= {7: _SINGLE, 11: _SINGLE, 12: _SINGLE, 14: _SINGLE}
+# Table 1.18.
+_RATES = [96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000]
+_RATES += [11025, 8000, 7350]
+_FRAMES = (1024, 960, 2048, 1920)  # samples, before and after doubling
+_SLACK = 0.05  # of a frame's length; some formats count milliseconds
 _NAMES = {_SINGLE: "one channel", _PAIR: "two channels"}
 _FILLERS = 16  # elements without sound that may stand before the first
 
@@ -23,6 +28,14 @@ class AacConfig(NamedTuple):
 
     object_type: int
     channels: int  # channelConfiguration; 0 where the elements are listed
+    rate: int = 0  # samples a second, before any doubling; 0 if not known
+
+    def can_last(self, seconds: float) -> bool:
+        """Report whether a frame can be as long as that."""
+        if self.object_type not in _OF_ELEMENTS or not self.rate:
+            return True
+        lengths = (samples / self.rate for samples in _FRAMES)
+        return any(abs(seconds - each) <= _SLACK * each for each in lengths)
 
     def find_contradiction(self, frame: bytes) -> str:
         """Return what a frame has instead of what is configured, nothing if it fits."""
@@ -50,9 +63,12 @@ def read_config(data: bytes) -> AacConfig | None:
     kind, at = bits >> 59, 5
     if kind == 31:
         kind, at = 32 + (bits >> 53 & 63), 11
-    rate = bits >> 60 - at & 15
-    at += 4 + (24 if rate == 15 else 0)
-    return AacConfig(kind, bits >> 60 - at & 15) if kind else None
+    index = bits >> 60 - at & 15
+    rate = bits >> 36 - at & 0xFFFFFF if index == 15 else 0
+    if index < len(_RATES):
+        rate = _RATES[index]
+    at += 4 + (24 if index == 15 else 0)
+    return AacConfig(kind, bits >> 60 - at & 15, rate) if kind else None
 
 
 def _find_first(frame: bytes) -> int:

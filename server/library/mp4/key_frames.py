@@ -121,7 +121,7 @@ def plan_marks(found: KeyFrames, samples: Samples) -> list[int] | None:
 
     An open one may go unmarked. Without any key frame there is nothing to mark.
     """
-    true = set(found.closed) | set(found.open)
+    true = {*found.closed, *found.open, *found.broken}  # the last are damaged, no lies
     marked = set(range(1, samples.total + 1) if samples.keys is None else samples.keys)
     if not true or (set(found.closed) <= marked <= true):
         return None

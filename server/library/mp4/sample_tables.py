@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _MOST_SAMPLES = 1_000_000
 _STILL = 4  # a picture that lasts for a fourth of a second stands still
 _LOOK_AHEAD = 64  # samples, among which is the one that is shown first
+_MOST_SECONDS = 3600  # that a sample lasts
 _NEGATIVE = 1 << 31  # a delta is a number without a sign, meant as one with it
 
 
@@ -42,6 +43,7 @@ class Samples(NamedTuple):
     length: int  # time of all, as they are decoded
     shown: int  # time of all, as they are shown; the last may wait for those before
     last_delta: int  # time of the last
+    common_delta: int  # time of most
     first_shown: int  # time
     keys: Sequence[int] | None  # numbers from 1 on; None: all
     longest_gap: int  # between key frames, and from the last one to the end; not still
@@ -85,11 +87,15 @@ def read_samples(stbl: Tree, timescale: int) -> Samples:
         length,
         max(length, _find_last_shown(told, shifts, length) + last_delta - first),
         last_delta,
+        max(zip(*told, strict=True), default=(0, 0))[1],
         first,
         keys,
         0 if keys is None else _measure_gap(told, keys, timescale // _STILL),
         frozenset(chunks.entries),
-        tuple(_contradict(times, shifts, keys, chunks)),
+        (
+            *_contradict(times, shifts, keys, chunks),
+            *_contradict_times(times, timescale),
+        ),
     )
 
 
@@ -134,11 +140,17 @@ def _contradict(
             f"out of order or beyond the last, {count}",
             True,
         )
-    yield from _contradict_times(times)
 
 
-def _contradict_times(times: list[array[int]]) -> Iterator[Contradiction]:
+def _contradict_times(
+    times: list[array[int]], timescale: int
+) -> Iterator[Contradiction]:
     """Yield what is wrong with times; only the last sample may last for none."""
+    longest = max((time for time in times[1] if time < _NEGATIVE), default=0)
+    if longest > _MOST_SECONDS * timescale:
+        yield Contradiction(
+            f"has a sample that lasts {longest / timescale:.0f} s (stts)", False
+        )
     negative = sum(
         count for count, time in zip(*times, strict=True) if time >= _NEGATIVE
     )

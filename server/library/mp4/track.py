@@ -22,8 +22,8 @@ _TURNS: dict[tuple[int, ...], tuple[int, bool]] = {  # the signs of a matrix
     (0, 1, 1, 0): (270, True),
     (0, -1, -1, 0): (90, True),
 }
-_SOUNDS = {"soun"}
-_PICTURES = {"vide", "auxv", "pict"}
+# Handlers of tracks that may well have a header of sound or of pictures.
+_OTHERS = {"auxv", "pict", "meta", "hint", "text", "tmcd", "sbtl", "subt", "subp"}
 OTHERWISE = -1  # turned by a matrix that is no quarter
 _ENABLED = 1  # flags of a track header
 _SELF_CONTAINED = 1  # flags of a data reference
@@ -46,6 +46,7 @@ class Track(NamedTuple):
     table: Tree  # the box stbl
     longest_gap: float  # between key frames
     last_sample: float  # how long it lasts
+    common_sample: float  # how long most last
     shown: Shown
 
     @property
@@ -122,6 +123,7 @@ def read_track(trak: Tree, movie_timescale: int) -> Track:
         table,
         samples.longest_gap / timescale,
         samples.last_delta / timescale,
+        samples.common_delta / timescale,
         apply_edits(
             read_edits(trak.find("edts", "elst")),
             length=samples.shown,
@@ -134,8 +136,8 @@ def read_track(trak: Tree, movie_timescale: int) -> Track:
 
 def _check_handler(kind: str, trak: Tree) -> None:
     """Raise MalformedError for sound or pictures that are called otherwise (8.4.5)."""
-    for header, names in (("smhd", _SOUNDS), ("vmhd", _PICTURES)):
-        if trak.find("mdia", "minf", header) and kind not in names:
+    for header, name in (("smhd", "soun"), ("vmhd", "vide")):
+        if trak.find("mdia", "minf", header) and kind not in _OTHERS | {name}:
             raise MalformedError(
                 f"has a track with the header {header!r} whose handler is {kind!r}"
             )

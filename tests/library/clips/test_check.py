@@ -153,7 +153,8 @@ PATCHED = {
     "unknown codec": (b"stsd", 12, b"zzzz", "fault codec"),
     "no time": (b"mdhd", 16, pack(">I", 0), "warning header-times"),
     "no samples": (b"stsz", 8, pack(">I", 0), "fault zero-duration"),
-    "no handler": (b"hdlr", 8, b"meta", "fault damaged"),
+    "no picture": (b"hdlr", 8, b"meta", "fault no-video"),
+    "no handler": (b"hdlr", 8, b"zzzz", "fault damaged"),
     # Tables that lie.
     "milliards of sizes": (b"stsz", 8, pack(">I", 2**32 - 1), "fault damaged"),
     "milliards of equal ones": (b"stsz", 4, pack(">II", 9, 2**32 - 1), "fault damaged"),

@@ -456,3 +456,43 @@ def test_every_code_is_explained() -> None:
     used = re.findall(r'(?:Flaw|repairable)\(\s*"([a-z0-9-]+)"', code)
     assert len(used) > 40
     assert {*used, "avc3-tag", "hev1-tag", "damaged-sound"} <= told
+
+
+def test_pictures_in_another_order_are_told(tmp_path: Path, sandbox: Sandbox) -> None:
+    options = (("x264-params", "scenecut=0:b-adapt=0:bframes=2"),)
+    path = make(tmp_path / "a.mp4", SECOND._replace(options=options))
+    data = bytearray(path.read_bytes())
+    drop_table(b"ctts")(data)
+    path.write_bytes(data)
+    report = judge(path, sandbox)
+    assert "fault sample-times transcode" in tell(report)
+    assert "in another order" in report.flaws[0].sentence
+
+
+def test_sound_of_another_rate_than_configured_is_told(
+    second: bytes, tmp_path: Path, sandbox: Sandbox
+) -> None:
+    data = bytearray(second)
+    write(b"stts", 12, pack(">I", 512), 1)(data)
+    (tmp_path / "a.mp4").write_bytes(data)
+    report = judge(tmp_path / "a.mp4", sandbox)
+    assert "fault sample-times transcode" in tell(report)
+    assert "a frame of sound lasts 10.7 ms" in report.flaws[0].sentence
+
+
+def test_sample_of_a_day_is_told(
+    second: bytes, tmp_path: Path, sandbox: Sandbox
+) -> None:
+    data = bytearray(second)
+    write(b"stts", 12, pack(">I", 1 << 31 - 1))(data)
+    (tmp_path / "a.mp4").write_bytes(data)
+    assert "fault sample-times transcode" in tell(judge(tmp_path / "a.mp4", sandbox))
+
+
+def test_half_a_matroska_file_is_cut_short(tmp_path: Path, sandbox: Sandbox) -> None:
+    kind = Kind(frames=90, format="matroska", noise=True)
+    path = make(tmp_path / "a.mkv", kind)
+    assert tell(judge(path, sandbox)) == ["fault not-mp4 fix"]
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2])
+    assert "fault truncated None" in tell(judge(path, sandbox))

@@ -19,10 +19,10 @@ MONO, STEREO = AacConfig(2, 1), AacConfig(2, 2)
 @pytest.mark.parametrize(
     ("data", "expected"),
     [
-        (b"\x11\x88", AacConfig(2, 1)),
-        (b"\x11\x90\x56\xe5\x00", AacConfig(2, 2)),
+        (b"\x11\x88", AacConfig(2, 1, 48000)),
+        (b"\x11\x90\x56\xe5\x00", AacConfig(2, 2, 48000)),
         (b"\x17\x80\0\0\x08", AacConfig(2, 1)),  # its rate is told in 24 bits
-        (b"\xf9\x48\x20", AacConfig(42, 1)),  # the kind takes 11 bits
+        (b"\xf9\x48\x20", AacConfig(42, 1, 44100)),  # the kind takes 11 bits
         (b"\x11", None),
         (b"", None),
         (b"\0\0", None),
@@ -30,6 +30,23 @@ MONO, STEREO = AacConfig(2, 1), AacConfig(2, 2)
 )
 def test_configuration_is_read(data: bytes, expected: AacConfig | None) -> None:
     assert read_config(data) == expected
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        (1024 / 48000, True),
+        (0.021, True),  # in milliseconds
+        (2048 / 48000, True),  # HE-AAC
+        (960 / 48000, True),
+        (1024 / 44100, False),
+        (512 / 48000, False),
+        (0.0, False),
+    ],
+)
+def test_frame_lasts_as_long_as_its_rate_says(seconds: float, expected: bool) -> None:
+    assert AacConfig(2, 1, 48000).can_last(seconds) is expected
+    assert AacConfig(39, 1, 48000).can_last(seconds)
 
 
 def pack_bits(bits: str) -> bytes:
