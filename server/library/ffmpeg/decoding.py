@@ -106,6 +106,9 @@ class TrackDecoder:
             extra = context.extradata or b""
             self._width = nal_units.read_width(self._codec, extra)
         self._number = 0
+        self._first_key: int | None = None  # its time
+        self._pending: dict[int, tuple[int | None, Any]] = {}  # times, by number
+        self._is_interlaced = False
         # AVI tells no time of display; pictures come in order, so times do, too.
         self._sorts = self._is_picture and stream.container.format.name == "avi"
         self._times: list[int] = []
@@ -140,6 +143,8 @@ class TrackDecoder:
                 self._reject(packet)
         for frame in frames:
             number = (frame.opaque or [0])[0]
+            self._pending.pop(number, None)
+            self._is_interlaced |= self._is_picture and frame.interlaced_frame
             frame.time_base = self.stream.time_base  # at the end it has none
             if self._times:
                 frame.pts = heappop(self._times)
@@ -151,6 +156,17 @@ class TrackDecoder:
                     self._lose_reference(number)
                 continue
             yield frame
+        if packet is None:
+            self._count_silent()
+
+    def _count_silent(self) -> None:
+        """Count the pictures of which nothing came, not even an error.
+
+        Not of interlaced ones, where two packets may make one picture.
+        """
+        silent = {} if self._is_interlaced else self._pending
+        for number, (at, base) in list(silent.items()):
+            self._count(number, at, base, shown=True)
 
     def _admit(self, packet: Packet[Any]) -> None:
         self._number += 1
@@ -159,10 +175,17 @@ class TrackDecoder:
             heappush(self._times, packet.dts)
         if not self._begun:
             self._begun = self._is_key(packet)
-        if self._begun:
-            self.total += not packet.is_discard
-        else:
+            self._first_key = packet.pts
+        leads = self._begun and self._is_leading(packet)
+        if leads:
+            self._bad.add(self._number)
+        if leads or not self._begun:  # what FFmpeg makes of the latter is recovered
             self.cut_off += not packet.is_discard
+            return
+        self.total += not packet.is_discard
+        if not packet.is_discard and self._has_slices(packet):
+            at = packet.pts if packet.pts is not None else packet.dts
+            self._pending[self._number] = at, packet.time_base
         waiting = [gap for gap in self._gaps if gap.key is None]
         if waiting and self._is_key(packet):
             for gap in waiting:
@@ -186,6 +209,21 @@ class TrackDecoder:
                 return True
         return False
 
+    def _is_leading(self, packet: Packet[Any]) -> bool:
+        """Report whether a picture needs some before the first key frame."""
+        known = self._codec in nal_units.STANDARDS and not self._sorts
+        if not known or self._first_key is None or packet.pts is None:
+            return False
+        if packet.pts >= self._first_key:
+            return False
+        units = self._split(packet) or []
+        return not any(nal_units.is_decodable_leading(self._codec, u) for u in units)
+
+    def _has_slices(self, packet: Packet[Any]) -> bool:
+        """Report whether a sample of H.264 or H.265 has a picture; others may not."""
+        units = self._split(packet) if self._is_picture else None
+        return bool(units and nal_units.list_slices(self._codec, units))
+
     def _is_key(self, packet: Packet[Any]) -> bool:
         units = self._split(packet)
         if units is None:
@@ -199,6 +237,8 @@ class TrackDecoder:
         return None
 
     def _reject(self, packet: Packet[Any]) -> None:
+        if self._number in self._bad:
+            return  # only others that are cut off refer to it
         shown = not packet.is_discard
         at = packet.pts if packet.pts is not None else packet.dts
         self._count(self._number, at, packet.time_base, shown=shown)
@@ -214,6 +254,7 @@ class TrackDecoder:
     def _count(self, number: int, at: int | None, base: Any, *, shown: bool) -> None:
         if number in self._bad:
             return
+        self._pending.pop(number, None)
         self._bad.add(number)
         if shown and self._begun:
             self.lost += 1

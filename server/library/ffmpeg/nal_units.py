@@ -106,6 +106,11 @@ def is_refresh(codec: str, unit: bytes) -> bool:
     return read_type(codec, unit) in ((5,) if codec == H264 else (16, 17, 18, 19, 20))
 
 
+def is_decodable_leading(codec: str, unit: bytes) -> bool:
+    """Report whether a picture is shown before its key frame, yet needs none before."""
+    return codec == H265 and read_type(codec, unit) in (6, 7)
+
+
 def find_parameter_sets(codec: str, extra: bytes) -> list[bytes]:
     """Return the parameter sets that a configuration holds; none if it is cut short."""
     if read_width(codec, extra) is None:

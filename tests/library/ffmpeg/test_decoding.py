@@ -17,6 +17,7 @@ from tests.library.ffmpeg.encoding import (
     encode_and_tell,
     list_moments,
     make_late_sound,
+    make_pulse,
     read_loudness,
     read_pictures,
 )
@@ -126,3 +127,50 @@ def test_order_of_pictures_in_avi_is_that_of_display(
     assert len(pictures) == 30
     columns = [int(picture[:64].mean(axis=0).argmax()) for picture in pictures]
     assert columns == [n * 5 % 64 for n in range(30)]
+
+
+@pytest.mark.parametrize("form", ["flv", "matroska", "mp4"])
+def test_nothing_behind_a_lost_reference_is_kept(
+    form: str, tmp_path: Path, sandbox: Sandbox
+) -> None:
+    """Also where samples of sound lie between those of pictures."""
+    video = ("libx264", (("bf", "2"), ("x264-params", "scenecut=0:b-adapt=0:ref=1")))
+    whole = make_pulse(tmp_path / "whole", form, video, frames=12, gop=60)
+    with av.open(str(whole)) as container:
+        packets = [p for p in container.demux(video=0) if p.size]
+        moments = [float((p.pts or 0) * p.time_base) for p in packets]
+    lost = next(
+        at for at in range(4, 12) if moments[at] > max(moments[:at])
+    )  # shown after all that were decoded before it, so others refer to it
+    path = damage_picture(whole, tmp_path / "a", lost)
+    encoded, [damage] = encode_and_tell(path, sandbox)
+    kept = len(read_pictures(encoded))
+    assert kept <= lost
+    assert damage.total == 12
+    assert kept + damage.lost == 12
+
+
+@pytest.mark.parametrize("codec", ["libx264", "libx265"])
+def test_pictures_that_lead_an_open_group_are_cut_off_not_damaged(
+    codec: str, tmp_path: Path, sandbox: Sandbox
+) -> None:
+    """Recordings of broadcasts begin so: with pictures of the group before."""
+    params = "x264-params" if codec == "libx264" else "x265-params"
+    more = "scenecut=0:b-adapt=0" + (":log-level=none" if codec == "libx265" else "")
+    video = (codec, (("bf", "2"), (params, f"open-gop=1:keyint=12:{more}")))
+    whole = make_pulse(tmp_path / "whole.ts", "mpegts", video, frames=48, gop=12)
+    with av.open(str(whole)) as container:
+        packets = [p for p in container.demux(video=0) if p.size]
+        keys = [at for at, packet in enumerate(packets) if packet.is_keyframe]
+        place = packets[keys[1]].pos
+        leading = [
+            p for p in packets[keys[1] :] if (p.pts or 0) < (packets[keys[1]].pts or 0)
+        ]
+    assert leading, "the second group is closed"
+    assert place is not None
+    data = whole.read_bytes()
+    path = tmp_path / "a.ts"
+    path.write_bytes(data[:564] + data[place:])
+    encoded, damage = encode_and_tell(path, sandbox, accept_damage=False)
+    assert [(each.kind, each.lost) for each in damage] == [("start", len(leading))]
+    assert len(read_pictures(encoded)) == len(packets) - keys[1] - len(leading)
