@@ -10,7 +10,7 @@ import sys
 from fractions import Fraction
 from pathlib import Path
 from struct import pack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import av
 import pytest
@@ -23,6 +23,7 @@ from server.library.clips.repair import (
     open_media,
     plan_repair,
     transcode_clip,
+    transcode_sound,
 )
 from server.library.ffmpeg.picture import fit_size, pick_height
 from server.library.ffmpeg.probe_result import ProbeResult
@@ -33,9 +34,13 @@ from server.library.mp4.boxes import MalformedError, list_boxes
 from server.library.mp4.reorder import reorder
 from tests.clips import X265, Kind, box, make, patch, read_frames
 from tests.library.clips.test_check import MATRIX_OF_90, write_at
+from tests.library.ffmpeg.encoding import make_late_sound
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from server.library.clips.repair import Media
+    from server.library.mp4.boxes import Read
 
 PLAIN = Limits()
 
@@ -390,3 +395,43 @@ def test_clip_without_sound_of_a_kind_mp4_takes_is_not_fixed(
         assert plan_repair(flaws, transcode=False) is None
         with pytest.raises(RepairError):
             fix_clip(media, flaws, tmp_path / "b.mp4", sandbox)
+
+
+class SwappingSandbox(Sandbox):
+    """Compares with another clip than the one that was encoded."""
+
+    def __init__(self, other: Media) -> None:
+        super().__init__()
+        self._other = other
+
+    def run(
+        self, name: str, read: Read, size: int, seconds: int, **values: object
+    ) -> Any:
+        """Do a job, if it is to compare then about the other clip."""
+        if name == "compare":
+            read, size = self._other
+        return super().run(name, read, size, seconds, **values)
+
+
+def test_result_unlike_its_source_is_refused(tmp_path: Path) -> None:
+    source = make(tmp_path / "a.mp4", Kind(frames=20, noise=True))
+    other = make(tmp_path / "b.mp4", Kind(frames=20))
+    with (
+        open_file(source) as file,
+        open_file(other) as unlike,
+        SwappingSandbox(open_media(unlike)) as own,
+        pytest.raises(RepairError, match=r"its picture at 0.00 s would look different"),
+    ):
+        transcode_clip(open_media(file), tmp_path / "c.mp4", PLAIN, own)
+
+
+def test_sound_unlike_its_source_is_refused(tmp_path: Path) -> None:
+    source = make(tmp_path / "a.mp4", Kind(frames=60, audio="libmp3lame"))
+    other = make_late_sound(tmp_path / "b.mp4")
+    with (
+        open_file(source) as file,
+        open_file(other) as unlike,
+        SwappingSandbox(open_media(unlike)) as own,
+        pytest.raises(RepairError, match="its sound would"),
+    ):
+        transcode_sound(open_media(file), tmp_path / "c.mp4", PLAIN, own)

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import av
 import pytest
 
+from server.library.clips.repair import open_media
 from server.library.ffmpeg.sandbox import Sandbox
+from server.library.files import open_file
 from tests.clips import Kind, make
 from tests.library.ffmpeg.encoding import (
     encode,
@@ -64,3 +66,32 @@ def test_late_picture_is_shown_from_the_start(tmp_path: Path, sandbox: Sandbox) 
     moments = list_moments(encode(path, sandbox))
     assert moments[:2] == pytest.approx([0, 16 / 30], abs=0.001)
     assert moments[-1] == pytest.approx(25 / 30, abs=0.001)
+
+
+@pytest.mark.parametrize("count", range(5, 15))
+def test_last_picture_is_not_cut_off_behind_an_early_pause(
+    count: int, tmp_path: Path, sandbox: Sandbox
+) -> None:
+    """Whether it is decoded last or some B-frame is, which follows from the count."""
+    moments = [0, *(n / 30 for n in range(2, count))]
+    encoded = encode(make_at(tmp_path / "a.mp4", moments), sandbox)
+    assert list_moments(encoded)[:-1] == pytest.approx(moments, abs=0.001)
+    with av.open(str(encoded)) as container:
+        assert container.duration == pytest.approx(count / 30 * 1e6, abs=5_000)
+
+
+@pytest.mark.parametrize("kilobytes", range(90, 190, 20))
+def test_attempt_that_was_given_up_is_no_result(
+    kilobytes: int, tmp_path: Path, sandbox: Sandbox
+) -> None:
+    # More pictures than x264 looks ahead, or all would come only at the end.
+    kind = Kind(frames=120, noise=True, audio=None)
+    source, target = make(tmp_path / "a.mp4", kind), tmp_path / "b.mp4"
+    limit = (kilobytes * 1000, 1080, 30)
+    with open_file(source) as file:
+        failure, damage = sandbox.run(
+            "transcode", *open_media(file), 60, target=str(target), limit=limit
+        )
+    assert (failure, damage) == ("", [])
+    assert len(list_moments(target)) == 121
+    assert target.stat().st_size <= kilobytes * 1000

@@ -13,7 +13,7 @@ from server.library.clips.checking import check_media
 from server.library.clips.repair import open_media
 from server.library.ffmpeg.sandbox import Sandbox
 from server.library.files import open_file
-from tests.clips import patch
+from tests.clips import Kind, make, patch
 from tests.library.clips.test_check import write_at
 from tests.library.ffmpeg.encoding import (
     H264,
@@ -185,3 +185,38 @@ def test_cut_between_key_frames_stays_an_edit(tmp_path: Path, sandbox: Sandbox) 
     with open_file(path) as file:
         assert sandbox.run("remux", *open_media(file), 20, target=str(copied)) == ""
     assert decode(copied) == decode(path) == decode(tmp_path / "whole.mp4")[20:]
+
+
+def join_flv(first: bytes, second: bytes, shift: int) -> bytes:
+    """Return one FLV of two; shift is added to the milliseconds of the second."""
+    joined, at = bytearray(first), 13  # behind the header of the file
+    while at < len(second):
+        size = int.from_bytes(second[at + 1 : at + 4], "big") + 15
+        tag = bytearray(second[at : at + size])
+        moment = int.from_bytes(tag[7:8] + tag[4:7], "big") + shift
+        whole = moment.to_bytes(4, "big")
+        tag[4:7], tag[7:8] = whole[1:], whole[:1]
+        joined += tag
+        at += size
+    return bytes(joined)
+
+
+@pytest.mark.parametrize("form", ["flv", "mpegts"])
+def test_parameters_that_change_inside_are_not_copied(
+    form: str, tmp_path: Path, sandbox: Sandbox
+) -> None:
+    """One sample entry could only hold those of one part."""
+    narrow, wide = (
+        make(
+            tmp_path / f"{width}",
+            Kind(format=form, width=width, frames=15, audio=None),
+        ).read_bytes()
+        for width in (64, 96)
+    )
+    path = tmp_path / "a"
+    path.write_bytes(join_flv(narrow, wide, 500) if form == "flv" else narrow + wide)
+    with open_file(path) as file:
+        reason = sandbox.run(
+            "remux", *open_media(file), 20, target=str(tmp_path / "b.mp4")
+        )
+    assert reason == "its parameters change in the middle"
