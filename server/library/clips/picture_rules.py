@@ -17,7 +17,7 @@ from server.library.clips.check import (
     repairable,
 )
 from server.library.mp4.codecs import APPLE_TAGS
-from server.library.mp4.headers import has_wrong_size
+from server.library.mp4.headers import fits_aperture, has_wrong_size
 from server.library.mp4.key_frames import plan_marks
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def list_picture_flaws(
     yield from _list_shape(track)
     yield from _list_light(coding, probed)
     yield from _list_keys(track, keys, is_told=probed.bad_pictures > 0)
-    if probed.disordered:
+    if probed.disordered and not track.samples.contradictions:
         sentence = (
             f"shows {probed.disordered} pictures in another order than that in which "
             "they are coded (ctts)"
@@ -133,7 +133,11 @@ def _list_shape(track: Track) -> Iterator[Flaw]:
     if width % 2 or height % 2:
         sentence = f"has odd dimensions ({width}×{height})"
         yield repairable("odd-dimensions", FAULT, sentence, TRANSCODE)
-    if coding.aperture and coding.aperture != (width, height):
+    if coding.aperture and not fits_aperture(coding):
+        shown = "×".join(map(str, coding.aperture))
+        sentence = f"is to be cut to {shown} of {width}×{height} pixels (clap)"
+        yield repairable("clean-aperture", FAULT, sentence, FIX)
+    elif coding.aperture and coding.aperture != (width, height):
         shown = "×".join(map(str, coding.aperture))
         sentence = f"is meant to be cut to {shown} pixels (clap), as browsers do not"
         yield repairable("clean-aperture", WARNING, sentence, TRANSCODE)
@@ -178,6 +182,7 @@ def _list_keys(
             "samples are not made of whole units"
         )
         yield Flaw("damaged-pictures", FAULT, sentence, LOSE)
+    yield from _list_sizes(track.coding, keys)
     yield from _list_start(keys)
     marks = plan_marks(keys, samples)
     if marks is None:
@@ -196,6 +201,17 @@ def _list_keys(
     else:
         sentence = f"marks {marked} of its {len(true)} key frames only"
         yield repairable("key-frame-marks", WARNING, sentence, FIX)
+
+
+def _list_sizes(coding: Coding, keys: KeyFrames) -> Iterator[Flaw]:
+    told = coding.parameters
+    others = keys.sizes - {(told.width, told.height)} if told else set()
+    for width, height in sorted(others)[:1]:
+        sentence = (
+            f"changes its size to {width}×{height} pixels in the middle, which not "
+            "every player follows"
+        )
+        yield repairable("sample-entries", FAULT, sentence, TRANSCODE)
 
 
 def _list_start(keys: KeyFrames) -> Iterator[Flaw]:

@@ -40,7 +40,7 @@ _REMUXED = {
     "not-mp4",
     EDITED,
     "in-band-parameters",
-    "sample-tables",
+    "chunk-table",
     "several-audio-tracks",
     "several-video-tracks",
 }

@@ -26,6 +26,7 @@ from server.library.clips.sound_rules import list_sound_flaws, name_sound
 from server.library.mp4.edits import MOST_EDITS
 from server.library.mp4.headers import differs, lies
 from server.library.mp4.inspection import Inspection
+from server.library.mp4.sample_tables import BOXES, COPY, ENCODING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,6 +42,7 @@ _SHIFT_SECONDS = 0.1  # of the start; nobody sees it
 _PRIMING_FRAMES = 3  # of sound that a decoder needs to start; 1,024 samples each
 _SLACK = 0.05  # seconds by which sound outlasts the picture, and rounding
 _END_SECONDS = 0.5  # that the last picture may last
+_MOST_MISSING = 1 << 40  # bytes
 _YEAR = 31_557_600.0  # seconds
 _NOTHING = Inspection()
 
@@ -131,16 +133,36 @@ def _list_all(
     yield from found
     if movie.missing or any(flaw.code == "encrypted" for flaw in found):
         return
+    if _is_before_keys(movie.picture, probed, seen):
+        probed = probed._replace(bad_pictures=0)  # the missing key frame is told
     yield from list_damage(probed)
     hopeless = [each for each in found if each.severity == FAULT and not each.repair]
-    if probed.broken and not hopeless:
+    if probed.broken and not hopeless and not _hides_media(found):
         yield Flaw("undecodable", FAULT, f"cannot be decoded ({probed.broken})", EXPORT)
+
+
+def _is_before_keys(
+    picture: Track | None, probed: ProbeResult, seen: Inspection
+) -> bool:
+    """Report whether all that cannot be decoded is before the first key frame."""
+    if picture is None or seen.keys is None or not picture.samples.total:
+        return False
+    first = min([*seen.keys.closed[:1], *seen.keys.open[:1]], default=1)
+    moment = picture.seconds * first / picture.samples.total
+    return probed.bad_pictures < first and probed.bad_picture < moment
+
+
+def _hides_media(found: list[Flaw]) -> bool:
+    """Report whether a fault to be mended keeps FFmpeg from decoding."""
+    return any(flaw.code in ("data-reference", "edit-list-empty") for flaw in found)
 
 
 def _list_boxes(movie: Movie) -> Iterator[Flaw]:
     """Yield what is wrong with the file as such."""
     if movie.missing:
         sentence = f"is cut short: at least {movie.missing} bytes are missing"
+        if movie.missing > _MOST_MISSING:
+            sentence = "says that samples lie where no file ends"
         yield Flaw("truncated", FAULT, sentence, "copy it again, whole")
     elif not movie.has_index and not movie.malformed:
         yield Flaw(
@@ -190,7 +212,7 @@ def _is_empty(track: Track) -> bool:
 
 def _list_layout(movie: Movie) -> Iterator[Flaw]:
     if movie.brand == "qt  ":
-        sentence = "is a QuickTime file, which plays on Apple's devices only"
+        sentence = "is a QuickTime file, which not every player takes"
         yield repairable("not-mp4", WARNING, sentence, FIX)
     if movie.is_fragmented:
         sentence = "is fragmented (moof), so it starts late and cannot seek"
@@ -224,11 +246,15 @@ def _list_reference(track: Track) -> Iterator[Flaw]:
     if not track.is_enabled:  # 8.3.2
         sentence = f"has its track of {name} disabled"
         yield repairable("track-disabled", FAULT, sentence, FIX)
-    for sentence, is_of_counts in track.samples.contradictions:
-        if is_of_counts:
+    for sentence, mended_by in track.samples.contradictions:
+        if mended_by == BOXES:
             yield repairable("sample-tables", FAULT, sentence, FIX)
-        else:
+        elif mended_by == COPY:
+            yield repairable("chunk-table", FAULT, sentence, FIX)
+        elif mended_by == ENCODING and track.handler == "vide":
             yield repairable("sample-times", FAULT, sentence, TRANSCODE)
+        else:
+            yield Flaw("sample-times", FAULT, sentence, EXPORT)
 
 
 def _list_times(movie: Movie) -> Iterator[Flaw]:
@@ -260,9 +286,9 @@ def _list_shifts(movie: Movie) -> Iterator[Flaw]:
         yield repairable("edit-list-length", FAULT, sentence, FIX)
     delay = max((track.shown.delay for track in tracks), default=0)
     cut = max((track.shown.cut for track in tracks if _is_cut(track)), default=0)
-    if any(track.shown.is_beyond for track in tracks):
-        sentence = "has an edit list that shows what is behind the last sample"
-        yield repairable("edit-list-shift", FAULT, sentence, TRANSCODE)
+    if any(track.shown.is_empty for track in tracks):
+        sentence = "has an edit list by which nothing of it is shown"
+        yield repairable("edit-list-empty", FAULT, sentence, FIX)
         return
     if delay > _SHIFT_SECONDS:
         sentence = f"has an edit list that delays its start by {delay:.1f} s"

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from server.library.clips.check import FAULT, FIX, TRANSCODE, WARNING, Flaw, repairable
+from server.library.clips.check import (
+    EXPORT,
+    FAULT,
+    FIX,
+    TRANSCODE,
+    WARNING,
+    Flaw,
+    repairable,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,7 +74,7 @@ def _list_config(track: Track, seen: Inspection) -> Iterator[Flaw]:
             f"says that a frame of sound lasts {track.common_sample * 1000:.1f} ms "
             f"(stts), which none of {track.coding.aac.rate} Hz does"
         )
-        yield repairable("sample-times", FAULT, sentence, TRANSCODE)
+        yield Flaw("sample-times", FAULT, sentence, EXPORT)
     elif seen.contradicting:
         told = track.coding.aac.channels
         name = _CHANNELS.get(told, f"channelConfiguration {told}")

@@ -54,6 +54,8 @@ class Decoder:
     def frames(self) -> Iterator[Frame]:
         """Yield the frames that are whole, in the order of decoding."""
         streams = [counter.stream for counter in self._counters.values()]
+        if not streams:
+            return
         with suppress(av.FFmpegError):  # what cannot be read ends it
             for packet in self._container.demux(streams):
                 if packet.size:

@@ -94,11 +94,17 @@ def _name_format(container: InputContainer) -> ProbeResult:
 
 
 def find_video_stream(container: InputContainer) -> VideoStream | None:
-    """Return the first moving picture; the cover of a song is not one."""
-    for stream in container.streams.video:
-        if not stream.disposition & Disposition.attached_pic:
-            return stream
-    return None
+    """Return the first moving picture; the cover of a song or a clip is not one."""
+    moving = [
+        stream
+        for stream in container.streams.video
+        if not stream.disposition & Disposition.attached_pic
+    ]
+    return min(moving, key=_is_cover, default=None)
+
+
+def _is_cover(stream: VideoStream) -> bool:
+    return stream.frames == 1
 
 
 def has_decoder(stream: Stream) -> bool:
@@ -163,6 +169,7 @@ class _Track:
     def __init__(self, stream: VideoStream | AudioStream) -> None:
         self.stream = stream
         stream.codec_context.thread_count = 1
+        stream.codec_context.options = {"err_detect": "explode"}
         self.total = self.bad = self.disordered = 0
         self.first = 0.0
         self.begin: float | None = None  # of what was decoded; end likewise

@@ -34,7 +34,7 @@ class Shown(NamedTuple):
     delay: float  # how much later than the movie it starts
     cut: float  # how much of its start is not shown
     has_more_edits: bool  # than one that shows all at normal speed
-    is_beyond: bool  # shows what is behind the end of the media
+    is_empty: bool  # nothing of the media is shown
     edits: int  # how many there are
 
 
@@ -75,6 +75,12 @@ def apply_edits(
         if edit.start >= 0:
             break
         delay += edit.duration
+    # No player shows an edit of no length, but for those of fragments (8.6.6.3).
+    is_empty = length > 0 and not any(
+        edit.duration and edit.start < length + first for edit in shown
+    )
+    if is_empty:  # all is shown once that is mended
+        return Shown(length / timescale, 0, 0, False, True, len(edits))
     seconds = 0.0
     for edit in edits:
         seconds += _measure(edit, length + first, timescale, movie_timescale)
@@ -83,7 +89,7 @@ def apply_edits(
         delay / movie_timescale,
         max(shown[0].start - first, 0) / timescale,
         len(shown) > 1 or any(edit.rate != _NORMAL for edit in edits),
-        any(edit.start >= max(length + first, 1) for edit in shown) and length > 0,
+        False,
         len(edits),
     )
 

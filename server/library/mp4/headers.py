@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from server.library.mp4.boxes import MalformedError, Tree
+from server.library.mp4.codecs import PICTURE_FIELDS
 from server.library.mp4.edits import read_edits
 
 if TYPE_CHECKING:
@@ -49,6 +50,13 @@ def has_wrong_size(coding: Coding) -> bool:
     return not (0 <= less[0] < 16 and 0 <= less[1] < 16)
 
 
+def fits_aperture(coding: Coding) -> bool:
+    """Report whether a clean aperture lies in the picture (12.1.4)."""
+    size = coding.parameters or coding
+    width, height = coding.aperture or (0, 0)
+    return 0 < width <= size.width and 0 < height <= size.height
+
+
 def set_movie_time(mvhd: Tree, told: float | None, seconds: float) -> bytes:
     """Return the movie's header, with the time that it lasts (8.2.2)."""
     at, width = (24, 8) if mvhd.number(0, 1) == 1 else (16, 4)
@@ -84,10 +92,8 @@ def set_edits(elst: Tree, track: Track, timescale: int, media_timescale: int) ->
     end = track.samples.shown + track.samples.first_shown
     body = bytearray(elst.data)
     for number, edit in enumerate(read_edits(elst)):
-        there = (end - edit.start) / media_timescale
-        if edit.start < 0 or not differs(
-            edit.duration / timescale, min(edit.duration / timescale, there)
-        ):
+        there, told = (end - edit.start) / media_timescale, edit.duration / timescale
+        if edit.start < 0 or (told and not differs(told, min(told, there))):
             continue
         at = 8 + number * (2 * width + 4)
         units = max(round(there * timescale), 0)
@@ -105,14 +111,23 @@ def _set(box: Tree, at: int, width: int, units: int | None) -> bytes:
     return bytes(body)
 
 
-def set_entry(entry: bytes, coding: Coding, *, references: int) -> bytes:
-    """Return a sample entry with the size and the data reference that are right."""
-    body = bytearray(entry)
+def set_entry(entry: Tree, coding: Coding, *, references: int) -> bytes:
+    """Return a sample entry with the size and the data reference that are right.
+
+    Without a clean aperture that is none.
+    """
+    body = bytearray(entry.data)
+    if coding.aperture and not fits_aperture(coding):
+        body = bytearray(entry.data[:PICTURE_FIELDS])
+        for box in entry.children(PICTURE_FIELDS):
+            if box.kind != "clap":
+                body += (len(box.data) + 8).to_bytes(4, "big")
+                body += box.kind.encode("latin-1") + box.data
     told = coding.parameters
     if told is not None and has_wrong_size(coding):
         for place, pixels in enumerate((told.width, told.height)):
             at = _PICTURE_SIZE + 2 * place
             body[at : at + 2] = min(pixels, 0xFFFF).to_bytes(2, "big")
-    if references == 1 and coding.reference != 1:
+    if references <= 1 and coding.reference != 1:
         body[_REFERENCE : _REFERENCE + 2] = (1).to_bytes(2, "big")
     return bytes(body)

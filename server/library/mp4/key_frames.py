@@ -5,9 +5,12 @@ Sources: ITU-T H.264, 7.3.1 and table 7-1; H.265, table 7-1; ISO/IEC 14496-15, 4
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
+from server.library.mp4.boxes import MalformedError
 from server.library.mp4.chunks import list_places
+from server.library.mp4.parameter_sets import read_avc_sequence, read_hevc_sequence
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
 _AVC_IDR, _AVC_SEI = 5, 6
 _AVC_SLICES = range(1, 6)
 _RECOVERY_POINT = 6  # a payload of supplemental enhancement information (D.1.8)
+# Types of sequence parameter sets, and what reads them: of H.265, of H.264.
+_SEQUENCES = ((33, read_hevc_sequence), (7, read_avc_sequence))
 _HEVC_SKIPPED = {8, 9}  # RASL
 _HEVC_CLOSED = range(16, 21)  # BLA and IDR
 _HEVC_CRA = 21
@@ -32,6 +37,7 @@ class KeyFrames(NamedTuple):
     open: list[int]  # pictures that are shown before may need what was before
     broken: list[int]  # samples that are not made of whole units
     without: list[int]  # samples in which no picture is
+    sizes: set[tuple[int, int]]  # pixels, by parameter sets in the samples
     skipped: list[int]  # what decoders leave out that begin at the one before
     of_avc: bool  # H.264, else H.265
 
@@ -47,10 +53,11 @@ def find_key_frames(read: Read, track: Track) -> KeyFrames | None:
     if not track.samples.is_readable:
         return None
     is_avc = coding.is_avc
-    found = KeyFrames([], [], [], [], [], is_avc)
+    found = KeyFrames([], [], [], [], set(), [], is_avc)
     for number, (offset, size) in enumerate(list_places(track.table), 1):
         sample = read(offset, size)
         units = list(split_units(sample, coding.unit_width))
+        found.sizes.update(_list_sizes(units, is_avc))
         if not units or sum(map(len, units)) + len(units) * coding.unit_width != size:
             found.broken.append(number)
         elif not any(_get_type(unit, is_avc) in _slices(is_avc) for unit in units):
@@ -71,6 +78,16 @@ def split_units(sample: bytes, width: int) -> Iterator[bytes]:
         if not size or at > len(sample):
             return
         yield sample[at - size : at]
+
+
+def _list_sizes(units: list[bytes], is_avc: bool) -> Iterator[tuple[int, int]]:
+    """Yield the sizes of pictures that parameter sets in a sample tell."""
+    kind, reader = _SEQUENCES[is_avc]
+    for unit in units:
+        if _get_type(unit, is_avc) == kind:
+            with suppress(MalformedError):
+                told = reader(unit)
+                yield told.width, told.height
 
 
 def _get_type(unit: bytes, is_avc: bool) -> int:
@@ -122,7 +139,8 @@ def plan_marks(found: KeyFrames, samples: Samples) -> list[int] | None:
     An open one may go unmarked. Without any key frame there is nothing to mark.
     """
     true = {*found.closed, *found.open, *found.broken}  # the last are damaged, no lies
-    marked = set(range(1, samples.total + 1) if samples.keys is None else samples.keys)
-    if not true or (set(found.closed) <= marked <= true):
+    told = range(1, samples.total + 1) if samples.keys is None else samples.keys
+    marked, is_sorted = set(told), all(map(int.__lt__, [0, *told], told))
+    if not true or (is_sorted and set(found.closed) <= marked <= true):
         return None
     return sorted(set(found.closed) | (marked & true) | ({1} & true))

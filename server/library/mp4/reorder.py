@@ -7,11 +7,13 @@ index says wrongly is mended on the way.
 from __future__ import annotations
 
 from bisect import bisect_right
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from server.library.mp4.boxes import Box, MalformedError, Read, Tree
+from server.library.mp4.chunks import read_table
 from server.library.mp4.codecs import APPLE_TAGS
-from server.library.mp4.edits import MOST_EDITS
+from server.library.mp4.edits import MOST_EDITS, Shown
 from server.library.mp4.headers import (
     set_edits,
     set_entry,
@@ -21,6 +23,7 @@ from server.library.mp4.headers import (
 )
 from server.library.mp4.key_frames import find_key_frames, plan_marks
 from server.library.mp4.movie import read_index
+from server.library.mp4.sample_tables import BOXES, fit_runs
 from server.library.mp4.top_level import read_layout
 from server.library.mp4.track import (
     Track,
@@ -33,7 +36,7 @@ from server.library.mp4.track import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-_OPENED = {"mdia", "minf", "stbl", "edts"}
+_OPENED = {"mdia", "minf", "dinf", "stbl", "edts"}
 _PIECE_BYTES = 1 << 20
 
 
@@ -194,9 +197,13 @@ def _build_track(kept: _Kept, numbers: set[int], moves: Moves) -> bytes:
     for child in kept.trak.children():
         if child.kind == "tref":
             parts += _build_references(child, numbers)
-        elif child.kind != "edts" or kept.track.shown.edits <= MOST_EDITS:
+        elif child.kind != "edts" or _keeps_edits(kept.track.shown):
             parts.append(_build_box(child, kept, moves))
     return _wrap("trak", b"".join(parts))
+
+
+def _keeps_edits(shown: Shown) -> bool:
+    return shown.edits <= MOST_EDITS and not shown.is_empty
 
 
 def _build_references(tref: Tree, numbers: set[int]) -> list[bytes]:
@@ -220,6 +227,11 @@ def _build_box(tree: Tree, kept: _Kept, moves: Moves) -> bytes:
         body = set_track_time(tree, kept.track, kept.timescale)
     elif tree.kind == "mdhd":
         body = set_media_time(tree, kept.track)
+    elif tree.kind in ("stts", "ctts") and _is_miscounted(kept.track):
+        runs = fit_runs(read_table(tree, 2), kept.track.samples.total)
+        body = bytes(tree.data[:4]) + _list_numbers(len(runs), *chain(*runs))
+    elif tree.kind == "dref" and not kept.references:
+        body = bytes(4) + _list_numbers(1) + _wrap("url ", b"\0\0\0\1")
     elif tree.kind == "elst":
         body = set_edits(tree, kept.track, kept.timescale, kept.media_timescale)
     elif tree.kind == "stss" and kept.marks:
@@ -231,10 +243,17 @@ def _build_box(tree: Tree, kept: _Kept, moves: Moves) -> bytes:
     return _wrap(tree.kind, body)
 
 
+def _is_miscounted(track: Track) -> bool:
+    return any(each.mended_by == BOXES for each in track.samples.contradictions)
+
+
 def _list_marks(marks: Sequence[int]) -> bytes:
     """Return a table of key frames (8.6.2)."""
-    numbers = b"".join(number.to_bytes(4, "big") for number in marks)
-    return bytes(4) + len(marks).to_bytes(4, "big") + numbers
+    return bytes(4) + _list_numbers(len(marks), *marks)
+
+
+def _list_numbers(*numbers: int) -> bytes:
+    return b"".join(number.to_bytes(4, "big") for number in numbers)
 
 
 def _move_chunks(tree: Tree, moves: Moves) -> bytes:
@@ -252,7 +271,7 @@ def _set_entries(stsd: Tree, kept: _Kept) -> bytes:
     for number, entry in enumerate(stsd.children(8), 1):
         data = bytes(entry.data)
         if kept.track.samples.entries in (frozenset(), {number}):
-            data = set_entry(data, kept.track.coding, references=kept.references)
+            data = set_entry(entry, kept.track.coding, references=kept.references)
         tag = APPLE_TAGS.get(entry.kind, entry.kind)
         body += _wrap(tag, data)
     return bytes(body)

@@ -6,22 +6,25 @@ iterated over; loops are only over what stands in the file.
 
 from __future__ import annotations
 
+from array import array
 from itertools import accumulate, chain, islice, repeat
 from operator import mul
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from server.library.mp4.chunks import Chunks, locate, read_chunks, read_table
 
 if TYPE_CHECKING:
-    from array import array
     from collections.abc import Iterator, Sequence
 
     from server.library.mp4.boxes import Tree
 
 _MOST_SAMPLES = 1_000_000
+BOXES: Final = "boxes"
+COPY: Final = "copy"
+ENCODING: Final = "encoding"
 _STILL = 4  # a picture that lasts for a fourth of a second stands still
 _LOOK_AHEAD = 64  # samples, among which is the one that is shown first
-_MOST_SECONDS = 3600  # that a sample lasts
+_MOST_SECONDS = 60  # that a sample lasts, or waits to be shown
 _NEGATIVE = 1 << 31  # a delta is a number without a sign, meant as one with it
 
 
@@ -29,7 +32,7 @@ class Contradiction(NamedTuple):
     """What tables have wrong; sentence goes on after a file's name."""
 
     sentence: str
-    is_of_counts: bool  # which a copy of the samples mends; else it is about times
+    mended_by: str | None  # boxes, a copy of the samples, or encoding; None: nothing
 
 
 class Samples(NamedTuple):
@@ -61,7 +64,7 @@ class Samples(NamedTuple):
     @property
     def starts_with_key(self) -> bool:
         """Report whether the first is marked as a key frame."""
-        return self.keys is None or 1 in self.keys[:1]
+        return self.keys is None or 1 in self.keys
 
 
 def read_samples(stbl: Tree, timescale: int) -> Samples:
@@ -75,8 +78,10 @@ def read_samples(stbl: Tree, timescale: int) -> Samples:
     keys = read_table(table, 1)[0] if table else None
     chunks = read_chunks(stbl)
     count, spans = chunks.samples, locate(chunks)
-    told = _clip_runs(times, count)
-    length, first = sum(map(mul, *told)), _find_first_shown(told, shifts)
+    told, shown = _clip_runs(times, count), shifts
+    if sum(shifts[0]) > count:
+        shown = [array("I", each) for each in _clip_runs(shifts, count, clean=False)]
+    length, first = sum(map(mul, *told)), _find_first_shown(told, shown)
     last_delta = told[1][-1] if told[1] else 0
     return Samples(
         count,
@@ -85,7 +90,7 @@ def read_samples(stbl: Tree, timescale: int) -> Samples:
         chunks.each * count or sum(chunks.sizes),
         spans,
         length,
-        max(length, _find_last_shown(told, shifts, length) + last_delta - first),
+        max(length, _find_last_shown(told, shown, length) + last_delta - first),
         last_delta,
         max(zip(*told, strict=True), default=(0, 0))[1],
         first,
@@ -95,11 +100,19 @@ def read_samples(stbl: Tree, timescale: int) -> Samples:
         (
             *_contradict(times, shifts, keys, chunks),
             *_contradict_times(times, timescale),
+            *_contradict_shifts(shifts, timescale),
         ),
     )
 
 
-def _clip_runs(runs: list[array[int]], count: int) -> tuple[list[int], list[int]]:
+def fit_runs(runs: list[array[int]], count: int) -> list[tuple[int, int]]:
+    """Return a table of runs for just so many samples, as _clip_runs counts them."""
+    return list(zip(*_clip_runs(runs, count, clean=False), strict=True))
+
+
+def _clip_runs(
+    runs: list[array[int]], count: int, *, clean: bool = True
+) -> tuple[list[int], list[int]]:
     """Return counts and values of runs for just so many samples, the last one longer.
 
     Players do the same with the time of samples that no table tells.
@@ -109,7 +122,7 @@ def _clip_runs(runs: list[array[int]], count: int) -> tuple[list[int], list[int]
         if left <= 0:
             break
         counts.append(min(number, left))
-        values.append(value if value < _NEGATIVE else 0)
+        values.append(0 if clean and value >= _NEGATIVE else value)
         left -= number
     if counts and left > 0:
         counts[-1] += left
@@ -123,22 +136,31 @@ def _contradict(
     chunks: Chunks,
 ) -> Iterator[Contradiction]:
     count = chunks.samples
-    for name, told, optional in (
-        ("times (stts)", sum(times[0]), False),
-        ("shifts of time (ctts)", sum(shifts[0]), not shifts[0]),
-        ("chunks (stsc)", sum(map(mul, chunks.runs, chunks.lengths)), False),
+    timed, placed = sum(times[0]), sum(map(mul, chunks.runs, chunks.lengths))
+    if timed == placed != count:
+        yield Contradiction(
+            f"contradicts itself: the table of sizes (stsz) counts {count} samples, "
+            f"those of times and chunks {timed}",
+            None,
+        )
+        return
+    for name, told, mended_by in (
+        ("times (stts)", timed, BOXES),
+        ("shifts of time (ctts)", sum(shifts[0]), BOXES),
+        ("chunks (stsc)", placed, COPY),
     ):
-        if told != count and not optional:
+        if told != count and (told or mended_by != BOXES or name[0] == "t"):
+            lacks = name[0] == "s" and told < count
             yield Contradiction(
                 f"contradicts itself: the table of {name} counts {told} samples, the "
                 f"file has {count}",
-                told > count or name.startswith("times"),
+                None if lacks else mended_by,
             )
     if keys and not all(map(int.__lt__, [0, *keys], [*keys, count + 1])):
         yield Contradiction(
             "contradicts itself: its table of key frames (stss) names a sample twice, "
             f"out of order or beyond the last, {count}",
-            True,
+            BOXES,
         )
 
 
@@ -149,21 +171,34 @@ def _contradict_times(
     longest = max((time for time in times[1] if time < _NEGATIVE), default=0)
     if longest > _MOST_SECONDS * timescale:
         yield Contradiction(
-            f"has a sample that lasts {longest / timescale:.0f} s (stts)", False
+            f"has a sample that lasts {longest / timescale:.0f} s (stts)", ENCODING
         )
     negative = sum(
         count for count, time in zip(*times, strict=True) if time >= _NEGATIVE
     )
     if negative:
         yield Contradiction(
-            f"has {negative} samples that last less than no time (stts)", False
+            f"has {negative} samples that last less than no time (stts)", ENCODING
         )
     without = [count for count, time in zip(*times, strict=True) if not time]
     if times[1] and not times[1][-1]:
         without[-1] -= 1
     if sum(without):
         yield Contradiction(
-            f"has {sum(without)} samples that last for no time (stts)", False
+            f"has {sum(without)} samples that last for no time (stts)", ENCODING
+        )
+
+
+def _contradict_shifts(
+    shifts: list[array[int]], timescale: int
+) -> Iterator[Contradiction]:
+    """Yield that pictures are shown long after they are decoded (8.6.1.3)."""
+    farthest = max((abs(shift - (shift >> 31 << 32)) for shift in shifts[1]), default=0)
+    if farthest > _MOST_SECONDS * timescale:
+        yield Contradiction(
+            f"shows a picture {farthest / timescale:.0f} s from when it is decoded "
+            "(ctts)",
+            None,
         )
 
 

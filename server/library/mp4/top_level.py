@@ -51,7 +51,7 @@ def read_layout(read: Read, size: int) -> Layout:
         index is not None and kinds.index("moov") > media,
         "moof" in kinds,
         brand,
-        _find_promised(read, boxes, size),
+        _find_promised(read, boxes, size) if "moof" in kinds else 0,
         size - at if is_tail else 0,
         malformed,
     )

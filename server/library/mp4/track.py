@@ -61,7 +61,7 @@ class Track(NamedTuple):
 
 
 def pick_picture(tracks: Sequence[Track]) -> Track | None:
-    """Return the first of pictures, rather one that is enabled and has any."""
+    """Return the first of pictures, rather one that is enabled and no mere cover."""
     found = [track for track in tracks if track.handler == "vide"]
     return min(found, key=_is_idle, default=None)
 
@@ -77,7 +77,7 @@ def pick_sound(tracks: Sequence[Track]) -> Track | None:
 
 
 def _is_idle(track: Track) -> tuple[bool, bool]:
-    return not track.samples.total, not track.is_enabled
+    return track.samples.total < 2, not track.is_enabled
 
 
 def read_header(box: Tree | None) -> tuple[int, float | None]:
@@ -151,8 +151,8 @@ def _read_codings(table: Tree, kind: str, samples: Samples) -> tuple[Coding, ...
         return tuple(codings)
     if min(samples.entries) < 1 or max(samples.entries) > len(codings):
         raise MalformedError(
-            f"has samples of the sample entry {max(samples.entries)}, of "
-            f"{len(codings)} that there are"
+            f"has samples of the sample entries {sorted(samples.entries)}, of "
+            f"{len(codings)} that there are, counted from 1"
         )
     return tuple(codings[number - 1] for number in sorted(samples.entries))
 

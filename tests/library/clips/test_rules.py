@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from struct import pack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import av
 import pytest
@@ -151,6 +151,22 @@ MENDED: dict[str, tuple[Change, list[str]]] = {
         append(pack(">I", 9000) + b"free"),
         ["warning overlong-box fix"],
     ),
+    "more times than samples": (
+        write(b"stts", 8, pack(">I", 2**32 - 1)),
+        ["fault sample-tables fix"],
+    ),
+    "fewer times than samples": (
+        write(b"stts", 8, pack(">I", 12)),
+        ["fault sample-tables fix"],
+    ),
+    "an edit behind the end": (
+        write(b"elst", 12, pack(">I", 900_000)),
+        ["fault edit-list-empty fix"],
+    ),
+    "an edit of no length": (
+        write(b"elst", 8, bytes(4)),
+        ["fault edit-list-empty fix"],
+    ),
     "key frames marked that are none": (
         write(b"stss", 8, pack(">III", 1, 5, 21)),
         ["fault key-frame-marks fix"],
@@ -195,15 +211,10 @@ def shift_sound(data: bytearray) -> None:
 
 
 CONTRADICTING: dict[str, tuple[Change, str, str]] = {
-    "more times than samples": (
-        write(b"stts", 8, pack(">I", 2**32 - 1)),
-        "fault sample-tables fix",
-        "the table of times (stts) counts 4294967295 samples, the file has 30",
-    ),
-    "fewer times than samples": (
-        write(b"stts", 8, pack(">I", 29)),
-        "fault sample-tables fix",
-        "the table of times (stts) counts 29 samples, the file has 30",
+    "fewer sizes than times and chunks": (
+        write(b"stsz", 8, pack(">I", 20)),
+        "fault sample-times None",
+        "the table of sizes (stsz) counts 20 samples, those of times and chunks 30",
     ),
     "no time at all": (
         write(b"stts", 12, bytes(4)),
@@ -217,13 +228,13 @@ CONTRADICTING: dict[str, tuple[Change, str, str]] = {
     ),
     "more in chunks than there are": (
         add(b"stsc", 12, 5),
-        "fault sample-tables fix",
+        "fault chunk-table fix",
         "the table of chunks (stsc) counts",
     ),
     "an entry that is not there": (
         write(b"stsc", 16, pack(">I", 7)),
         "fault damaged None",
-        "of the sample entry 7, of 1 that there are",
+        "], of 1 that there are, counted from 1",
     ),
     "sound where the pictures are": (
         shift_sound,
@@ -234,11 +245,6 @@ CONTRADICTING: dict[str, tuple[Change, str, str]] = {
         write(b"url ", 3, b"\0"),
         "fault external-media None",
         "in another file (dref)",
-    ),
-    "an edit behind the end": (
-        write(b"elst", 12, pack(">I", 900_000)),
-        "fault edit-list-shift transcode",
-        "behind the last sample",
     ),
     "one channel called two": (
         replace(MONO_CONFIG, STEREO_CONFIG),
@@ -365,6 +371,10 @@ ADDED = {
         box(b"clap", pack(">8I", 48, 1, 48, 1, 0, 1, 0, 1)),
         "warning clean-aperture transcode",
     ),
+    "clean aperture larger than the picture": (
+        box(b"clap", pack(">8I", 3000, 1, 48, 1, 0, 1, 0, 1)),
+        "fault clean-aperture fix",
+    ),
     "Dolby Vision without a base layer": (
         box(b"dvcC", bytes([1, 0, 5 << 1, 0, 0]), bytes(19)),
         "fault dolby-vision None",
@@ -476,7 +486,7 @@ def test_sound_of_another_rate_than_configured_is_told(
     write(b"stts", 12, pack(">I", 512), 1)(data)
     (tmp_path / "a.mp4").write_bytes(data)
     report = judge(tmp_path / "a.mp4", sandbox)
-    assert "fault sample-times transcode" in tell(report)
+    assert "fault sample-times None" in tell(report)
     assert "a frame of sound lasts 10.7 ms" in report.flaws[0].sentence
 
 
@@ -496,3 +506,68 @@ def test_half_a_matroska_file_is_cut_short(tmp_path: Path, sandbox: Sandbox) -> 
     data = path.read_bytes()
     path.write_bytes(data[: len(data) // 2])
     assert "fault truncated None" in tell(judge(path, sandbox))
+
+
+def test_clean_aperture_that_is_none_is_dropped(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    path = make(tmp_path / "a.mp4", Kind(movflags=""))
+    data = bytearray(path.read_bytes())
+    add_to_entry(data, b"avc1", box(b"clap", bytes(32)))
+    path.write_bytes(data)
+    assert "fault clean-aperture fix" in tell(judge(path, sandbox))
+    with open_file(path) as file:
+        (tmp_path / "b.mp4").write_bytes(b"".join(reorder(*open_media(file))))
+    assert tell(judge(tmp_path / "b.mp4", sandbox)) == []
+    assert read_frames(tmp_path / "b.mp4") == read_frames(path)
+
+
+@pytest.mark.parametrize("codec", ["libx264", "libx265"])
+def test_damaged_picture_is_a_fault(
+    codec: str, tmp_path: Path, sandbox: Sandbox
+) -> None:
+    options = X265 if codec == "libx265" else ()
+    tag = "hvc1" if codec == "libx265" else None
+    kind = Kind(codec, frames=20, noise=True, audio=None, tag=tag, options=options)
+    path = make(tmp_path / "a.mp4", kind)
+    with av.open(str(path)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+        place = packets[7].pos
+    assert place is not None
+    data = bytearray(path.read_bytes())
+    data[place + 6 : place + 206] = bytes(range(200))
+    path.write_bytes(data)
+    assert "fault damaged-pictures None" in tell(judge(path, sandbox))
+
+
+def test_index_of_fragments_is_of_no_use_without_them(
+    second: bytes, tmp_path: Path, sandbox: Sandbox
+) -> None:
+    entry = pack(">III", 99_999_999, 1000, 1 << 31)
+    sidx = box(b"sidx", bytes(4), pack(">IIIIHH", 1, 1000, 0, 0, 0, 1), entry)
+    path = tmp_path / "a.mp4"
+    path.write_bytes(second + sidx)
+    assert tell(judge(path, sandbox)) == []
+
+
+def test_size_that_changes_in_the_middle_is_told(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    plain = (("x264-params", "repeat-headers=1:bframes=0"),)
+    paths = [
+        make(tmp_path / f"{side}.mp4", Kind(width=side, audio=None, options=plain))
+        for side in (64, 96)
+    ]
+    both = tmp_path / "both.mp4"
+    with av.open(str(both), "w", format="mp4") as out:
+        copy: Any = None
+        for number, path in enumerate(paths):
+            with av.open(str(path)) as source:
+                copy = copy or out.add_stream_from_template(source.streams.video[0])
+                for packet in source.demux(video=0):
+                    if packet.size and packet.pts is not None:
+                        packet.pts += number * 10 * FRAME
+                        packet.dts = packet.pts
+                        packet.stream = copy
+                        out.mux(packet)
+    assert "fault sample-entries transcode" in tell(judge(both, sandbox))
