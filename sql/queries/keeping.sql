@@ -116,6 +116,12 @@ SELECT video_id,
   FROM checks
  WHERE video_id = ANY(%(ids)s::bigint[]);
 
+-- name: read_check
+-- What was wrong with a video when it was checked.
+SELECT flaws
+  FROM checks
+ WHERE video_id = %(id)s;
+
 -- name: find_clips_by_flaw
 -- The videos that have a flaw of this code or severity, have any, have none, or were never
 -- checked.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 RULES_VERSION: Final = 1
 """To be raised when a rule changes: what older rules have checked is checked again."""
@@ -27,7 +27,7 @@ class Flaw(NamedTuple):
     severity: str
     sentence: str
     remedy: str  # for a person
-    repair: Repair | None = None  # what an import can do about it
+    repair: Repair | None = None  # what an import or a replacement can do
 
     def tell(self, shown: str) -> str:
         """Return all as one sentence about a file."""
@@ -51,6 +51,24 @@ class Limits(NamedTuple):
 def find_worst(flaws: Sequence[Flaw]) -> str | None:
     """Return the gravest severity, None without any flaw."""
     return min((flaw.severity for flaw in flaws), key=SEVERITIES.index, default=None)
+
+
+def name_stored_remedy(flaw: Flaw, video_id: int | None) -> Flaw:
+    """Return a flaw of a video with the remedy that helps there, if any does.
+
+    Importing the file again would only find that it is there. None stands for a file.
+    """
+    if flaw.repair is None or video_id is None:
+        return flaw
+    return flaw._replace(remedy=f"bytereel replace {video_id} --{flaw.repair}")
+
+
+def read_flaws(kept: Iterable[Mapping[str, Any]]) -> list[Flaw]:
+    """Return flaws as they were kept, perhaps by a version that knew more of them."""
+    names = Flaw._fields
+    return [
+        Flaw(**{name: flaw[name] for name in names if name in flaw}) for flaw in kept
+    ]
 
 
 def repairable(code: str, severity: str, sentence: str, repair: Repair) -> Flaw:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import psycopg2
 
 from server.errors import Fault
-from server.library.clips.check import FAULT, Flaw
+from server.library.clips.check import FAULT, Flaw, name_stored_remedy
 from server.library.clips.checking import check_media
 from server.library.clips.repair import Media
 from server.library.files import show_text
@@ -18,6 +18,7 @@ from server.postgres.queries import queries
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
     from psycopg2.extensions import connection as Connection
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from server.library.ffmpeg.sandbox import Sandbox
 
 _WINDOW_BYTES = 1 << 18
+_SAVED_BYTES = 1 << 20  # at once
 
 
 def check_videos(
@@ -42,7 +44,8 @@ def check_videos(
             try:
                 video_id, filename, media = _find_media(connection, name)
                 report = check_media(media, sandbox, limits, whole=False)
-                yield f"video {video_id} ({show_text(filename)})", report.flaws
+                flaws = [name_stored_remedy(flaw, video_id) for flaw in report.flaws]
+                yield f"video {video_id} ({show_text(filename)})", flaws
             except Fault:
                 sentence, remedy = "is neither a file nor a video", "check the name"
                 yield show_text(name), [Flaw("unreadable", FAULT, sentence, remedy)]
@@ -59,6 +62,19 @@ def _find_media(connection: Connection, name: str) -> tuple[int, str, Media]:
         cursor.execute(queries()["read_video_size"], {"id": video_id})
         [(size,)] = cursor.fetchall() or [(0,)]
     return video_id, filename or "", open_video(connection, video_id, size)
+
+
+def save_video(connection: Connection, video_id: int, path: Path) -> None:
+    """Write the bytes of a video into a new file, in bounded memory."""
+    with connection, connection.cursor() as cursor, path.open("wb") as file:
+        cursor.execute(queries()["allow_long_statements"])
+        while True:
+            asked = {"id": video_id, "start": file.tell(), "length": _SAVED_BYTES}
+            cursor.execute(queries()["read_video_piece"], asked)
+            piece = bytes((cursor.fetchone() or (b"",))[0] or b"")
+            if not piece:
+                return
+            file.write(piece)
 
 
 def open_video(connection: Connection, video_id: int, size: int) -> Media:

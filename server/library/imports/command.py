@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from server.errors import Fault
 from server.library.arguments import text
+from server.library.clips.check import name_stored_remedy
 from server.library.clips.limits import add_limits, read_limits
 from server.library.ffmpeg.memory import (
     LEAST_BYTES,
@@ -211,7 +212,7 @@ def _print_row(done: Imported, options: argparse.Namespace) -> None:
         print_line(done.error, sys.stderr)
         return
     for flaw in done.flaws:
-        sentence = flaw.tell(done.file)
+        sentence = name_stored_remedy(flaw, done.video_id).tell(done.file)
         print_line(f"{flaw.severity} {flaw.code}: {sentence}", sys.stderr)
     how = f"  ({done.repaired})" if done.repaired else ""
     number = "-" if done.video_id is None else done.video_id

@@ -9,6 +9,7 @@ from server.errors import Fault
 from server.library.files import find_files, name_file, show_text
 from server.library.imports.copies import mark_copies
 from server.library.imports.files import import_paths
+from server.library.imports.kept_checks import mark_flaws
 from server.library.imports.manifest import read_exports
 from server.library.imports.restoring import Restorer
 from server.library.imports.summary import ClipLink, Restored, Summary
@@ -71,7 +72,9 @@ def import_folder(
     imported = import_paths(
         url, files, policy, jobs=options.jobs, note_results=True, names=names
     )
-    rows = mark_copies(url, imported)
+    rows: Iterator[Imported] = mark_copies(url, imported)
+    if policy.fix or policy.transcode:
+        rows = mark_flaws(url, rows)
     if options.language is None:
         for done in rows:
             summary.add(done)

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 _MUCH = 0.9  # of the time without a key frame
 _EXPORT_AGAIN = "export it again"
+NOT_REPAIRED = "not-repaired"  # the flaw of a file that stays as it is
 
 
 class RepairedFile(NamedTuple):
@@ -175,7 +176,7 @@ def _note_loss(damage: Damage) -> Flaw:
 def _note_failure(report: CheckReport, error: RepairError) -> CheckReport:
     """Return the report with a word on why the file stays as it is."""
     sentence = f"could not be repaired ({error})"
-    flaw = Flaw("not-repaired", WARNING, sentence, _EXPORT_AGAIN)
+    flaw = Flaw(NOT_REPAIRED, WARNING, sentence, _EXPORT_AGAIN)
     worst = [flaw for flaw in report.flaws if flaw.severity == FAULT]
     if worst:  # these reject it, so they say why
         flaw = worst[0]._replace(

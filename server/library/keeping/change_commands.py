@@ -8,7 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from server.errors import Fault
 from server.library.arguments import text
+from server.library.clips.check import name_stored_remedy
 from server.library.clips.limits import add_limits, read_limits
 from server.library.files import show_text
 from server.library.output import print_lines, print_note, print_objects
@@ -38,10 +40,19 @@ def add_change_commands(commands: Commands) -> Iterator[argparse.ArgumentParser]
 
 def _add_replace(commands: Commands) -> argparse.ArgumentParser:
     parser = _add(
-        commands, "replace", run_replace, "put a file in the place of a video"
+        commands,
+        "replace",
+        run_replace,
+        "put a file in the place of a video, or repair it",
     )
     parser.add_argument("video", type=text, metavar="VIDEO", help=_VIDEO)
-    parser.add_argument("file", type=Path, metavar="FILE", help="the new clip")
+    parser.add_argument(
+        "file",
+        nargs="?",
+        type=Path,
+        metavar="FILE",
+        help="the new clip; without it the video itself is repaired",
+    )
     parser.add_argument(
         "--name", type=text, metavar="NAME", help="file name of the new clip [FILE's]"
     )
@@ -51,6 +62,11 @@ def _add_replace(commands: Commands) -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--transcode", action="store_true", help="also re-encode it if need be"
+    )
+    parser.add_argument(
+        "--accept-damage",
+        action="store_true",
+        help="with --transcode, keep what is whole of a damaged clip",
     )
     add_limits(parser)
     return parser
@@ -102,11 +118,17 @@ def run_replace(url: str, options: argparse.Namespace) -> int:
     """Replace a video by a file."""
     from server.library.imports.importer import RepairPolicy
     from server.library.keeping import replacing
+    from server.library.keeping.replaced import render_replaced
+    from server.library.keeping.swap import Swap
 
-    swap = replacing.Swap(
-        *(options.video, options.file, options.name, options.delete, options.dry_run)
+    if options.accept_damage and not options.transcode:
+        raise Fault("--accept-damage is about encoding: add --transcode")
+    # What is repaired takes its own place, unless it is given another name.
+    goes = options.delete or (options.file is None and options.name is None)
+    swap = Swap(*(options.video, options.file, options.name, goes, options.dry_run))
+    policy = RepairPolicy(
+        options.fix, options.transcode, read_limits(options), options.accept_damage
     )
-    policy = RepairPolicy(options.fix, options.transcode, read_limits(options))
     done = replacing.replace_clip(url, swap, policy)
     if options.json:
         codes = [flaw.code for flaw in done.flaws]
@@ -115,9 +137,10 @@ def run_replace(url: str, options: argparse.Namespace) -> int:
         del fields["flaws"]
         print_objects([fields])
         return 0
-    for flaw in done.flaws:
+    for each in done.flaws:
+        flaw = name_stored_remedy(each, done.video_id)
         print_note(
             f"{flaw.severity} {flaw.code}: {flaw.tell(show_text(done.filename))}"
         )
-    print_lines(replacing.render_replaced(done))
+    print_lines(render_replaced(done))
     return 0

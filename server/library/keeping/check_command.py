@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING
 
 from server.errors import Fault
 from server.library.clips import command
-from server.library.clips.check import FAULT, WARNING, find_worst
+from server.library.clips.check import (
+    FAULT,
+    WARNING,
+    find_worst,
+    name_stored_remedy,
+)
 from server.library.clips.limits import read_limits
 from server.library.imports.command import count_cores, jobs
 from server.library.output import print_lines, print_note, print_objects
@@ -77,7 +82,8 @@ def _run_check_all(options: argparse.Namespace) -> int:
 
 
 def _print_clip(done: CheckedClip, *, is_json: bool) -> None:
-    clip, flaws, _ = done
+    clip = done.clip
+    flaws = [name_stored_remedy(flaw, clip.id) for flaw in done.flaws]
     if is_json:
         named = {"name": clip.shown, "video_id": clip.id, "filename": clip.filename}
         print_objects({**named, **flaw._asdict()} for flaw in flaws)

@@ -8,13 +8,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing, suppress
 from json import dumps
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import psycopg2
 from tqdm import tqdm
 
 from server.errors import Fault
-from server.library.clips.check import FAULT, RULES_VERSION, Flaw, Limits
+from server.library.clips.check import FAULT, RULES_VERSION, Flaw, Limits, read_flaws
 from server.library.clips.checking import check_media
 from server.library.clips.stored import open_video
 from server.library.ffmpeg.sandbox import Sandbox
@@ -100,7 +100,7 @@ def check_library(
             row["id"],
             row["filename"],
             row["size"],
-            None if again or row["flaws"] is None else _read_flaws(row["flaws"]),
+            None if again or row["flaws"] is None else read_flaws(row["flaws"]),
         )
         for row in rows
     ]
@@ -119,14 +119,6 @@ def check_library(
                 bar.update(done.clip.size)
                 bar.clear()  # the caller may print
             yield done
-
-
-def _read_flaws(flaws: list[dict[str, Any]]) -> list[Flaw]:
-    """Return flaws as they were kept, perhaps by a version that knew more of them."""
-    names = Flaw._fields
-    return [
-        Flaw(**{name: flaw[name] for name in names if name in flaw}) for flaw in flaws
-    ]
 
 
 class CheckerPool:

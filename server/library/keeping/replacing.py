@@ -10,6 +10,7 @@ from psycopg2.errors import UniqueViolation
 from tqdm import tqdm
 
 from server.errors import Fault
+from server.library.clips.check import FAULT, Flaw, name_stored_remedy
 from server.library.clips.checking import check_media
 from server.library.clips.repair import open_media
 from server.library.clips.selftest import check_ffmpeg
@@ -18,15 +19,15 @@ from server.library.ffmpeg.sandbox import Sandbox
 from server.library.files import (
     check_name,
     name_repaired,
-    open_file,
     show_path,
     show_text,
     unreadable,
 )
 from server.library.imports.files import Offer, check_movie
 from server.library.imports.importer import Importer
-from server.library.imports.repairing import repairing
+from server.library.imports.repairing import NOT_REPAIRED, RepairedFile, repairing
 from server.library.imports.rows import (
+    KnownVideo,
     build_row,
     digest_file,
     explain_refusal,
@@ -42,6 +43,8 @@ from server.library.keeping.changing import (
     explain_taken,
     list_showing,
 )
+from server.library.keeping.replaced import ReplacedClip
+from server.library.keeping.swap import OldClip, Swap, opening_source
 from server.library.keeping.tables import describe_tables
 from server.library.words.link import find_video
 from server.library.words.showing import Showing, lock_target, save_order, swap_video
@@ -50,48 +53,12 @@ from server.postgres.refusals import ABSENT, opening
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from psycopg2.extensions import connection as Connection
     from psycopg2.extensions import cursor as Cursor
 
-    from server.library.clips.check import Flaw
     from server.library.imports.importer import RepairPolicy
-    from server.library.imports.repairing import RepairedFile
     from server.library.imports.rows import Inventory
-
-
-class Swap(NamedTuple):
-    """What is to be replaced, and how."""
-
-    video: str  # id or file name
-    file: Path
-    name: str | None = None  # of the new clip; None for that of the file
-    delete: bool = False  # the old clip
-    dry_run: bool = False
-
-
-class ReplacedClip(NamedTuple):
-    """The new clip, the old one, and what shows the new one in its place."""
-
-    status: str  # replaced or would-replace
-    video_id: int | None  # None in a dry run, of a file that is not in the table
-    filename: str
-    bytes: int | None
-    duration_seconds: int | None
-    old_id: int
-    old_filename: str | None
-    old_deleted: bool
-    links: list[Showing]  # what showed the old one; in a dry run, as it is now
-    flaws: tuple[Flaw, ...]  # of the new one
-    repaired: str | None  # fixed or transcoded
-
-
-class _OldClip(NamedTuple):
-    """The video that is replaced."""
-
-    id: int
-    filename: str | None
 
 
 class _NewClip(NamedTuple):
@@ -108,34 +75,44 @@ class _NewClip(NamedTuple):
 def replace_clip(url: str, swap: Swap, policy: RepairPolicy) -> ReplacedClip:
     """Import a file, and have everything that shows a video show it instead.
 
-    All of it is one transaction, with the deletion of the old clip if that is asked
-    for. Fault without the video, if the file is not to be kept, has the bytes of the
-    old clip or the name of another, or the database refuses.
+    Without a file the bytes of the video itself are repaired. All of it is one
+    transaction, with the deletion of the old clip if that is asked for. Fault without
+    the video, if the file is not to be kept, comes to the bytes of the old clip or has
+    the name of another, or the database refuses.
     """
-    shown = show_path(swap.file)
-    if swap.name is None:
-        check_name(swap.file, shown)
-    else:
+    if swap.file is None and not (policy.fix or policy.transcode):
+        raise Fault(
+            f"there is nothing to put in the place of video {show_text(swap.video)}: "
+            "name a file, or add --fix or --transcode to repair the video itself"
+        )
+    if swap.name is not None:
         check_filename(swap.name)
-    with opening(url) as connection, _refusing(connection, swap, shown):
+    elif swap.file is not None:
+        check_name(swap.file, show_path(swap.file))
+    with opening(url) as connection:
         with connection, connection.cursor() as cursor:
-            old = _OldClip(*find_video(cursor, swap.video))
-        with open_file(swap.file) as source, Sandbox() as sandbox:
+            old = OldClip(*find_video(cursor, swap.video))
+        shown = show_path(swap.file) if swap.file else old.shown
+        name = swap.name or (swap.file.name if swap.file else old.filename or shown)
+        with (
+            _refusing(connection, name, shown),
+            opening_source(connection, swap, old) as source,
+            Sandbox() as sandbox,
+        ):
             check_ffmpeg(sandbox)
             importer = Importer(connection, sandbox, policy)
-            offer = Offer(source, swap.name or swap.file.name, shown)
-            return _replace(importer, swap, old, offer)
+            return _replace(importer, swap, old, Offer(source, name, shown))
 
 
 @contextmanager
-def _refusing(connection: Connection, swap: Swap, shown: str) -> Iterator[None]:
+def _refusing(connection: Connection, name: str, shown: str) -> Iterator[None]:
     """Have what is wrong with the file, or with the row to be, told in a sentence."""
     try:
         yield
     except OSError as error:
         raise unreadable(shown, error) from error
     except UniqueViolation:
-        raise explain_taken(swap.name or swap.file.name) from None
+        raise explain_taken(name) from None
     except psycopg2.Error as error:
         if error.pgcode in ABSENT:
             raise
@@ -143,7 +120,7 @@ def _refusing(connection: Connection, swap: Swap, shown: str) -> Iterator[None]:
 
 
 def _replace(
-    importer: Importer, swap: Swap, old: _OldClip, offer: Offer
+    importer: Importer, swap: Swap, old: OldClip, offer: Offer
 ) -> ReplacedClip:
     """Have a clip that is in the table shown instead, or bring the file there first."""
     source, name, shown = offer
@@ -156,17 +133,44 @@ def _replace(
         filename, known = found
         new = _NewClip(filename, known.size, known.duration_seconds, known.video_id)
         return _move(importer.connection, swap, old, new)
+    policy = importer.policy
     before = inventory.videos.get(old.filename or "")
-    if before and digest == before.source_sha256:
+    origin = digest
+    if before and swap.file is None:
+        if digest != (before.sha256 or digest):
+            raise Fault(
+                f"{shown} has other bytes than at its import: see bytereel verify"
+            )
+        before = before._replace(sha256=digest)
+        origin = before.source_sha256 or digest
+    is_same = before and digest in (before.sha256, before.source_sha256)
+    if is_same and not (policy.fix or policy.transcode):
         raise _explain_same(shown, old)
-    report = check_media(open_media(source), importer.sandbox, importer.policy.limits)
-    with repairing(source, report, importer.policy, importer.sandbox) as repaired:
-        if before and digest == before.sha256 and repaired.repaired is None:
-            raise _explain_same(shown, old)
-        return _bring(importer, swap, old, offer, digest, repaired, inventory)
+    report = check_media(open_media(source), importer.sandbox, policy.limits)
+    with repairing(source, report, policy, importer.sandbox) as repaired:
+        if before and is_same:
+            _need_change(repaired, before, shown, old)
+        return _bring(importer, swap, old, offer, origin, repaired, inventory)
 
 
-def _explain_same(shown: str, old: _OldClip) -> Fault:
+def _need_change(
+    repaired: RepairedFile, before: KnownVideo, shown: str, old: OldClip
+) -> None:
+    """Raise Fault unless other bytes than the old clip's came of a repair."""
+    flaws = [name_stored_remedy(flaw, old.id) for flaw in repaired.report.flaws]
+    for flaw in flaws:
+        if flaw.severity == FAULT or flaw.code == NOT_REPAIRED:
+            raise Fault(flaw.tell(shown))
+    if repaired.repaired is None:
+        raise Fault(
+            f"{shown} has nothing that this repair mends, so there is nothing to "
+            f"replace: see bytereel check {old.id}"
+        )
+    if digest_file(repaired.file) == before.sha256:
+        raise _explain_same(shown, old)
+
+
+def _explain_same(shown: str, old: OldClip) -> Fault:
     return Fault(
         f"{shown} is what video {old.id} was imported from: there is nothing to replace"
     )
@@ -175,20 +179,20 @@ def _explain_same(shown: str, old: _OldClip) -> Fault:
 def _bring(
     importer: Importer,
     swap: Swap,
-    old: _OldClip,
+    old: OldClip,
     offer: Offer,
-    digest: bytes,
+    origin: bytes,
     repaired: RepairedFile,
     inventory: Inventory,
 ) -> ReplacedClip:
     """Put a file that was checked, and perhaps repaired, in the old clip's place."""
     file, checked, how = repaired
-    _, name, shown = offer
+    name, shown = offer.name, offer.shown
     movie = check_movie(checked, shown)
-    row = build_row(name, movie, digest)
+    row = build_row(name, movie, origin)
     if how:
-        origin = digest if inventory.keeps_source else None
-        row = build_row(name_repaired(name), movie, digest_file(file), origin)
+        source = origin if inventory.keeps_source else None
+        row = build_row(name_repaired(name), movie, digest_file(file), source)
     _need_free(inventory, row.filename, swap, old)
     thumbnail = None
     if inventory.keeps_thumbnails and not swap.dry_run:
@@ -207,7 +211,7 @@ def _bring(
     return _move(importer.connection, swap, old, new, insert)
 
 
-def _need_free(inventory: Inventory, filename: str, swap: Swap, old: _OldClip) -> None:
+def _need_free(inventory: Inventory, filename: str, swap: Swap, old: OldClip) -> None:
     """Raise Fault if the new clip's name is another's, or the old one's that stays."""
     known = inventory.videos.get(filename)
     if known is None or (known.video_id == old.id and swap.delete):
@@ -223,7 +227,7 @@ def _need_free(inventory: Inventory, filename: str, swap: Swap, old: _OldClip) -
 def _move(
     connection: Connection,
     swap: Swap,
-    old: _OldClip,
+    old: OldClip,
     new: _NewClip,
     insert: Callable[[Cursor], int] | None = None,
 ) -> ReplacedClip:
@@ -262,19 +266,3 @@ def _swap_link(cursor: Cursor, showing: Showing, old: int, new: int | None) -> S
     videos = swap_video(showing.videos, old, new or old)
     save_order(cursor, showing, videos)
     return showing._replace(videos=videos)
-
-
-def render_replaced(clip: ReplacedClip) -> Iterator[str]:
-    """Yield a line about a clip, and one for each link that moves."""
-    number = "-" if clip.video_id is None else clip.video_id
-    how = f"  ({clip.repaired})" if clip.repaired else ""
-    old = f"{clip.old_id} {show_text(clip.old_filename or '')}"
-    stays = "which goes" if clip.old_deleted else "which stays"
-    yield (
-        f"{clip.status}  {number}  {show_text(clip.filename)}{how}, in place of {old}, "
-        f"{stays}"
-    )
-    for each in clip.links:
-        word = show_text(each.word or "?")
-        videos = ", ".join(map(str, each.videos))
-        yield f"  {each.kind} {each.id} “{word}” shows {videos}"

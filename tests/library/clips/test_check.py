@@ -404,7 +404,7 @@ def test_videos_of_the_table_are_checked(
     assert text.splitlines() == [
         f"fine: video {first} (good 视频.mp4)",
         f"warning moov-after-mdat: video {second} (late.mp4) has its index (moov) "
-        "behind the media, so it starts late: import it with --fix",
+        f"behind the media, so it starts late: bytereel replace {second} --fix",
         "fault unreadable: 99 is neither a file nor a video: check the name",
     ]
 

@@ -710,5 +710,5 @@ def test_command_tells_of_flaws_and_repairs(database_url: str, tmp_path: Path) -
     text = commands.run("import", str(last), url=database_url)
     assert text == (
         f"imported  3  {last}\nwarning moov-after-mdat: {last} has its index (moov) "
-        "behind the media, so it starts late: import it with --fix\n"
+        "behind the media, so it starts late: bytereel replace 3 --fix\n"
     )

@@ -7,7 +7,8 @@ import pytest
 from server.cli import main
 from server.errors import Fault
 from server.library.imports.importer import RepairPolicy
-from server.library.keeping.replacing import ReplacedClip, Swap, replace_clip
+from server.library.keeping.replacing import replace_clip
+from server.library.keeping.swap import Swap
 from server.library.words.showing import swap_video
 from tests.clips import Kind, make
 from tests.conftest import execute
@@ -16,6 +17,8 @@ from tests.postgres.test_schema import run as ask
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from server.library.keeping.replaced import ReplacedClip
 
 NAMES = "SELECT id, filename FROM videos ORDER BY id"
 POLICY = RepairPolicy()
@@ -39,6 +42,15 @@ def late(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def replace(url: str, video: str, file: Path, **more: object) -> ReplacedClip:
     return replace_clip(url, Swap(video, file, **more), POLICY)  # type: ignore[arg-type]
+
+
+def spoil_digest(url: str, video: int) -> None:
+    execute(
+        url,
+        "ALTER TABLE videos DISABLE TRIGGER USER;"
+        f"UPDATE videos SET sha256 = sha256('x') WHERE id = {video};"
+        "ALTER TABLE videos ENABLE TRIGGER USER",
+    )
 
 
 @pytest.mark.parametrize(
@@ -135,6 +147,53 @@ def test_clip_is_replaced_by_its_own_file_repaired(library: str, late: Path) -> 
     done = replace_clip(library, swap, RepairPolicy(fix=True))
     assert (done.filename, done.repaired, done.old_id) == ("late.mp4", "fixed", 6)
     assert list_shown(library)["d1"] == [7, 2, 3]
+
+
+def test_repair_of_the_known_original_is_compared(library: str, late: Path) -> None:
+    replace_clip(library, Swap("1", late, delete=True), RepairPolicy(fix=True))
+    swap = Swap("6", late, name="again.mp4")
+    with pytest.raises(Fault, match="nothing to replace"):
+        replace_clip(library, swap, RepairPolicy(fix=True))
+    spoil_digest(library, 6)  # as if another repair had made it
+    done = replace_clip(library, swap, RepairPolicy(fix=True))
+    assert (done.video_id, done.repaired) == (7, "fixed")
+
+
+def test_stored_clip_is_repaired_in_its_place(
+    library: str, late: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    replace(library, "1", late, delete=True, name="late.mp4")
+    database = ["--database-url", library]
+    assert main(["check", "6", *database]) == 3
+    remedy = capsys.readouterr().out.rpartition(": ")[2].strip()
+    assert remedy == "bytereel replace 6 --fix"
+    assert main(["check", "--all", "--json", *database]) == 1
+    assert remedy in [flaw["remedy"] for flaw in read_lines(capsys)]
+    assert main([*remedy.split()[1:], *database]) == 0
+    assert "in place of 6 late.mp4, which goes" in capsys.readouterr().out
+    assert list_shown(library)["d1"] == [7, 2, 3]
+    assert main(["check", "7", *database]) == 0
+    with pytest.raises(Fault, match="see bytereel check 7"):
+        replace_clip(library, Swap("7"), RepairPolicy(fix=True))
+    with pytest.raises(Fault, match="add --fix or --transcode"):
+        replace_clip(library, Swap("7"), POLICY)
+
+
+def test_repaired_clip_knows_its_first_file(library: str, late: Path) -> None:
+    replace(library, "1", late, delete=True)
+    execute(library, "UPDATE videos SET source_sha256 = sha256('x') WHERE id = 6")
+    swap = Swap("6", name="kept.mp4")
+    done = replace_clip(library, swap, RepairPolicy(fix=True))
+    assert not done.old_deleted
+    sources = ask(library, "SELECT source_sha256 = sha256('x') FROM videos WHERE id>5")
+    assert sources == [(True,), (True,)]
+
+
+def test_damaged_bytes_are_not_repaired(library: str, late: Path) -> None:
+    replace(library, "1", late, delete=True)
+    spoil_digest(library, 6)
+    with pytest.raises(Fault, match="see bytereel verify"):
+        replace_clip(library, Swap("6"), RepairPolicy(fix=True))
 
 
 @pytest.mark.parametrize("dry_run", [True, False])
