@@ -11,6 +11,7 @@ from urllib.request import urlopen
 
 import pytest
 
+from server.cli import main
 from server.demo.samples import make_clip
 from tests.command import run, serving, starting
 
@@ -33,6 +34,27 @@ def test_migrate_tells_what_it_did(empty_url: str) -> None:
     assert "pending" not in run("migrate", "--status", url=empty_url)
     count = len(first.splitlines())
     assert "0001" in run("migrate", "--rollback", str(count), url=empty_url)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["export", ""],
+        ["import", ""],
+        ["import", "clips", ""],
+        ["import", "clips", "--report", ""],
+        ["replace", "1", ""],
+        ["backup", ""],
+        ["restore", ""],
+    ],
+)
+def test_empty_path_is_refused(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert "the path is empty" in capsys.readouterr().err
 
 
 def test_import_tells_of_each_file(database_url: str, clips: Path) -> None:

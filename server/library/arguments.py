@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,6 +20,13 @@ def text(argument: str) -> str:
     except UnicodeEncodeError:
         raise argparse.ArgumentTypeError(f"{argument!r} is not UTF-8") from None
     return argument
+
+
+def path(argument: str) -> Path:
+    """Return a path; an empty one, as of a variable that is not set, is none."""
+    if not argument:
+        raise argparse.ArgumentTypeError("the path is empty: give one, or . for here")
+    return Path(argument)
 
 
 def number(argument: str) -> int:

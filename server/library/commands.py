@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from server.library.arguments import VIDEO, text
+from server.library.arguments import VIDEO, path, text
 from server.library.clips.check import FAULT
 from server.library.files import show_path
 from server.library.output import print_line, print_lines, print_objects
@@ -96,7 +95,7 @@ def _add_file(
 ) -> argparse.ArgumentParser:
     parser = commands.add_parser(name, help=does)
     parser.set_defaults(act=act)
-    parser.add_argument("file", type=Path, metavar="FILE")
+    parser.add_argument("file", type=path, metavar="FILE")
     return parser
 
 

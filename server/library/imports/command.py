@@ -11,10 +11,10 @@ import signal
 import sys
 import time
 from contextlib import closing, contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from server.errors import Fault
+from server.library.arguments import path as read_path
 from server.library.arguments import text
 from server.library.clips.check import name_stored_remedy
 from server.library.clips.limits import add_limits, read_limits
@@ -30,6 +30,7 @@ from server.library.report import show_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from server.library.arguments import Commands
     from server.library.imports.rows import Imported
@@ -44,7 +45,7 @@ def add_import(commands: Commands) -> argparse.ArgumentParser:
     importer = commands.add_parser("import", help="import files and folders")
     importer.set_defaults(act=run_import)
     importer.add_argument(
-        "paths", nargs="+", type=Path, metavar="PATH", help="a file or folder"
+        "paths", nargs="+", type=read_path, metavar="PATH", help="a file or folder"
     )
     importer.add_argument(
         "--json", action="store_true", help="print one JSON object per file"
@@ -128,7 +129,7 @@ def bound_jobs(jobs: int, budget: int | None) -> int:
 
 def report(argument: str) -> Path:
     """Return where the report goes, whose kind its ending tells."""
-    path = Path(argument)
+    path = read_path(argument)
     if path.suffix.lower() not in _KINDS:
         raise argparse.ArgumentTypeError(f"{argument!r} does not end in .json or .csv")
     return path

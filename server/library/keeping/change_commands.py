@@ -5,11 +5,10 @@ What each works with is imported when it runs, so that the parser stays light.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from server.errors import Fault
-from server.library.arguments import text
+from server.library.arguments import path, text
 from server.library.clips.check import name_stored_remedy
 from server.library.clips.limits import add_limits, read_limits
 from server.library.files import show_text
@@ -49,7 +48,7 @@ def _add_replace(commands: Commands) -> argparse.ArgumentParser:
     parser.add_argument(
         "file",
         nargs="?",
-        type=Path,
+        type=path,
         metavar="FILE",
         help="the new clip; without it the video itself is repaired",
     )

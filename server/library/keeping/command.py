@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from server.library.arguments import ID_DIGITS, text
+from server.library.arguments import ID_DIGITS, path, text
 from server.library.output import print_lines, print_note, print_objects
 
 if TYPE_CHECKING:
@@ -106,7 +105,7 @@ def _add_export(commands: Commands) -> argparse.ArgumentParser:
         "export", help="write clips, words and links to a folder that import reads"
     )
     parser.set_defaults(act=run_export)
-    parser.add_argument("folder", type=Path, metavar="DIR", help="where to write")
+    parser.add_argument("folder", type=path, metavar="DIR", help="where to write")
     parser.add_argument(
         "--dry-run", action="store_true", help="only report what would be written"
     )
