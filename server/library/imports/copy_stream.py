@@ -22,6 +22,11 @@ class VideoRow(NamedTuple):
     sha256: bytes
     source_sha256: bytes | None = None  # of the file that it was repaired from
 
+    @property
+    def digests(self) -> tuple[bytes, ...]:
+        """Return its own, and that of its source."""
+        return tuple(filter(None, (self.sha256, self.source_sha256)))
+
 
 class CopyStream(io.RawIOBase):
     """What COPY reads; it keeps the error of which psycopg2 leaves only the text."""

@@ -33,7 +33,7 @@ from server.library.imports.importer import (
     RepairPolicy,
 )
 from server.library.imports.jobs import ImporterPool, StoppedError, silence_psycopg2
-from server.library.imports.repairing import choose_repair, repairing
+from server.library.imports.repairing import repairing
 from server.library.imports.rows import (
     Imported,
     Inventory,
@@ -231,15 +231,16 @@ def _import_offer(
         inventory.videos[known_name] = known._replace(file=shown)
         return known.tell(shown)
     report = check_media(open_media(source), sandbox, policy.limits)
-    if policy.dry_run:
-        return _foresee(policy, report, offer, digest, inventory)
     with repairing(source, report, policy, sandbox) as (file, checked, how):
         movie = check_movie(checked, shown)
         row = build_row(name, movie, digest)
         if how:
             before = digest if inventory.keeps_source else None
             row = build_row(name_repaired(name), movie, digest_file(file), before)
-        done = _keep(importer, row, file, shown, inventory, progress)
+        if policy.dry_run:
+            done = _foresee(row, shown, inventory)
+        else:
+            done = _keep(importer, row, file, shown, inventory, progress)
         return done._replace(flaws=tuple(checked.flaws), repaired=how)
 
 
@@ -253,24 +254,18 @@ def check_movie(report: CheckReport, shown: str) -> Movie:
     return report.movie
 
 
-def _foresee(
-    policy: RepairPolicy,
-    report: CheckReport,
-    offer: Offer,
-    digest: bytes,
-    inventory: Inventory,
-) -> Imported:
-    """Return what an import would come to, a repair presumed to succeed."""
-    how = choose_repair(report, policy)
-    name = name_repaired(offer.name) if how else offer.name
-    movie = None if how else check_movie(report, offer.shown)
-    check_free(inventory, name, offer.shown)
-    row = movie and build_row(name, movie, digest)
-    size, seconds = (row.size, row.duration_seconds) if row else (None, None)
-    same = None if how else digest
-    inventory.videos[name] = KnownVideo(same, digest, None, size, seconds, offer.shown)
-    done = Imported(offer.shown, "would-import", None, size, seconds, repaired=how)
-    return done._replace(flaws=() if how else tuple(report.flaws), digests=(digest,))
+def _foresee(row: VideoRow, shown: str, inventory: Inventory) -> Imported:
+    """Return what keeping the row would come to."""
+    known = inventory.videos.get(row.filename)
+    if known and known.sha256 == row.sha256:
+        return known.tell(shown)
+    check_free(inventory, row.filename, shown)
+    numbers = row.size, row.duration_seconds
+    inventory.videos[row.filename] = KnownVideo(
+        row.sha256, row.source_sha256, None, *numbers, file=shown
+    )
+    done = Imported(shown, "would-import", None, *numbers)
+    return done._replace(digests=row.digests)
 
 
 def _keep(

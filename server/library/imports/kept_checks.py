@@ -28,7 +28,8 @@ def mark_flaws(url: str, rows: Iterable[Imported]) -> Iterator[Imported]:
     with opening(url) as connection:
         for done in rows:
             if done.status == "exists" and done.video_id is not None:
-                yield done._replace(flaws=_read_kept(connection, done.video_id))
+                flaws = done.flaws or _read_kept(connection, done.video_id)
+                yield done._replace(flaws=flaws)
             else:
                 yield done
 

@@ -45,12 +45,6 @@ class RepairedFile(NamedTuple):
     repaired: str | None  # fixed or transcoded
 
 
-def choose_repair(report: CheckReport, policy: RepairPolicy) -> str | None:
-    """Return how a file is to be repaired: fixed, transcoded or not at all."""
-    method = _choose(report.flaws, policy)
-    return ("fixed" if method == FIX else "transcoded") if method else None
-
-
 def _choose(flaws: Sequence[Flaw], policy: RepairPolicy) -> Method | None:
     if not (policy.fix or policy.transcode):
         return None

@@ -280,7 +280,7 @@ def insert_file(
             f"{shown} changed while it was imported: import it when it is complete"
         )
     done = Imported(shown, "imported", found[0], row.size, row.duration_seconds)
-    return done._replace(digests=tuple(filter(None, (row.sha256, row.source_sha256))))
+    return done._replace(digests=row.digests)
 
 
 def explain_refusal(connection: Connection, error: psycopg2.Error, shown: str) -> str:

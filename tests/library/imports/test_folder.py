@@ -32,6 +32,7 @@ from server.library.imports.folder import (
 )
 from server.library.imports.importer import File, Importer, RepairPolicy
 from server.library.imports.jobs import MOST_BYTES, RENEW_FILES, ImporterPool
+from server.library.imports.repairing import repairing
 from server.library.imports.rows import Imported, Inventory
 from server.library.imports.summary import ClipLink, Summary
 from server.postgres import migrations
@@ -275,6 +276,28 @@ def test_repaired_file_is_known_by_what_it_was_and_not_repaired_again(
     for policy in (FIX, FIX._replace(dry_run=True)):
         [rejected] = import_paths(database_url, [other], policy)
         assert "has other bytes than video 1" in (rejected.error or "")
+
+
+def test_dry_run_repairs_and_tells_what_the_run_would(
+    database_url: str, late: Path, tmp_path: Path
+) -> None:
+    fill(tmp_path, late, ["a/x.mov", "b/x.mp4", "c.mp4"])
+    (tmp_path / "d.mp4").write_bytes(late.read_bytes()[:-500] + bytes(500))
+    with (tmp_path / "a/x.mov").open("rb") as file, Sandbox() as sandbox:
+        report = check_media(open_media(file), sandbox, Limits())
+        with repairing(file, report, FIX, sandbox) as repaired:
+            (tmp_path / "e").mkdir()
+            (tmp_path / "e/x.mp4").write_bytes(repaired.file.read())
+    told = []
+    for policy in (FIX._replace(dry_run=True), FIX):
+        rows = list(import_paths(database_url, [tmp_path], policy))
+        told.append([row._replace(status="", video_id=None) for row in rows])
+        status = "would-import" if policy.dry_run else "imported"
+        assert [row.status for row in rows] == [
+            *(status, "rejected", "exists"),
+            *(status, "rejected"),
+        ]
+    assert told[0] == told[1]
 
 
 def test_database_without_the_newest_migrations_takes_videos_all_the_same(
