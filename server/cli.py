@@ -7,9 +7,7 @@ command works with is imported when it runs.
 from __future__ import annotations
 
 import argparse
-import os
 import signal
-import sys
 from typing import TYPE_CHECKING
 
 from server.config import add_settings
@@ -23,7 +21,7 @@ from server.library.imports.command import add_import
 from server.library.keeping.change_commands import add_change_commands
 from server.library.keeping.check_command import add_check_all
 from server.library.keeping.command import add_keeping_commands
-from server.library.output import print_line
+from server.library.output import OutputFault, discard_output, print_note
 from server.postgres.command import add_migrate
 
 if TYPE_CHECKING:
@@ -75,17 +73,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         status: int = options.run(options)
     except Fault as fault:
-        print_line(f"bytereel: {fault}", sys.stderr)
+    except OutputFault as fault:
+        discard_output()
+        print_note(f"bytereel: {fault}")
+        return 1
+        print_note(f"bytereel: {fault}")
         return 1
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     except BrokenPipeError:  # head has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard_output()
         return 128 + signal.SIGPIPE
     except Exception as error:
         if (reason := explain(error)) is None:
             raise
-        print(f"bytereel: {reason}; {REMEDY}", file=sys.stderr)
+        print_note(f"bytereel: {reason}; {REMEDY}")
         return 1
     return status
 

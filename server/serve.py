@@ -17,6 +17,7 @@ from server.app import build_app, build_metrics
 from server.demo.seed import seed
 from server.errors import Fault
 from server.library.clips.selftest import check_beside
+from server.library.output import announce
 from server.postgres import embedded, migrations
 from server.postgres.plain import Unreachable, connect, first_line
 from server.postgres.queries import queries
@@ -60,7 +61,7 @@ def _serve(
 ) -> int:
     listening = bind(options.host, options.port, search=watch is not None)
     if listening.getsockname()[1] != options.port != 0:
-        print(f"Port {options.port} is taken, so this is the next free one.")
+        announce(f"Port {options.port} is taken, so this is the next free one.")
     banner = f"bytereel is at {address(listening)} (Ctrl-C stops it)"
     connections = max(options.connections // workers, 1)
     cache_bytes = cache_mb * 1_000_000 // workers
@@ -87,15 +88,15 @@ def _serve(
         with listening, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(serve(app, listening, ready))
 
-    def announce() -> None:
+    def tell() -> None:
         check_beside()
-        print(banner, flush=True)
+        announce(banner)
 
     if workers == 1:
-        run(listening, announce)
+        run(listening, tell)
     else:
         sockets = share(listening, workers)
-        supervise(run, sockets, announce, with_spool=bool(options.admin_token))
+        supervise(run, sockets, tell, with_spool=bool(options.admin_token))
     return 0
 
 

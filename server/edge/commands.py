@@ -8,12 +8,11 @@ from __future__ import annotations
 import argparse
 import math
 import re
-import sys
-from json import dumps
 from typing import TYPE_CHECKING
 
 from server.errors import Fault
 from server.library.clips.check import FAULT, WARNING
+from server.library.output import print_json, print_lines, print_note
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -148,9 +147,9 @@ def run_check_edge(options: argparse.Namespace) -> int:
     )
     report = asyncio.run(examine_edge(asked))
     if options.json:
-        print(dumps(report_as_json(str(url), report), ensure_ascii=False))
+        print_json(report_as_json(str(url), report))
     else:
-        print("\n".join(render_report(report)))
+        print_lines(render_report(report))
     severities = {each.severity for each in report.findings}
     return 1 if FAULT in severities else 3 if WARNING in severities else 0
 
@@ -183,12 +182,12 @@ def run_warm(url: str, options: argparse.Namespace) -> int:
     try:
         asyncio.run(_warm(order, clips, totals))
     except KeyboardInterrupt:
-        print(
-            "Stopped; run it again to go on, without what the edge has.",
-            file=sys.stderr,
-        )
+        print_note("Stopped; run it again to go on, without what the edge has.")
         raise
-    print(dumps(totals.as_json()) if options.json else totals.render())
+    if options.json:
+        print_json(totals.as_json())
+    else:
+        print_lines(totals.render().splitlines())
     return totals.status
 
 
@@ -204,8 +203,4 @@ async def _warm(order: Order, clips: Sequence[Clip], totals: Totals) -> None:
             bar.set_postfix_str(totals.render_short(), refresh=False)
             if warmed.error:
                 bar.clear()
-                print(
-                    f"video {warmed.video_id} at {warmed.url}: {warmed.error}",
-                    file=sys.stderr,
-                    flush=True,
-                )
+                print_note(f"video {warmed.video_id} at {warmed.url}: {warmed.error}")

@@ -8,6 +8,7 @@ from string import Template
 from typing import TYPE_CHECKING
 
 from server.errors import Fault
+from server.library.output import write_text
 
 if TYPE_CHECKING:
     import argparse
@@ -73,5 +74,5 @@ def run_nginx_config(options: argparse.Namespace) -> int:
     if options.cache_mb < 1:
         raise Fault(f"--cache-mb is {options.cache_mb}: give at least 1")
     place = (options.listen, options.origin, options.cache_dir)
-    print(render_nginx(*place, options.cache_mb), end="")
+    write_text(render_nginx(*place, options.cache_mb))
     return 0

@@ -5,14 +5,20 @@ What each works with is imported when it runs, so that the parser stays light.
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from typing import TYPE_CHECKING
 
 from server.library.arguments import VIDEO, path, text
 from server.library.clips.check import FAULT
 from server.library.files import show_path
-from server.library.output import print_line, print_lines, print_objects
+from server.library.output import (
+    OutputFault,
+    ensuring,
+    print_line,
+    print_lines,
+    print_note,
+    print_objects,
+)
 from server.library.words.command import add_link_commands
 
 if TYPE_CHECKING:
@@ -135,8 +141,8 @@ def run_verify(url: str, options: argparse.Namespace) -> int:
                 print_objects([row._asdict()])
             elif row.status != "intact":
                 print_lines([verify.render_verified(row)])
-    except KeyboardInterrupt:
-        print("Stopped; bytereel verify --resume goes on from here.", file=sys.stderr)
+    except (KeyboardInterrupt, OutputFault):
+        print_note("Stopped; bytereel verify --resume goes on from here.")
         raise
     if not options.json:
         print_lines([verify.render_counts(counts)])
@@ -164,7 +170,9 @@ def run_backup(url: str, options: argparse.Namespace) -> int:
     from server.library.upkeep import backup
 
     size = backup.save_backup(url, options.file)
-    print_line(f"saved  {show_path(options.file)}  {size:,} bytes")
+    line = f"saved  {show_path(options.file)}  {size:,} bytes"
+    with ensuring([line]):
+        print_line(line)
     return 0
 
 
@@ -173,7 +181,7 @@ def run_restore(url: str, options: argparse.Namespace) -> int:
     from server.library.upkeep import backup
 
     backup.restore_backup(url, options.file)
-    print_line(
-        f"restored  {show_path(options.file)}; next: bytereel migrate, then verify"
-    )
+    line = f"restored  {show_path(options.file)}; next: bytereel migrate, then verify"
+    with ensuring([line]):
+        print_line(line)
     return 0

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from server.library.output import ensuring, print_line, print_lines
+
 if TYPE_CHECKING:
     import argparse
 
@@ -37,14 +39,17 @@ def _migrate(options: argparse.Namespace, url: str) -> int:
 
     if options.status:
         for name, applied in migrations.list_status(url):
-            print(f"{'applied' if applied else 'pending'}  {name}")
+            print_line(f"{'applied' if applied else 'pending'}  {name}")
     elif options.rollback is not None:
-        for name in migrations.rollback(url, options.rollback):
-            print(f"rolled back  {name}")
+        names = migrations.rollback(url, options.rollback)
+        _print_done([f"rolled back  {name}" for name in names])
     else:
         names = migrations.apply(url)
-        for name in names:
-            print(f"applied  {name}")
-        if not names:
-            print("The schema is up to date.")
+        lines = [f"applied  {name}" for name in names]
+        _print_done(lines or ["The schema is up to date."])
     return 0
+
+
+def _print_done(lines: list[str]) -> None:
+    with ensuring(lines):
+        print_lines(lines)

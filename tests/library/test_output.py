@@ -110,3 +110,52 @@ def test_json_escapes_only_what_does_not_show() -> None:
     assert json.loads(text) == value
     assert json.loads(render_json(value, indent=1)) == value
     assert "\n" in render_json(value, indent=1)
+
+
+COMMANDS = [
+    ["list"],
+    ["list", "--json"],
+    ["stats"],
+    ["doctor"],
+    ["verify"],
+    ["check", "--all", "--json"],
+    ["export", "{folder}/new"],
+    ["import", "{folder}/clip.mp4"],
+    ["rename", "clip.mp4", "new.mp4", "--dry-run"],
+    ["delete", "clip.mp4", "--json"],
+    ["migrate"],
+    ["nginx-config"],
+]
+
+
+@pytest.mark.parametrize(
+    ("redirection", "reason"),
+    [(">/dev/full", "cannot be written (No space left"), (">&-", "is closed")],
+)
+def test_output_that_fails_is_told_in_one_sentence(
+    database_url: str, tmp_path: Path, redirection: str, reason: str
+) -> None:
+    make_clip(tmp_path / "clip.mp4", seconds=1, faststart=False)
+    python = [sys.executable, "-m", "server"]
+    env = {**os.environ, "DATABASE_URL": database_url}
+    subprocess.run([*python, "import", tmp_path], cwd=ROOT, env=env, check=True)
+    for command in COMMANDS:
+        arguments = [each.format(folder=tmp_path) for each in command]
+        done = subprocess.run(
+            ["sh", "-c", f'"$@" {redirection}', "sh", *python, *arguments],
+            cwd=ROOT,
+            env=env,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        told = done.stderr.splitlines()
+        assert done.returncode == 1, (command, told)
+        assert told[-1].startswith("bytereel: standard output "), (command, told)
+        assert reason in told[-1]
+        assert "Traceback" not in done.stderr
+        if "delete" in command:
+            assert told[0].startswith("deleted  1 clip.mp4")
+        if "--dry-run" in command:
+            assert told[1:] == []

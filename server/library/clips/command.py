@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from server.library.clips.check import FAULT, WARNING, find_worst
 from server.library.clips.limits import add_limits, read_limits
-from server.library.output import print_json, print_line
+from server.library.output import print_json, print_line, print_note
 
 if TYPE_CHECKING:
     import argparse
@@ -71,7 +70,7 @@ def list_checked(
     texts: list[Path] = []
     yield from check_files(find_files(files, texts), sandbox, limits)
     if texts:
-        print_line(tell_texts(texts), sys.stderr)
+        print_note(tell_texts(texts))
     videos = [name for name in options.names if not is_file(name)]
     if videos:
         from server.library.clips.stored import check_videos

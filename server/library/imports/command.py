@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import os
 import signal
-import sys
 import time
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
@@ -25,7 +24,11 @@ from server.library.ffmpeg.memory import (
     measure_budget,
 )
 from server.library.files import show_path
-from server.library.output import print_json, print_line
+from server.library.output import (
+    print_json,
+    print_line,
+    print_note,
+)
 from server.library.report import show_bytes
 
 if TYPE_CHECKING:
@@ -118,11 +121,10 @@ def bound_jobs(jobs: int, budget: int | None) -> int:
     """Return how many may work at once in so many bytes; warn if that is less."""
     fitting = count_fitting(budget, LEAST_BYTES, jobs)
     if fitting < jobs:
-        print_line(
+        print_note(
             f"warning: --jobs {jobs} needs {show_bytes(jobs * LEAST_BYTES)} of memory, "
             f"and FFmpeg can have {show_bytes(budget or 0)} now: files at once: "
-            f"{fitting}",
-            sys.stderr,
+            f"{fitting}"
         )
     return fitting
 
@@ -177,7 +179,7 @@ def run_import(url: str, options: argparse.Namespace) -> int:
     is_many = summary.total > 1 or options.language or options.dry_run
     if is_many or summary.texts or restored:
         for line in summary.render():
-            print_line(line, sys.stderr)
+            print_note(line)
     is_lacking = restored is not None and bool(restored.missing_files)
     return int(is_lacking or any(done.error for done, _ in summary.rows))
 
@@ -198,10 +200,9 @@ def _ending() -> Iterator[None]:
 
 def _tell_end(summary: Summary) -> None:
     if summary.rows:
-        print(
+        print_note(
             f"Stopped after {len(summary.rows):,} of {summary.total:,} files; "
-            "the same command goes on from here.",
-            file=sys.stderr,
+            "the same command goes on from here."
         )
 
 
@@ -210,11 +211,11 @@ def _print_row(done: Imported, options: argparse.Namespace) -> None:
         print_json(done.told())
         return
     if done.error:
-        print_line(done.error, sys.stderr)
+        print_note(done.error)
         return
     for flaw in done.flaws:
         sentence = name_stored_remedy(flaw, done.video_id).tell(done.file)
-        print_line(f"{flaw.severity} {flaw.code}: {sentence}", sys.stderr)
+        print_note(f"{flaw.severity} {flaw.code}: {sentence}")
     how = f"  ({done.repaired})" if done.repaired else ""
     number = "-" if done.video_id is None else done.video_id
     print_line(f"{done.status}  {number}  {done.file}{how}")

@@ -12,11 +12,11 @@ from server.library.arguments import path, text
 from server.library.clips.check import name_stored_remedy
 from server.library.clips.limits import add_limits, read_limits
 from server.library.files import show_text
-from server.library.output import print_lines, print_note, print_objects
+from server.library.output import ensuring, print_lines, print_note, print_objects
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from server.library.arguments import Commands
 
@@ -88,14 +88,12 @@ def run_delete(url: str, options: argparse.Namespace) -> int:
     from server.library.keeping import changing
 
     done = changing.delete_clips(url, options.videos, dry_run=options.dry_run)
-    if options.json:
-        print_objects(
-            clip._asdict() | {"links": [each._asdict() for each in clip.links]}
-            for clip in done
-        )
-    else:
-        for clip in done:
-            print_lines(changing.render_deleted(clip))
+    objects = (
+        clip._asdict() | {"links": [each._asdict() for each in clip.links]}
+        for clip in done
+    )
+    lines = [line for clip in done for line in changing.render_deleted(clip)]
+    _print_done(objects, lines, options)
     return 0
 
 
@@ -106,10 +104,7 @@ def run_rename(url: str, options: argparse.Namespace) -> int:
     done = changing.rename_clip(
         url, options.video, options.name, dry_run=options.dry_run
     )
-    if options.json:
-        print_objects([done._asdict()])
-    else:
-        print_lines([changing.render_renamed(done)])
+    _print_done([done._asdict()], [changing.render_renamed(done)], options)
     return 0
 
 
@@ -129,17 +124,27 @@ def run_replace(url: str, options: argparse.Namespace) -> int:
         options.fix, options.transcode, read_limits(options), options.accept_damage
     )
     done = replacing.replace_clip(url, swap, policy)
-    if options.json:
-        codes = [flaw.code for flaw in done.flaws]
-        links = [each._asdict() for each in done.links]
-        fields = done._asdict() | {"links": links, "warnings": codes}
-        del fields["flaws"]
-        print_objects([fields])
-        return 0
-    for each in done.flaws:
+    for each in () if options.json else done.flaws:
         flaw = name_stored_remedy(each, done.video_id)
         print_note(
             f"{flaw.severity} {flaw.code}: {flaw.tell(show_text(done.filename))}"
         )
-    print_lines(render_replaced(done))
+    codes = [flaw.code for flaw in done.flaws]
+    links = [each._asdict() for each in done.links]
+    fields = done._asdict() | {"links": links, "warnings": codes}
+    del fields["flaws"]
+    _print_done([fields], list(render_replaced(done)), options)
     return 0
+
+
+def _print_done(
+    objects: Iterable[Mapping[str, object]],
+    lines: Sequence[str],
+    options: argparse.Namespace,
+) -> None:
+    """Print what was done, as objects or lines; it is told in any case."""
+    with ensuring([] if options.dry_run else lines):
+        if options.json:
+            print_objects(objects)
+        else:
+            print_lines(lines)

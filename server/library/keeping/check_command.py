@@ -15,7 +15,7 @@ from server.library.clips.check import (
 )
 from server.library.clips.limits import read_limits
 from server.library.imports.command import count_cores, jobs
-from server.library.output import print_lines, print_note, print_objects
+from server.library.output import OutputFault, print_lines, print_note, print_objects
 
 if TYPE_CHECKING:
     import argparse
@@ -73,7 +73,7 @@ def _run_check_all(options: argparse.Namespace) -> int:
                 counts[find_worst(done.flaws) or "fine"] += 1
                 found += done.flaws[:1]  # the worst
                 _print_clip(done, is_json=options.json)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, OutputFault):
             print_note("Stopped; bytereel check --all goes on from here.")
             raise
     if not options.json:

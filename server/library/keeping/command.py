@@ -10,7 +10,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from server.library.arguments import ID_DIGITS, path, text
-from server.library.output import print_lines, print_note, print_objects
+from server.library.output import OutputFault, print_lines, print_note, print_objects
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -189,7 +189,7 @@ def run_export(url: str, options: argparse.Namespace) -> int:
                 print_objects([done._asdict()])
             elif done.status != "exists":
                 print_lines([exporting.render_exported(done)])
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, OutputFault):
         print_note("Stopped; the same command goes on from here.")
         raise
     told = ", ".join(f"{count:,} {status}" for status, count in sorted(counts.items()))

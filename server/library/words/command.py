@@ -6,12 +6,17 @@ What they work with is imported when they run, so that the parser stays light.
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import TYPE_CHECKING
 
 from server.errors import Fault
 from server.library.arguments import VIDEO, number, text
-from server.library.output import print_line, print_lines, print_objects
+from server.library.output import (
+    ensuring,
+    print_line,
+    print_lines,
+    print_note,
+    print_objects,
+)
 from server.library.words.naming import LEAST_SCORE, SURE_SCORE
 
 if TYPE_CHECKING:
@@ -152,11 +157,13 @@ def _apply(url: str, options: argparse.Namespace) -> int:
     applied = suggest.apply_suggestions(
         url, options.language, options.apply, dry_run=options.dry_run
     )
-    if options.json:
-        print_objects(each.as_json() for each in applied.links)
-    else:
-        print_lines(suggest.render_applied(applied.links))
-    print_line(suggest.render_count(applied, options.apply), sys.stderr)
+    lines = suggest.render_applied(applied.links)
+    with ensuring([] if options.dry_run else lines):
+        if options.json:
+            print_objects(each.as_json() for each in applied.links)
+        else:
+            print_lines(lines)
+    print_note(suggest.render_count(applied, options.apply))
     return 0
 
 
@@ -167,7 +174,7 @@ def run_unlink(url: str, options: argparse.Namespace) -> int:
     links = link.unlink(url, options.video, _read_target(options))
     _print_links(links, options)
     if not links:
-        print_line(f"{options.video} was not linked there.", sys.stderr)
+        print_note(f"{options.video} was not linked there.")
     return 0
 
 
@@ -180,7 +187,9 @@ def _read_target(options: argparse.Namespace) -> LinkTarget:
 def _print_links(links: list[Link], options: argparse.Namespace) -> None:
     from server.library.words.link import render_links
 
-    if options.json:
-        print_objects(each._asdict() for each in links)
-    else:
-        print_lines(render_links(links))
+    lines = list(render_links(links))
+    with ensuring(lines):
+        if options.json:
+            print_objects(each._asdict() for each in links)
+        else:
+            print_lines(lines)
