@@ -10,7 +10,7 @@ import argparse
 import signal
 from typing import TYPE_CHECKING
 
-from server.config import add_settings
+from server.config import add_settings, list_given
 from server.edge.commands import add_edge_commands
 from server.edge.nginx import add_nginx_config
 from server.errors import Fault
@@ -27,6 +27,8 @@ from server.postgres.command import add_migrate
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_DATABASE = ("database_url", "data_dir")
+
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
@@ -35,7 +37,6 @@ def build_parser() -> argparse.ArgumentParser:
         description="Store short videos in PostgreSQL and serve their byte ranges.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    database = ("database_url", "data_dir")
     capacity = ("connections", "workers", "cache_mb")
 
     demo = commands.add_parser(
@@ -47,10 +48,10 @@ def build_parser() -> argparse.ArgumentParser:
 
     server = commands.add_parser("serve", help="start the server")
     server.set_defaults(run=run_serve)
-    add_settings(server, (*database, "host", "port", *capacity, *told))
+    add_settings(server, (*_DATABASE, "host", "port", *capacity, *told))
 
-    add_settings(add_migrate(commands), database)
-    add_settings(add_check_all(add_check(commands)), database)
+    add_settings(add_migrate(commands), _DATABASE)
+    add_settings(add_check_all(add_check(commands)), _DATABASE)
     for command in (
         add_import(commands),
         *add_library_commands(commands),
@@ -59,7 +60,7 @@ def build_parser() -> argparse.ArgumentParser:
         *add_edge_commands(commands),
     ):
         command.set_defaults(run=run_with_database)
-        add_settings(command, database)
+        add_settings(command, _DATABASE)
     add_nginx_config(commands)
     return parser
 
@@ -72,11 +73,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
     try:
         status: int = options.run(options)
-    except Fault as fault:
     except OutputFault as fault:
         discard_output()
         print_note(f"bytereel: {fault}")
         return 1
+    except Fault as fault:
         print_note(f"bytereel: {fault}")
         return 1
     except KeyboardInterrupt:
@@ -110,6 +111,7 @@ def run_with_database(options: argparse.Namespace) -> int:
     """Run a command whose act takes the URL of the database."""
     from server.postgres.target import open_database
 
+    options.given = list_given(options, _DATABASE)
     with open_database(options) as url:
         status: int = options.act(url, options)
     return status

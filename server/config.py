@@ -193,12 +193,35 @@ def add_settings(parser: argparse.ArgumentParser, names: Iterable[str]) -> None:
     for name in names:
         setting = SETTINGS[name]
         default = "none" if setting.default in ("", None) else setting.default
-        text = os.environ.get(setting.environment, "")
-        if name == "database_url":
-            text = text or os.environ.get("DATABASE_URL", "")
         parser.add_argument(
-            f"--{name.replace('_', '-')}",
+            name_flag(name),
             type=setting.type,
-            default=text or setting.default,  # argparse runs the type over a string
+            default=_read_default(name),  # argparse runs the type over a string
             help=f"{setting.help} [{setting.environment}; {default}]",
         )
+
+
+def name_flag(name: str) -> str:
+    """Return the flag of a setting."""
+    return f"--{name.replace('_', '-')}"
+
+
+def _read_default(name: str) -> object:
+    """Return what holds without a flag: the environment's, or that of the setting."""
+    setting = SETTINGS[name]
+    text = os.environ.get(setting.environment, "")
+    if name == "database_url":
+        text = text or os.environ.get("DATABASE_URL", "")
+    return text or setting.default
+
+
+def list_given(
+    options: argparse.Namespace, names: Iterable[str]
+) -> list[tuple[str, str]]:
+    """Return flag and value of the settings that are not as they are without flags."""
+    found = [(name, getattr(options, name)) for name in names]
+    return [
+        (name_flag(name), str(value))
+        for name, value in found
+        if str(value) != str(_read_default(name))
+    ]

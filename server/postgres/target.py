@@ -5,11 +5,23 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import psycopg2
+from psycopg2.extensions import parse_dsn
+
 from server.postgres import embedded, migrations
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
+
+
+def has_password(url: str) -> bool:
+    """Report whether a URL tells a password, or cannot be read and so might."""
+    try:
+        told = parse_dsn(url)
+    except psycopg2.ProgrammingError:
+        return True
+    return any("password" in name and value for name, value in told.items())
 
 
 @contextmanager

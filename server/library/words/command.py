@@ -139,7 +139,11 @@ def _suggest(url: str, options: argparse.Namespace) -> int:
         return _apply(url, options)
     if options.dry_run:
         raise Fault("--suggest alone changes nothing: leave out --dry-run")
-    unlinked = suggest.suggest(url, options.language)
+    flags, secret = _name_database(options)
+    unlinked = suggest.suggest(url, options.language, flags)
+    if secret and unlinked:
+        note = f"# add {secret} to each command: its password is not printed"
+        (print_note if options.json else print_line)(note)
     if options.json:
         print_objects(
             each._asdict() | {"words": [word._asdict() for word in each.words]}
@@ -148,6 +152,20 @@ def _suggest(url: str, options: argparse.Namespace) -> int:
     else:
         print_lines(suggest.render_suggestions(unlinked) or ["# every video is linked"])
     return 0
+
+
+def _name_database(options: argparse.Namespace) -> tuple[str, str]:
+    """Return the flags that lead to the database, and one that holds a password."""
+    from server.library.words.suggest import quote
+    from server.postgres.target import has_password
+
+    flags, secret = "", ""
+    for flag, value in options.given:
+        if flag == "--database-url" and has_password(value):
+            secret = flag
+        else:
+            flags += f" {flag}={quote(value)}"
+    return flags, secret
 
 
 def _apply(url: str, options: argparse.Namespace) -> int:

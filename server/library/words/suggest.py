@@ -64,10 +64,15 @@ class Applied(NamedTuple):
     left: int
 
 
-def suggest(url: str, language: str | None = None) -> list[UnlinkedClip]:
-    """Return the unlinked videos and the words of a language that they may be for."""
+def suggest(
+    url: str, language: str | None = None, flags: str = ""
+) -> list[UnlinkedClip]:
+    """Return the unlinked videos and the words of a language that they may be for.
+
+    flags go behind each command, as a shell reads them.
+    """
     with opening(url) as connection, connection.cursor() as cursor:
-        return _read_suggestions(cursor, language)
+        return _read_suggestions(cursor, language, flags)
 
 
 def apply_suggestions(
@@ -110,7 +115,9 @@ def choose_words(words: list[Suggestion], least: float) -> list[Suggestion]:
     return best if len(kinds) == 1 else []
 
 
-def _read_suggestions(cursor: Cursor, language: str | None) -> list[UnlinkedClip]:
+def _read_suggestions(
+    cursor: Cursor, language: str | None, flags: str = ""
+) -> list[UnlinkedClip]:
     clips = read_rows(cursor, "list_unlinked")
     rows = read_rows(cursor, "list_words", {"language": language}) if clips else []
     words = [Word(**row) for row in rows]
@@ -122,14 +129,18 @@ def _read_suggestions(cursor: Cursor, language: str | None) -> list[UnlinkedClip
         UnlinkedClip(
             clip["id"],
             clip["filename"],
-            [_suggest(clip["id"], like) for like in index.find(clip["filename"])],
+            [
+                _suggest(clip["id"], like, flags)
+                for like in index.find(clip["filename"])
+            ],
         )
         for clip in clips
     ]
 
 
-def _suggest(video_id: int, like: Like) -> Suggestion:
-    return Suggestion(*like, build_command(video_id, like.word, like.language))
+def _suggest(video_id: int, like: Like, flags: str) -> Suggestion:
+    command = build_command(video_id, like.word, like.language)
+    return Suggestion(*like, command + flags)
 
 
 def build_command(video_id: int, word: str, language: str) -> str:

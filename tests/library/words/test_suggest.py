@@ -223,7 +223,8 @@ def test_listed_command_links_what_it_stands_for(url: str, run: Run) -> None:
     lines = out.splitlines()
     assert lines[0] == "# 1  houses_1.mp4"
     assert lines[1] == (
-        "bytereel link 1 --word=house --language=en  # 0.94 another ending"
+        "bytereel link 1 --word=house --language=en "
+        f"--database-url={shlex.quote(url)}  # 0.94 another ending"
     )
     assert "# 4  IMG_1.mp4: no word is like this name" in lines
     run(*shlex.split(lines[1], comments=True)[1:])
@@ -246,6 +247,27 @@ def test_options_that_do_not_go_together_are_refused(
     assert words in err
     assert err.count("\n") == 1
     assert list_shown(url) == []
+
+
+@pytest.mark.parametrize("flag", ["", "--json"])
+def test_password_is_not_printed(
+    url: str, flag: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    secret = f"{url}&password=hush"
+    assert main(["link", "--suggest", "--database-url", secret, *flag.split()]) == 0
+    out, err = capsys.readouterr()
+    assert "hush" not in out + err
+    assert "# add --database-url to each command" in (err if flag else out)
+    assert "bytereel link 1 --word=house --language=en" in out
+
+
+def test_database_of_the_environment_needs_no_flag(
+    url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", url)
+    assert main(["link", "--suggest"]) == 0
+    line = capsys.readouterr().out.splitlines()[1]
+    assert line.startswith("bytereel link 1 --word=house --language=en  # ")
 
 
 @pytest.mark.parametrize("score", ["0.59", "1.01", "nan", "all", "90%", ""])
