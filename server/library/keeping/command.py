@@ -121,7 +121,7 @@ def _count(argument: str) -> int:
 
 def run_list(url: str, options: argparse.Namespace) -> int:
     """List clips; that there are none is no error."""
-    from server.library.keeping.listing import Search, list_clips
+    from server.library.keeping.listing import Search, has_unchecked, list_clips
 
     search = Search(*(getattr(options, name) for name in Search._fields))
     count = 0
@@ -132,7 +132,7 @@ def run_list(url: str, options: argparse.Namespace) -> int:
             _print_table((_show_clip(clip) for clip in page), has_head=not count)
         count += len(page)
     if not options.json:
-        is_known = count or options.flaw in (None, "unchecked")
+        is_known = count or options.flaw is None or not has_unchecked(url)
         hint = "" if is_known else "; bytereel check --all checks those that are new"
         print_note(f"{count:,} clips{hint}")
     return 0

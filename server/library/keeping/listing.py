@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, NamedTuple
 
 from server.errors import Fault
+from server.library.clips.check import SEVERITIES
+from server.library.clips.codes import CODES
+from server.library.files import show_text
 from server.library.keeping.tables import (
     Tables,
     describe_tables,
@@ -23,6 +27,10 @@ if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
 
     from server.postgres.rows import Row
+
+
+UNCHECKED = "unchecked"
+_GROUPS = ("any", "none", UNCHECKED)
 
 
 class Search(NamedTuple):
@@ -69,6 +77,25 @@ def list_clips(url: str, search: Search) -> Iterator[list[ListedClip]]:
             yield _complete(connection, tables, rows)
 
 
+def need_code(flaw: str) -> None:
+    """Raise Fault for what is neither a code of a flaw nor stands for several."""
+    known = (*CODES, *SEVERITIES, *_GROUPS)
+    if flaw in known:
+        return
+    near = get_close_matches(flaw, known, 1)
+    raise Fault(
+        f"no flaw has the code “{show_text(flaw)}”: "
+        + (f"did you mean {near[0]}? " if near else "")
+        + "server/library/clips/README.md lists all; fault, warning, note, any, none "
+        "and unchecked go too"
+    )
+
+
+def has_unchecked(url: str) -> bool:
+    """Report whether a clip was never checked."""
+    return any(list_clips(url, Search(flaw=UNCHECKED, limit=1)))
+
+
 def _plan(cursor: Cursor, tables: Tables, search: Search) -> dict[str, object]:
     """Return the values of list_clips: what other tables tell comes as lists of ids."""
     only: set[int] | None = None
@@ -82,6 +109,8 @@ def _plan(cursor: Cursor, tables: Tables, search: Search) -> dict[str, object]:
     if search.flaw is not None:
         need_checks(tables)
         found = _find_ids(cursor, "find_clips_by_flaw", flaw=search.flaw)
+        if not found:  # older rules may have kept what is unknown by now
+            need_code(search.flaw)
         only = found if only is None else only & found
     viewed: list[Row] = []
     if search.sort == "views":

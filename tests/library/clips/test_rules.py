@@ -12,6 +12,7 @@ import pytest
 
 from server.library.clips.check import FAULT, Limits
 from server.library.clips.checking import check_media
+from server.library.clips.codes import CODES
 from server.library.clips.repair import open_media
 from server.library.ffmpeg.sandbox import Sandbox
 from server.library.files import open_file
@@ -465,7 +466,9 @@ def test_every_code_is_explained() -> None:
     code = "".join(path.read_text() for path in folder.glob("*.py"))
     used = re.findall(r'(?:Flaw|repairable)\(\s*"([a-z0-9-]+)"', code)
     assert len(used) > 40
-    assert {*used, "avc3-tag", "hev1-tag", "damaged-sound"} <= told
+    assert {*used, "avc3-tag", "hev1-tag", "damaged-sound"} <= set(CODES) <= told
+    for known in CODES:
+        assert code.count(f'"{known}"') > 1 or known == "not-repaired", known
 
 
 def test_pictures_in_another_order_are_told(tmp_path: Path, sandbox: Sandbox) -> None:

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import re
 import time
 from typing import Any
 
 import pytest
 
 from server.cli import main
+from server.errors import Fault
 from server.library.keeping.listing import Search, list_clips
 from server.library.keeping.tables import PAGE_ROWS
 from server.postgres import migrations
@@ -25,7 +27,8 @@ INSERT INTO checks (video_id, rules, size_bytes, flaws)
 VALUES (1, '1', 1, '[]'),
        (2, '1', 2, '[{"code": "codec", "severity": "fault"},
                      {"code": "hdr", "severity": "note"}]'),
-       (3, '1', 3, '[{"code": "hdr", "severity": "note"}]'),
+       (3, '1', 3, '[{"code": "hdr", "severity": "note"},
+                     {"code": "of-older-rules", "severity": "note"}]'),
        (99, '1', 3, '[{"code": "hdr", "severity": "note"}]');
 """
 
@@ -58,7 +61,8 @@ def find(url: str, **asked: Any) -> list[int]:
         ({"flaw": "any", "word": "rise"}, [3, 2]),
         ({"flaw": "none"}, [1]),
         ({"flaw": "unchecked"}, [5, 4]),
-        ({"flaw": "nothing of the kind"}, []),
+        ({"flaw": "of-older-rules"}, [3]),
+        ({"flaw": "level"}, []),
     ],
 )
 def test_search_finds(
@@ -99,7 +103,7 @@ def test_clip_is_told_with_its_words(
         "views": 0,
         "flaws": [],
     }
-    assert third["flaws"] == ["hdr"]
+    assert third["flaws"] == ["hdr", "of-older-rules"]
     assert (last["words"], last["definitions"], last["flaws"]) == ([], 0, None)
 
 
@@ -166,6 +170,20 @@ def test_what_a_foreign_table_lacks_is_told(
     assert text.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("flaw", "words"),
+    [
+        ("moov-after-mdta", "did you mean moov-after-mdat?"),
+        ("", "lists all"),
+        ("nosuch", "README.md lists all"),
+        ("anny", "did you mean any?"),
+    ],
+)
+def test_unknown_flaw_is_refused(database_url: str, flaw: str, words: str) -> None:
+    with pytest.raises(Fault, match=re.escape(words)):
+        find(database_url, flaw=flaw)
+
+
 def test_older_schema_is_listed(
     database_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -186,5 +204,9 @@ def test_no_database_schema_gets_one_sentence(
 def test_flaw_that_nobody_looked_for_is_told(
     database_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["list", "--flaw=codec", "--database-url", database_url]) == 0
+    arguments = ["list", "--flaw=codec", "--database-url", database_url]
+    assert main(arguments) == 0
+    assert "check --all" not in capsys.readouterr().err  # there is no clip
+    fill(database_url)
+    assert main(arguments) == 0
     assert "check --all" in capsys.readouterr().err
