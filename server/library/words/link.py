@@ -75,12 +75,24 @@ def add_links(
     replace: bool = False,
 ) -> list[Link]:
     """Add a video to all of target, or make it the only one; empty if none is there."""
-    links = []
-    for each in lock_target(cursor, target):
-        videos = add_video(each.videos, video_id, replace=replace)
-        status = "linked" if save_videos(cursor, each, videos) else "exists"
-        links.append(_describe_link(status, video_id, filename, each, videos))
-    return links
+    return [
+        add_link(cursor, video_id, filename, each, replace=replace)
+        for each in lock_target(cursor, target)
+    ]
+
+
+def add_link(
+    cursor: Cursor,
+    video_id: int,
+    filename: str | None,
+    showing: Showing,
+    *,
+    replace: bool = False,
+) -> Link:
+    """Add a video to something that is locked, or make it the only one."""
+    videos = add_video(showing.videos, video_id, replace=replace)
+    status = "linked" if save_videos(cursor, showing, videos) else "exists"
+    return _describe_link(status, video_id, filename, showing, videos)
 
 
 def unlink(url: str, video: str, target: LinkTarget) -> list[Link]:

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import shlex
+from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
 from server.library.files import show_text
 from server.library.words.forms import split_name, split_word
 from server.library.words.likeness import Like, Word, WordIndex
-from server.library.words.link import add_links, render_links
+from server.library.words.link import add_link, render_links
 from server.library.words.naming import word_key
+from server.library.words.showing import lock_showing
 from server.library.words.stems import read_stems
-from server.library.words.target import LinkTarget
 from server.postgres.refusals import opening
 from server.postgres.rows import read_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from psycopg2.extensions import cursor as Cursor
 
     from server.library.words.link import Link
+    from server.library.words.showing import Showing
 
 
 class Suggestion(NamedTuple):
@@ -84,25 +86,45 @@ def apply_suggestions(
     score. All is one transaction; a dry run takes it back.
     """
     with opening(url) as connection, connection, connection.cursor() as cursor:
-        links: list[AppliedLink] = []
-        left = 0
-        for clip in _read_suggestions(cursor, language):
-            best = choose_words(clip.words, least)
-            for word in best:
-                links += _apply(cursor, clip, word)
-            left += not best
+        clips = _read_suggestions(cursor, language)
+        best = [(clip, choose_words(clip.words, least)) for clip in clips]
+        links = list(_apply(cursor, best))
         if dry_run:
             connection.rollback()
             links = [each.as_planned() for each in links]
-    return Applied(links, left)
+    return Applied(links, sum(not words for _, words in best))
 
 
 def _apply(
-    cursor: Cursor, clip: UnlinkedClip, word: Suggestion
+    cursor: Cursor, best: Sequence[tuple[UnlinkedClip, list[Suggestion]]]
 ) -> Iterator[AppliedLink]:
-    target = LinkTarget(word.word, word.language)
-    for link in add_links(cursor, clip.video_id, clip.filename, target):
-        yield AppliedLink(link, word.score, word.reason)
+    """Link the clips to these words, all of which are locked first, at once."""
+    chosen = (word for _, words in best for word in words)
+    showing = _lock_words(cursor, {(word.word, word.language) for word in chosen})
+    for clip, words in best:
+        for word in words:
+            own = showing[word.word, word.language]
+            for place, each in enumerate(own):
+                link = add_link(cursor, clip.video_id, clip.filename, each)
+                own[place] = each._replace(videos=link.videos)
+                yield AppliedLink(link, word.score, word.reason)
+
+
+def _lock_words(
+    cursor: Cursor, words: Iterable[tuple[str, str]]
+) -> dict[tuple[str, str], list[Showing]]:
+    """Return the definitions of words of languages, by these; locked."""
+    by_language: dict[str, list[str]] = defaultdict(list)
+    for word, language in words:
+        by_language[language].append(word)
+    ids: list[int] = []
+    for language, own in by_language.items():
+        asked = {"language": language, "words": own}
+        ids += [row["id"] for row in read_rows(cursor, "list_definitions", asked)]
+    found: dict[tuple[str, str], list[Showing]] = defaultdict(list)
+    for each in lock_showing(cursor, "definition", ids=sorted(ids)) if ids else ():
+        found[each.word or "", each.learning_language or ""].append(each)
+    return found
 
 
 def choose_words(words: list[Suggestion], least: float) -> list[Suggestion]:
