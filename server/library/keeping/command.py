@@ -180,11 +180,13 @@ def run_export(url: str, options: argparse.Namespace) -> int:
     from server.library.keeping import exporting
 
     counts: Counter[str] = Counter()
+    files = []
     try:
         for done in exporting.export_library(
             url, options.folder, dry_run=options.dry_run
         ):
             counts[done.status] += 1
+            files += [done.file] if done.status != "gone" else []
             if options.json:
                 print_objects([done._asdict()])
             elif done.status != "exists":
@@ -194,10 +196,7 @@ def run_export(url: str, options: argparse.Namespace) -> int:
         raise
     told = ", ".join(f"{count:,} {status}" for status, count in sorted(counts.items()))
     print_note(told or "there are no clips")
-    strangers = [] if options.dry_run else exporting.list_strangers(options.folder)
-    if strangers:
-        print_note(
-            f"{len(strangers):,} videos there are not in the library, the first of "
-            f"which is {strangers[0]}: import would take them, so move them away"
-        )
+    strangers = exporting.list_strangers(options.folder, files)
+    for line in exporting.render_strangers(strangers):
+        print_note(line)
     return int(counts["failed"] > 0)

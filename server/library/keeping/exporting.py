@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 from contextlib import closing, contextmanager
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, NamedTuple
 
 from tqdm import tqdm
@@ -34,13 +35,15 @@ from server.postgres.refusals import opening
 from server.postgres.rows import read_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from psycopg2.extensions import connection as Connection
     from psycopg2.extensions import cursor as Cursor
 
     from server.postgres.rows import Row
+
+_NAMED_STRANGERS = 10
 
 
 class Library(NamedTuple):
@@ -60,6 +63,8 @@ def export_library(
     whole or not at all. Fault if the folder cannot be written, or the database goes
     away. The progress bar shows on a terminal; True and False decide otherwise.
     """
+    if os.path.exists(folder) and not os.path.isdir(folder):
+        raise Fault(f"{show_path(folder)} is a file: name a folder to write to")
     with opening(url) as connection:
         library = read_library(connection)
         before = read_manifest(folder)
@@ -149,6 +154,7 @@ def _drafting(folder: Path, *, dry_run: bool) -> Iterator[Callable[[Manifest], o
     Fault if another export is at work there.
     """
     if dry_run:
+        _need_writable(folder)
         yield lambda _: None
         return
     draft = folder / DRAFT_NAME
@@ -180,10 +186,20 @@ def _drafting(folder: Path, *, dry_run: bool) -> Iterator[Callable[[Manifest], o
         yield finish
 
 
-def list_strangers(folder: Path) -> list[str]:
-    """Return the videos in a folder that its manifest does not name."""
-    manifest = read_manifest(folder)
-    known = {folder / clip.file for clip in manifest.clips} if manifest else set()
+def _need_writable(folder: Path) -> None:
+    """Raise Fault if nothing can be written into a folder, or where it would be."""
+    parents = folder.absolute().parents
+    there = next(each for each in (folder, *parents) if os.path.exists(each))
+    try:
+        with TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise explain_unwritable(folder, error) from error
+
+
+def list_strangers(folder: Path, files: Iterable[str]) -> list[str]:
+    """Return the videos in a folder besides these files of an export."""
+    known = {folder / file for file in files}
     found = set(find_files([folder])) - known - {folder}
     return sorted(show_path(path) for path in found)
 
@@ -194,3 +210,17 @@ def render_exported(done: ExportedFile) -> str:
     if done.error:
         return f"{line}: {done.error}"
     return line if done.file == done.filename else f"{line}, as {show_text(done.file)}"
+
+
+def render_strangers(paths: Sequence[str]) -> Iterator[str]:
+    """Yield what is to be done about videos that are not of the export, and which."""
+    if not paths:
+        return
+    are = "video there is" if len(paths) == 1 else "videos there are"
+    yield (
+        f"{len(paths):,} {are} not in the library; import would take them, so move "
+        "them away:"
+    )
+    yield from (f"  {path}" for path in paths[:_NAMED_STRANGERS])
+    if len(paths) > _NAMED_STRANGERS:
+        yield f"  … and {len(paths) - _NAMED_STRANGERS:,} more"

@@ -180,8 +180,8 @@ def test_export_again_takes_only_what_has_changed(
     assert main(["export", str(tmp_path), "--database-url", library]) == 0
     text = capsys.readouterr()
     assert text.out == "exported  6 rise_sun.mp4\n"
-    assert text.err.startswith("3 exists, 1 exported\n1 videos there are not in the ")
-    assert "lonely.mp4: import would take them" in text.err
+    assert text.err.startswith("3 exists, 1 exported\n1 video there is not in the ")
+    assert text.err.endswith("/lonely.mp4\n")
     assert (tmp_path / "rise_sun.mp4").read_bytes() == good
 
 
@@ -190,6 +190,36 @@ def test_dry_run_writes_nothing(library: str, tmp_path: Path) -> None:
     done = export(library, folder, dry_run=True)
     assert [each.status for each in done] == ["would-export"] * 5
     assert not folder.exists()
+
+
+@pytest.mark.parametrize("more", [[], ["--dry-run"]])
+def test_old_files_are_named_and_stay(
+    library: str, tmp_path: Path, more: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["export", str(tmp_path), "--database-url", library]
+    for number in range(12):
+        (tmp_path / f"old{number:02}.mp4").write_bytes(b"x")
+    assert main([*arguments, *more]) == 0
+    told = capsys.readouterr().err.splitlines()
+    assert told[1].startswith("12 videos there are not in the library; ")
+    assert told[2] == f"  {tmp_path}/old00.mp4"
+    assert told[12:] == ["  … and 2 more"]
+    assert len(list(tmp_path.glob("old*"))) == 12
+
+
+@pytest.mark.parametrize("more", [[], ["--dry-run"]])
+def test_folder_that_takes_nothing_is_told(
+    library: str, tmp_path: Path, more: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_bytes(b"x")
+    for folder, words in (
+        ("/proc/no/such", "/proc/no/such cannot be written ("),
+        (str(tmp_path / "file"), "is a file: name a folder to write to"),
+        (str(tmp_path / "file/x"), "file/x cannot be written ("),
+    ):
+        assert main(["export", folder, "--database-url", library, *more]) == 1
+        assert words in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_file_of_others_stays(library: str, tmp_path: Path) -> None:
