@@ -169,19 +169,22 @@ def name_repaired(name: str) -> str:
 
 
 def check_name(path: Path, shown: str) -> None:
-    """Raise Fault for a folder, and for a name that the table cannot keep."""
+    """Raise Fault for a folder, and for the name of a file that the table rejects."""
     if os.path.isdir(path):
         suffixes = ", ".join(VIDEO_SUFFIXES)
         raise Fault(
             f"{shown} is a folder in which no {suffixes} file can be found: "
             "check the path, and that you may read it"
         )
-    kinds = {unicodedata.category(letter) for letter in path.name}
-    if len(path.name) > NAME_LETTERS:
-        raise Fault(
-            f"{shown} has a name longer than {NAME_LETTERS} characters: rename it"
-        )
+    if reason := find_unfit(path.name):
+        raise Fault(f"{shown} has {reason}: rename it")
+
+
+def find_unfit(name: str) -> str | None:
+    """Return what a name has that the table cannot keep, None for a good one."""
+    kinds = {unicodedata.category(letter) for letter in name}
+    if len(name) > NAME_LETTERS:
+        return f"a name longer than {NAME_LETTERS} characters"
     if "Cs" in kinds:  # Python's stand-in for a byte it cannot decode
-        raise Fault(f"{shown} has a name that is not UTF-8: rename it")
-    if "Cc" in kinds:
-        raise Fault(f"{shown} has a control character in its name: rename it")
+        return "a name that is not UTF-8"
+    return "a control character in its name" if "Cc" in kinds else None

@@ -129,11 +129,7 @@ def run_replace(url: str, options: argparse.Namespace) -> int:
         print_note(
             f"{flaw.severity} {flaw.code}: {flaw.tell(show_text(done.filename))}"
         )
-    codes = [flaw.code for flaw in done.flaws]
-    links = [each._asdict() for each in done.links]
-    fields = done._asdict() | {"links": links, "warnings": codes}
-    del fields["flaws"]
-    _print_done([fields], list(render_replaced(done)), options)
+    _print_done([done.as_json()], list(render_replaced(done)), options)
     return 0
 
 

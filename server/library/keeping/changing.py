@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from psycopg2.errors import LockNotAvailable, UniqueViolation
 
 from server.errors import Fault
-from server.library.files import check_name, show_text
+from server.library.files import find_unfit, show_text
 from server.library.keeping.tables import describe_tables
 from server.library.report import show_bytes
 from server.library.words.link import find_video
@@ -120,9 +118,13 @@ def rename_clip(
 
 def check_filename(filename: str) -> None:
     """Raise Fault for a name that the table cannot keep, or that is none of a file."""
-    if filename in ("", ".", "..") or "/" in filename:
-        raise Fault(f"“{show_text(filename)}” is not a file name: give one without /")
-    check_name(Path(os.devnull, filename), show_text(filename))  # no folder is there
+    shown = show_text(filename)
+    if "/" in filename:
+        raise Fault(f"“{shown}” is not a file name: give one without /")
+    if filename in ("", ".", ".."):
+        raise Fault(f"“{shown}” is not a file name: give another name")
+    if reason := find_unfit(filename):
+        raise Fault(f"“{shown}” has {reason}: give another name")
 
 
 def need_free_name(cursor: Cursor, filename: str) -> None:

@@ -114,8 +114,8 @@ def _add_export(commands: Commands) -> argparse.ArgumentParser:
 
 
 def _count(argument: str) -> int:
-    if argument.isascii() and argument.isdigit() and len(argument) <= ID_DIGITS:
-        return int(argument)
+    if argument.isascii() and argument.isdigit():
+        return int(argument) if len(argument) <= ID_DIGITS else 10**ID_DIGITS
     raise argparse.ArgumentTypeError(f"{argument!r} is not a whole number")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from server.library.files import show_text
+from server.library.words.showing import swap_video
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +29,22 @@ class ReplacedClip(NamedTuple):
     flaws: tuple[Flaw, ...]  # of the new one
     repaired: str | None  # fixed or transcoded
 
+    def as_json(self) -> dict[str, object]:
+        """Return it as json.dumps takes it, with the codes of the flaws."""
+        links = [
+            each._asdict() | {"videos": self.list_videos(each)} for each in self.links
+        ]
+        codes = [flaw.code for flaw in self.flaws]
+        fields = self._asdict() | {"links": links, "warnings": codes}
+        del fields["flaws"]
+        return fields
+
+    def list_videos(self, showing: Showing) -> list[int | None]:
+        """Return what is shown at the end; None for a clip that has no id yet."""
+        if self.video_id is not None:
+            return [*swap_video(showing.videos, self.old_id, self.video_id)]
+        return [None if each == self.old_id else each for each in showing.videos]
+
 
 def render_replaced(clip: ReplacedClip) -> Iterator[str]:
     """Yield a line about a clip, and one for each link that moves."""
@@ -41,5 +58,8 @@ def render_replaced(clip: ReplacedClip) -> Iterator[str]:
     )
     for each in clip.links:
         word = show_text(each.word or "?")
-        videos = ", ".join(map(str, each.videos))
+        videos = ", ".join(
+            "the new one" if video is None else str(video)
+            for video in clip.list_videos(each)
+        )
         yield f"  {each.kind} {each.id} “{word}” shows {videos}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -87,7 +88,9 @@ def replace_clip(url: str, swap: Swap, policy: RepairPolicy) -> ReplacedClip:
         )
     if swap.name is not None:
         check_filename(swap.name)
-    elif swap.file is not None:
+    if swap.file is not None and os.path.isdir(swap.file):
+        raise Fault(f"{show_path(swap.file)} is a folder: name a file")
+    if swap.file is not None and swap.name is None:
         check_name(swap.file, show_path(swap.file))
     with opening(url) as connection:
         with connection, connection.cursor() as cursor:

@@ -173,7 +173,7 @@ CHECKS = (
             "no-name",
             WARNING,
             "video {id} has no file name",
-            "in SQL: UPDATE videos SET filename = '…' WHERE id = {id}",
+            "bytereel rename {id} NAME",
         ),
     ),
     (
@@ -183,7 +183,7 @@ CHECKS = (
             WARNING,
             "video {id} has a name of {letters} characters, “{beginning} …”, of which "
             "players get 255",
-            "in SQL: UPDATE videos SET filename = '…' WHERE id = {id}",
+            "bytereel rename {id} NAME",
         ),
     ),
     (
@@ -211,7 +211,7 @@ CHECKS = (
             "odd-name",
             WARNING,
             "video {id} has signs in its name that do not show, “{filename}”",
-            "in SQL: UPDATE videos SET filename = '…' WHERE id = {id}",
+            "bytereel rename {id} NAME",
         ),
     ),
     (

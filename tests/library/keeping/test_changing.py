@@ -120,9 +120,10 @@ def test_renamed_clip_keeps_the_rest(
     [
         ("9", "new.mp4", "there is no video 9"),
         ("1", "b.mp4", "another video has the name b.mp4"),
-        ("1", "", "not a file name"),
-        ("1", "a/b.mp4", "not a file name"),
-        ("1", "a\nb.mp4", "control character"),
+        ("1", "", "“” is not a file name: give another name"),
+        ("1", "..", "“..” is not a file name: give another name"),
+        ("1", "a/b.mp4", "not a file name: give one without /"),
+        ("1", "a\nb.mp4", "control character in its name: give another name"),
         ("1", "a" * 256, "255"),
     ],
 )

@@ -170,6 +170,13 @@ def test_what_a_foreign_table_lacks_is_told(
     assert text.count("\n") == 1
 
 
+def test_limit_may_be_of_any_size(database_url: str) -> None:
+    fill(database_url)
+    arguments = ["list", "--database-url", database_url, "--limit"]
+    assert main([*arguments, "9" * 20]) == 0
+    assert main([*arguments, "9" * 5000]) == 0
+
+
 @pytest.mark.parametrize(
     ("flaw", "words"),
     [

@@ -90,7 +90,7 @@ def test_links_move_in_their_order_and_the_old_clip_stays(
         "warnings": [],
         "repaired": None,
     }
-    assert [link["videos"] for link in foreseen.pop("links")] == [[1, 2, 3], [2]]
+    assert [link["videos"] for link in foreseen.pop("links")] == [[1, None, 3], [None]]
     assert foreseen == {**done, "status": "would-replace", "video_id": None}
     assert list_shown(library) == {
         "d1": [1, 6, 3],
@@ -206,6 +206,7 @@ def test_what_cannot_be_changes_nothing(
     for video, file, name, words in (
         ("2", broken, None, "is not a video"),
         ("2", tmp_path / "none.mp4", None, "does not exist"),
+        ("2", tmp_path, "x.mp4", "is a folder: name a file"),
         ("9", good, None, "there is no video 9"),
         ("2", good, None, "add --delete if it is to go"),
         ("1", good, None, "another video has the name b.mp4"),
@@ -241,7 +242,10 @@ def test_person_is_told_what_shows_it(
         "--delete",
         "--max-mb=0.001",
     ]
-    assert main([*arguments, "--database-url", library]) == 0
+    arguments += ["--database-url", library]
+    assert main([*arguments, "--dry-run"]) == 0
+    assert "“rise” shows 1, 2, the new one" in capsys.readouterr().out
+    assert main(arguments) == 0
     text = capsys.readouterr()
     assert text.out.splitlines() == [
         "replaced  6  x.mp4, in place of 3 42, which goes",

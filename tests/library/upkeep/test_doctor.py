@@ -121,7 +121,8 @@ def test_video_that_no_backup_takes_is_named(database_url: str) -> None:
         (
             "UPDATE videos SET filename = E'a\\u202Eb.mp4'",
             "warning odd-name",
-            "video 1 has signs in its name that do not show, “a\\u202eb.mp4”",
+            "video 1 has signs in its name that do not show, “a\\u202eb.mp4”: "
+            "bytereel rename 1 NAME",
         ),
         (
             "DELETE FROM bytereel_migrations WHERE name LIKE '0006%'",
