@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from server.library.files import show_text
 
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     Row = Mapping[str, object]
 
 MOST_ROWS = 20
+UNKNOWN = "–"  # what the database cannot tell
+_EMPTY = "“”"
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
 
 
@@ -37,10 +39,51 @@ def render_rows(rows: Sequence[Row], most: int = MOST_ROWS) -> list[str]:
     return lines
 
 
+class Column(NamedTuple):
+    """A column of a table that is printed in parts; the last one may be wider."""
+
+    width: int  # characters
+    is_number: bool = False  # to the right
+
+
+def render_table(
+    rows: Sequence[Row], columns: Mapping[str, Column], *, is_cut: bool
+) -> list[str]:
+    """Return a line for each row: these columns of it, all parts of a table alike.
+
+    is_cut ends with … what is wider than its column, but not in the last one.
+    """
+    lines = []
+    *_, last = columns
+    for row in rows:
+        cells = []
+        for name, (width, is_number) in columns.items():
+            cell = show(name, row[name])
+            if is_cut and len(cell) > width and name != last and not is_number:
+                cell = f"{cell[: width - 1]}…"
+            cells.append(cell.rjust(width) if is_number else cell.ljust(width))
+        lines.append("  ".join(cells).rstrip())
+    return lines
+
+
+def render_head(columns: Mapping[str, Column]) -> str:
+    """Return the line of a table's names of columns."""
+    cells = (
+        name.rjust(width) if is_number else name.ljust(width)
+        for name, (width, is_number) in columns.items()
+    )
+    return "  ".join(cells).rstrip()
+
+
+def count_noun(number: int, noun: str) -> str:
+    """Return so many of what a noun in the singular names."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def show(name: str, value: object) -> str:
     """Return a value for a person; the name of its column tells the unit."""
     if value is None:
-        return "–"
+        return UNKNOWN
     if isinstance(value, int) and name.endswith("bytes"):
         return show_bytes(value)
     if isinstance(value, int):
@@ -48,8 +91,8 @@ def show(name: str, value: object) -> str:
     if isinstance(value, datetime):
         return value.isoformat(" ", "seconds")
     if isinstance(value, list):
-        return ", ".join(show_text(str(each)) for each in value)
-    return show_text(str(value))
+        return ", ".join(show_text(str(each)) or _EMPTY for each in value)
+    return show_text(str(value)) or _EMPTY
 
 
 # pages/numbers.js has this rule too; tests/pages/test_shared_rules.py compares them.

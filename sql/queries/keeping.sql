@@ -20,8 +20,9 @@ SELECT bool_and(coalesce(has_table_privilege(to_regclass(name), 'SELECT'), false
 -- name: list_clips
 -- The videos whose names have this in them, of some ids alone or without some, in order. A
 -- foreign table need not tell how long they are: then the name is found one level up, in
--- absent. How often each was watched comes in two lists.
-SELECT id, filename, mime_type, bytes, duration_seconds,
+-- absent. How often each was watched comes in two lists. What is searched for is in
+-- Unicode's normal form C, and total is how many there are without the limit.
+SELECT count(*) OVER () AS total, id, filename, mime_type, bytes, duration_seconds,
        to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS created_at
   FROM (SELECT id,
                coalesce(filename::text, '') AS filename,
@@ -34,7 +35,8 @@ SELECT id, filename, mime_type, bytes, duration_seconds,
        ) AS listed
   LEFT JOIN unnest(%(watched)s::bigint[], %(views)s::bigint[]) AS counted (video_id, views)
     ON video_id = id
- WHERE strpos(lower(filename), lower(%(search)s)) > 0
+ WHERE strpos(lower(CASE getdatabaseencoding() WHEN 'UTF8' THEN normalize(filename) ELSE filename END),
+              lower(%(search)s)) > 0
    AND (id = ANY(%(only)s::bigint[]) OR %(only)s IS NULL)
    AND NOT EXISTS (SELECT FROM unnest(%(without)s::bigint[]) AS other WHERE other = id)
  ORDER BY CASE %(sort)s WHEN 'newest' THEN created_at END DESC NULLS LAST,
@@ -65,7 +67,9 @@ SELECT DISTINCT shown.video_id
        ) AS shown
   LEFT JOIN definitions ON definitions.id = definition_id
  WHERE shown.video_id IS NOT NULL
-   AND (lower(word) = lower(%(word)s) OR %(word)s IS NULL)
+   AND (lower(CASE getdatabaseencoding() WHEN 'UTF8' THEN normalize(word::text) ELSE word::text END)
+            = lower(%(word)s)
+        OR %(word)s IS NULL)
    AND (learning_language = %(language)s OR %(language)s IS NULL);
 
 -- name: list_clip_words
@@ -143,7 +147,8 @@ WITH mine AS (
     SELECT id, word, coalesce(learning_language, '') AS language, native_language, video_id
       FROM definitions
      WHERE (learning_language = %(language)s OR %(language)s IS NULL)
-       AND strpos(lower(word), lower(%(search)s)) > 0
+       AND strpos(lower(CASE getdatabaseencoding() WHEN 'UTF8' THEN normalize(word::text) ELSE word::text END),
+                  lower(%(search)s)) > 0
 ), shown AS (
     SELECT word, language, video_id, id, 0 AS place
       FROM mine

@@ -6,20 +6,45 @@ What each works with is imported when it runs, so that the parser stays light.
 from __future__ import annotations
 
 import argparse
+import sys
 from collections import Counter
 from typing import TYPE_CHECKING
 
 from server.library.arguments import ID_DIGITS, path, text
 from server.library.output import OutputFault, print_lines, print_note, print_objects
+from server.library.report import (
+    UNKNOWN,
+    Column,
+    count_noun,
+    render_head,
+    render_table,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from server.library.arguments import Commands
     from server.library.keeping.listing import ListedClip
     from server.postgres.rows import Row
 
 _LINES = "print one JSON object per line"
+_CLIP_COLUMNS = {
+    "id": Column(7, is_number=True),
+    "filename": Column(36),
+    "bytes": Column(7, is_number=True),
+    "seconds": Column(7, is_number=True),
+    "added": Column(10),
+    "words": Column(24),
+    "flaws": Column(5),
+}
+_WORD_COLUMNS = {
+    "word": Column(24),
+    "language": Column(8),
+    "natives": Column(12),
+    "definitions": Column(11, is_number=True),
+    "questions": Column(9, is_number=True),
+    "videos": Column(6),
+}
 _SORTS = ("newest", "oldest", "name", "size", "duration", "views")
 
 
@@ -124,17 +149,26 @@ def run_list(url: str, options: argparse.Namespace) -> int:
     from server.library.keeping.listing import Search, has_unchecked, list_clips
 
     search = Search(*(getattr(options, name) for name in Search._fields))
-    count = 0
+    count = total = 0
+    lacks = False
     for page in list_clips(url, search):
+        total = page.total
+        rows = [_show_clip(clip) for clip in page.clips]
         if options.json:
-            print_objects(clip._asdict() for clip in page)
+            print_objects(clip._asdict() for clip in page.clips)
         else:
-            _print_table((_show_clip(clip) for clip in page), has_head=not count)
-        count += len(page)
-    if not options.json:
-        is_known = count or options.flaw is None or not has_unchecked(url)
-        hint = "" if is_known else "; bytereel check --all checks those that are new"
-        print_note(f"{count:,} clips{hint}")
+            _print_table(rows, _CLIP_COLUMNS, has_head=not count)
+        count += len(rows)
+        lacks |= any(None in row.values() for row in rows)
+    if options.json:
+        return 0
+    told = count_noun(total, "clip")
+    notes = [told if count == total else f"{count:,} of {told}"]
+    if lacks:
+        notes.append(f"{UNKNOWN} is not known, or not checked by bytereel check --all")
+    if not count and options.flaw is not None and has_unchecked(url):
+        notes.append("bytereel check --all checks those that are new")
+    print_note("; ".join(notes))
     return 0
 
 
@@ -161,18 +195,21 @@ def run_words(url: str, options: argparse.Namespace) -> int:
         if options.json:
             print_objects(word._asdict() for word in page)
         else:
-            _print_table((word._asdict() for word in page), has_head=not count)
+            rows = [word._asdict() for word in page]
+            _print_table(rows, _WORD_COLUMNS, has_head=not count)
         count += len(page)
     if not options.json:
-        print_note(f"{count:,} words")
+        print_note(count_noun(count, "word"))
     return 0
 
 
-def _print_table(rows: Iterable[Row], *, has_head: bool) -> None:
-    from server.library.report import render_rows
-
-    lines: Sequence[str] = render_rows(page := list(rows), len(page))
-    print_lines(lines if has_head else lines[1:])
+def _print_table(
+    rows: Sequence[Row], columns: Mapping[str, Column], *, has_head: bool
+) -> None:
+    is_cut = sys.stdout is not None and sys.stdout.isatty()
+    if has_head:
+        print_lines([render_head(columns)])
+    print_lines(render_table(rows, columns, is_cut=is_cut))
 
 
 def run_export(url: str, options: argparse.Namespace) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, NamedTuple
+from unicodedata import normalize
 
 from server.errors import Fault
 from server.library.clips.check import SEVERITIES
@@ -63,7 +64,14 @@ class ListedClip(NamedTuple):
     flaws: list[str] | None  # codes, the worst first
 
 
-def list_clips(url: str, search: Search) -> Iterator[list[ListedClip]]:
+class Page(NamedTuple):
+    """Some of the clips that are found, and how many there are without a limit."""
+
+    clips: list[ListedClip]
+    total: int
+
+
+def list_clips(url: str, search: Search) -> Iterator[Page]:
     """Yield the clips in pages, of which only one is held.
 
     Fault if the database cannot tell what is asked for.
@@ -74,7 +82,8 @@ def list_clips(url: str, search: Search) -> Iterator[list[ListedClip]]:
             tables = describe_tables(cursor)
             values = _plan(cursor, tables, search)
         for rows in stream_pages(connection, "list_clips", values):
-            yield _complete(connection, tables, rows)
+            totals = [row.pop("total") for row in rows]
+            yield Page(_complete(connection, tables, rows), totals[0])
 
 
 def need_code(flaw: str) -> None:
@@ -118,7 +127,7 @@ def _plan(cursor: Cursor, tables: Tables, search: Search) -> dict[str, object]:
             raise Fault("this database counts no views: run bytereel migrate")
         viewed = read_rows(cursor, "list_clip_views", {"ids": None})
     return {
-        "search": search.text,
+        "search": normalize("NFC", search.text),
         "only": None if only is None else list(only),
         "without": list(without),
         "watched": [row["video_id"] for row in viewed],
@@ -131,6 +140,7 @@ def _plan(cursor: Cursor, tables: Tables, search: Search) -> dict[str, object]:
 def _find_shown(
     cursor: Cursor, word: str | None = None, language: str | None = None
 ) -> set[int]:
+    word = word and normalize("NFC", word)
     return _find_ids(cursor, "find_clips_by_word", word=word, language=language)
 
 

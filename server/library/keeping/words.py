@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
+from unicodedata import normalize
 
 from server.library.keeping.tables import describe_tables, need_links, stream_pages
 from server.postgres.queries import queries
@@ -34,7 +35,8 @@ def list_words(
 
     Fault where there are no words.
     """
-    values = {"search": text, "language": language, "with_clip": with_clip}
+    search = normalize("NFC", text)
+    values = {"search": search, "language": language, "with_clip": with_clip}
     with opening(url) as connection:
         with connection.cursor() as cursor:
             cursor.execute(queries()["allow_long_statements"])

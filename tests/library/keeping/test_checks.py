@@ -69,7 +69,7 @@ def test_all_clips_are_checked_once_in_order(library: str) -> None:
 def test_what_is_found_can_be_listed(library: str) -> None:
     collect(library)
     pages = list_clips(library, Search(flaw="moov-after-mdat"))
-    assert [clip.filename for page in pages for clip in page] == ["late.mp4"]
+    assert [clip.filename for page in pages for clip in page.clips] == ["late.mp4"]
 
 
 def test_what_is_new_or_has_changed_is_checked(library: str, good: bytes) -> None:

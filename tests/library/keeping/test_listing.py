@@ -10,6 +10,7 @@ from server.cli import main
 from server.errors import Fault
 from server.library.keeping.listing import Search, list_clips
 from server.library.keeping.tables import PAGE_ROWS
+from server.library.report import Column, render_table
 from server.postgres import migrations
 from tests.conftest import execute
 from tests.library.keeping.library import fill, read_lines
@@ -36,7 +37,7 @@ VALUES (1, '1', 1, '[]'),
 def find(url: str, **asked: Any) -> list[int]:
     """Return the ids of what a search finds."""
     search = Search()._replace(**asked)
-    return [clip.id for page in list_clips(url, search) for clip in page]
+    return [clip.id for page in list_clips(url, search) for clip in page.clips]
 
 
 @pytest.mark.parametrize(
@@ -120,7 +121,54 @@ def test_table_has_one_head_and_tells_how_many(
     lines = text.out.splitlines()
     assert len(lines) == PAGE_ROWS + 3
     assert [line.split()[0] for line in lines[:2]] == ["id", f"{PAGE_ROWS + 2}"]
-    assert text.err == f"{PAGE_ROWS + 2:,} clips\n"
+    assert text.err.startswith(f"{PAGE_ROWS + 2:,} clips; – is not known")
+    assert main(["list", "--limit=1", "--database-url", database_url]) == 0
+    assert capsys.readouterr().err.startswith(f"1 of {PAGE_ROWS + 2:,} clips; ")
+
+
+def test_columns_stay_in_their_places(
+    database_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    execute(
+        database_url,
+        f"INSERT INTO videos (filename, video_data) VALUES ('{'a' * 255}', 'x');"
+        "INSERT INTO videos (filename, video_data)"
+        f" SELECT 'b' || n, 'x' FROM generate_series(1, {PAGE_ROWS + 2}) AS n;"
+        "INSERT INTO definitions (word, definition_text, learning_language,"
+        " native_language, video_id) VALUES ('', 'x', 'en', 'de', 3)",
+    )
+    database = ["--database-url", database_url]
+    assert main(["list", "--sort=oldest", *database]) == 0
+    head, long, *others = capsys.readouterr().out.splitlines()
+    assert "a" * 255 in long
+    assert {line.index("1 B") for line in others} == {head.index("bytes") + 2}
+    assert others[1].endswith("  “”                        –")
+    assert main(["words", *database]) == 0
+    assert capsys.readouterr().out.splitlines()[1].startswith("“” ")
+
+
+def test_terminal_gets_names_that_fit() -> None:
+    columns = {"name": Column(5), "flaws": Column(5)}
+    row = {"name": "a long name", "flaws": ["codec", "profile"]}
+    assert render_table([row], columns, is_cut=True) == ["a lo…  codec, profile"]
+
+
+@pytest.mark.parametrize("asked", ["cafe\u0301", "CAF\u00c9"])
+def test_accents_are_found_however_they_are_written(
+    database_url: str, asked: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    execute(
+        database_url,
+        "INSERT INTO videos (filename, video_data)"
+        " VALUES ('cafe\u0301.mp4', 'x'), ('caf\u00e9_2.mp4', 'y');"
+        "INSERT INTO definitions (word, definition_text, learning_language,"
+        " native_language, video_id)"
+        " VALUES ('cafe\u0301', 'x', 'fr', 'de', 1), ('caf\u00e9', 'x', 'fr', 'de', 2)",
+    )
+    assert find(database_url, text=asked) == [2, 1]
+    assert find(database_url, word=asked) == [2, 1]
+    assert main(["words", asked, "--json", "--database-url", database_url]) == 0
+    assert len(read_lines(capsys)) == 2
 
 
 def test_ten_thousand_clips_are_listed_soon(database_url: str) -> None:

@@ -53,7 +53,7 @@ def test_table_tells_how_many(
     assert main(["words", "--without-clip", "--database-url", database_url]) == 0
     text = capsys.readouterr()
     assert text.out.splitlines()[1].split() == ["sad", "en", "de", "1", "0"]
-    assert text.err == "1 words\n"
+    assert text.err == "1 word\n"
 
 
 def test_many_words_are_listed_soon(database_url: str) -> None:
