@@ -29,7 +29,7 @@ from server.library.output import (
     print_line,
     print_note,
 )
-from server.library.report import show_bytes
+from server.library.report import count_noun, show_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -201,7 +201,8 @@ def _ending() -> Iterator[None]:
 def _tell_end(summary: Summary) -> None:
     if summary.rows:
         print_note(
-            f"Stopped after {len(summary.rows):,} of {summary.total:,} files; "
+            f"Stopped after {len(summary.rows):,} of "
+            f"{count_noun(summary.total, 'file')}; "
             "the same command goes on from here."
         )
 

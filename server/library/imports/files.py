@@ -49,6 +49,7 @@ from server.library.imports.rows import (
     measure_size,
     read_inventory,
 )
+from server.library.report import count_noun
 from server.library.temporary import FolderFull
 from server.postgres.plain import connect
 from server.postgres.refusals import explain
@@ -119,7 +120,8 @@ def import_paths(
         check_ffmpeg(tried)
         orders = _list_orders(connection, groups)
         for number, done in enumerate(pool.work(orders, bar), 1):
-            bar.set_postfix_str(f"{number:,} of {len(files):,} files", refresh=False)
+            total = count_noun(len(files), "file")
+            bar.set_postfix_str(f"{number:,} of {total}", refresh=False)
             bar.clear()  # the caller may print
             yield done
 

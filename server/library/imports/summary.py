@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from server.library.files import name_file, show_text, tell_texts
 from server.library.output import render_json
-from server.library.report import MOST_ROWS, show_bytes
+from server.library.report import MOST_ROWS, count_noun, show_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -48,18 +48,24 @@ class Restored:
     def render(self, would: str) -> list[str]:
         """Return lines for a person; of long lists the beginning."""
         lines = [
-            f"{self.links:,} links of the export {would or 'were '}restored, "
-            f"{self.links_before:,} were there"
+            f"{count_noun(self.links, 'link')} of the export "
+            f"{would or _was(self.links)}restored, "
+            f"{self.links_before:,} {_was(self.links_before)}there"
         ]
         if self.words_added or self.questions_added:
             lines.append(
-                f"{self.words_added:,} definitions and {self.questions_added:,} "
-                f"questions {would or 'were '}added"
+                f"{count_noun(self.words_added, 'definition')} and "
+                f"{count_noun(self.questions_added, 'question')} "
+                f"{would or 'were '}added"
             )
-        way = "are not here (--add-words adds them)"
-        lines += _render_list(f"words of the export {way}", self.missing_words)
-        lines += _render_list(f"questions of the export {way}", self.missing_questions)
-        return lines + _render_list("files of the export are gone", self.missing_files)
+        way = "{are} not here (--add-words adds them)"
+        lines += _render_list("word", f" of the export {way}", self.missing_words)
+        lines += _render_list(
+            "question", f" of the export {way}", self.missing_questions
+        )
+        return lines + _render_list(
+            "file", " of the export {are} gone", self.missing_files
+        )
 
 
 class Summary:
@@ -110,21 +116,22 @@ class Summary:
         would = "would be " if self.dry_run else ""
         repaired = f" ({count['repaired']:,} repaired)" if count["repaired"] else ""
         lines = [
-            f"{count['files']:,} files, {show_bytes(count['bytes'])} in "
+            f"{count_noun(count['files'], 'file')}, {show_bytes(count['bytes'])} in "
             f"{minutes}:{seconds:02}: {count['imported']:,} {would}imported{repaired}, "
             f"{count['exists']:,} existed, {count['rejected']:,} {would}rejected"
         ]
         if self._links:
             lines.append(
-                f"{count['linked']:,} links to definitions {would or 'were '}made, "
-                f"{count['linked_before']:,} were there"
+                f"{count_noun(count['linked'], 'link')} to definitions "
+                f"{would or _was(count['linked'])}made, {count['linked_before']:,} "
+                f"{_was(count['linked_before'])}there"
             )
         if self.texts:
             lines.append(tell_texts(self.texts))
-        lines += _render_list("rejected", self._list_errors())
+        lines += _render_list("", "rejected", self._list_errors())
         if self.language is not None:
-            lines += _render_list("clips without a word", self._list_wordless())
-            lines += _render_list("words without a clip", self.bare)
+            lines += _render_list("clip", " without a word", self._list_wordless())
+            lines += _render_list("word", " without a clip", self.bare)
         return lines + (self.restored.render(would) if self.restored else [])
 
     def _list_errors(self) -> list[str]:
@@ -179,10 +186,17 @@ def _flatten(value: object) -> object:
     return " ".join(map(str, value)) if isinstance(value, list) else value
 
 
-def _render_list(title: str, texts: Sequence[str]) -> list[str]:
+def _was(count: int) -> str:
+    return "was " if count == 1 else "were "
+
+
+def _render_list(noun: str, rest: str, texts: Sequence[str]) -> list[str]:
+    """Return how many of a noun there are, {are} in the rest by that, and which."""
     if not texts:
         return []
-    lines = [f"{len(texts):,} {title}:"]
+    count = len(texts)
+    told = count_noun(count, noun) if noun else f"{count:,} "
+    lines = [f"{told}{rest.replace('{are}', 'is' if count == 1 else 'are')}:"]
     lines += [f"  {show_text(text)}" for text in texts[:MOST_ROWS]]
     if len(texts) > MOST_ROWS:
         lines.append(f"  … and {len(texts) - MOST_ROWS:,} more (all with --report)")

@@ -16,6 +16,7 @@ from server.library.clips.check import (
 from server.library.clips.limits import read_limits
 from server.library.imports.command import count_cores, jobs
 from server.library.output import OutputFault, print_lines, print_note, print_objects
+from server.library.report import count_noun
 
 if TYPE_CHECKING:
     import argparse
@@ -99,6 +100,6 @@ def render_counts(counts: Counter[str]) -> str:
     told = [f"{counts[kind]:,} with {name}" for kind, name in kinds if counts[kind]]
     told += [f"{counts['fine']:,} fine"]
     return (
-        f"{counts['checked']:,} clips checked, {counts['known']:,} known from before: "
-        + ", ".join(told)
+        f"{count_noun(counts['checked'], 'clip')} checked, {counts['known']:,} "
+        "known from before: " + ", ".join(told)
     )

@@ -30,6 +30,7 @@ from server.library.keeping.clip_files import (
 )
 from server.library.keeping.file_names import name_file
 from server.library.keeping.tables import describe_tables
+from server.library.report import count_noun
 from server.postgres.queries import queries
 from server.postgres.refusals import opening
 from server.postgres.rows import read_rows
@@ -216,10 +217,10 @@ def render_strangers(paths: Sequence[str]) -> Iterator[str]:
     """Yield what is to be done about videos that are not of the export, and which."""
     if not paths:
         return
-    are = "video there is" if len(paths) == 1 else "videos there are"
+    are, them = ("is", "it") if len(paths) == 1 else ("are", "them")
     yield (
-        f"{len(paths):,} {are} not in the library; import would take them, so move "
-        "them away:"
+        f"{count_noun(len(paths), 'video')} there {are} not in the library; import "
+        f"would take {them}, so move {them} away:"
     )
     yield from (f"  {path}" for path in paths[:_NAMED_STRANGERS])
     if len(paths) > _NAMED_STRANGERS:

@@ -7,6 +7,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
 from server.library.files import show_text
+from server.library.report import count_noun
 from server.library.words.forms import split_name, split_word
 from server.library.words.likeness import Like, Word, WordIndex
 from server.library.words.link import add_link, render_links
@@ -203,7 +204,8 @@ def render_applied(links: Iterable[AppliedLink]) -> list[str]:
 def render_count(applied: Applied, least: float) -> str:
     """Return how many videos got links, and why the others got none."""
     videos = len({each.link.video_id for each in applied.links})
-    counts = f"{videos:,} of {videos + applied.left:,} unlinked videos have a word"
+    total = count_noun(videos + applied.left, "unlinked video")
+    counts = f"{videos:,} of {total} {'has' if videos == 1 else 'have'} a word"
     if not applied.left:
         return counts
     return f"{counts}; the others have none of {least:g} or more, or several"

@@ -177,9 +177,9 @@ def test_language_alone_links_nothing_and_tells_what_is_missing(
     assert ask(database_url, "SELECT count(video_id) FROM definitions") == [(0,)]
     assert summary.bare == ["sad"]
     assert summary.render()[1:] == [
-        "1 clips without a word:",
+        "1 clip without a word:",
         f"  {tmp_path}/xyz.mp4",
-        "1 words without a clip:",
+        "1 word without a clip:",
         "  sad",
     ]
 
@@ -454,7 +454,7 @@ def test_report_has_all_of_it(
     path.write_text("old")
     where = [str(tmp_path / "clips"), "--language=en", "--link", "--report", str(path)]
     text = command.run("import", *where, "--json", url=database_url, status=1)
-    assert "2 imported, 0 existed, 1 rejected\n1 links to definitions were made" in text
+    assert "2 imported, 0 existed, 1 rejected\n1 link to definitions was made" in text
     text = path.read_text(encoding="utf-8")
     assert sorted(each.name for each in tmp_path.iterdir()) == ["clips", path.name]
     if kind == "json":
@@ -524,14 +524,14 @@ def test_summary_shows_the_beginning_of_long_lists() -> None:
     lines = summary.render()
     assert lines[:4] == [
         "27 files, 3 MB in 1:23: 1 imported (1 repaired), 1 existed, 25 rejected",
-        "1 links to definitions were made, 1 were there",
+        "1 link to definitions was made, 1 was there",
         "25 rejected:",
         "  0 is bad",
     ]
     assert lines[22:] == [
         "  19 is bad",
         "  … and 5 more (all with --report)",
-        "1 clips without a word:",
+        "1 clip without a word:",
         "  a\\nb.mp4",
     ]
 

@@ -139,7 +139,7 @@ def test_words_that_are_missing_are_named(
     text = capsys.readouterr().err
     assert "3 words of the export are not here (--add-words adds them):" in text
     assert "  Reis (de for en)" in text
-    assert "1 questions of the export are not here" in text
+    assert "1 question of the export is not here" in text
     [(*_, videos)] = ask(target, WORDS)
     assert videos == ["rise_sun.mp4", "a/B.MP4", "42"]
 
