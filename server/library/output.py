@@ -23,7 +23,7 @@ class OutputFault(Fault):
     """Standard output takes nothing more."""
 
     def __init__(self, reason: str) -> None:
-        super().__init__(reason, "free some space, or send the output elsewhere")
+        super().__init__(reason, "send the output to where it can be written")
 
 
 def print_line(line: str) -> None:
