@@ -185,7 +185,7 @@ class TrackDecoder:
             self.cut_off += not packet.is_discard
             return
         self.total += not packet.is_discard
-        if not packet.is_discard and self._has_slices(packet):
+        if not packet.is_discard and self._owes_picture(packet):
             at = packet.pts if packet.pts is not None else packet.dts
             self._pending[self._number] = at, packet.time_base
         waiting = [gap for gap in self._gaps if gap.key is None]
@@ -221,10 +221,18 @@ class TrackDecoder:
         units = self._split(packet) or []
         return not any(nal_units.is_decodable_leading(self._codec, u) for u in units)
 
-    def _has_slices(self, packet: Packet[Any]) -> bool:
-        """Report whether a sample of H.264 or H.265 has a picture; others may not."""
-        units = self._split(packet) if self._is_picture else None
-        return bool(units and nal_units.list_slices(self._codec, units))
+    def _owes_picture(self, packet: Packet[Any]) -> bool:
+        """Report whether a sample of H.264 or H.265 must give a picture.
+
+        Each with lengths must (ISO/IEC 14496-15, 4.3.2), whatever damage made of its
+        units; between start codes there may be others alone.
+        """
+        if self._codec not in nal_units.STANDARDS:
+            return False
+        units = self._split(packet) if self._width is None else None
+        return not units or any(
+            not nal_units.is_accessory(self._codec, unit) for unit in units
+        )
 
     def _is_key(self, packet: Packet[Any]) -> bool:
         units = self._split(packet)

@@ -18,6 +18,7 @@ _PARAMETERS = {H264: (7, 8, 13, 15), H265: (32, 33, 34)}
 _NEEDED = {H264: (7, 8), H265: (32, 33, 34)}  # the last two of sequence and picture
 _MESSAGES = 6  # the type of supplemental enhancement information in H.264
 _DELIMITERS = {H264: 9, H265: 35}
+_ACCESSORIES = {H264: range(6, 14), H265: range(32, 41)}
 _SLICES = {H264: range(1, 6), H265: range(32)}
 _RECOVERY_POINT = 6  # the payload type of a SEI message
 
@@ -67,6 +68,11 @@ def is_parameter_set(codec: str, unit: bytes) -> bool:
 def is_delimiter(codec: str, unit: bytes) -> bool:
     """Report whether a unit only says that a picture begins."""
     return read_type(codec, unit) == _DELIMITERS[codec]
+
+
+def is_accessory(codec: str, unit: bytes) -> bool:
+    """Report whether a unit is known to hold no part of a picture."""
+    return read_type(codec, unit) in _ACCESSORIES[codec]
 
 
 def list_slices(codec: str, units: Iterable[bytes]) -> list[bytes]:

@@ -174,3 +174,26 @@ def test_pictures_that_lead_an_open_group_are_cut_off_not_damaged(
     encoded, damage = encode_and_tell(path, sandbox, accept_damage=False)
     assert [(each.kind, each.lost) for each in damage] == [("start", len(leading))]
     assert len(read_pictures(encoded)) == len(packets) - keys[1] - len(leading)
+
+
+@pytest.mark.parametrize(
+    ("codec", "kind"),
+    [("libx264", 0x1F), ("libx264", 0x06), ("libx265", 0x7E), ("libx265", 0x4E)],
+)
+def test_sample_whose_kind_is_damaged_is_lost(
+    codec: str, kind: int, tmp_path: Path, sandbox: Sandbox
+) -> None:
+    """A decoder passes over units of unknown types, and over mere messages."""
+    params = (("x265-params", "log-level=none"),) if codec == "libx265" else ()
+    whole = make_pulse(
+        tmp_path / "whole.mkv", "matroska", (codec, params), frames=12, gop=60
+    )
+    with av.open(str(whole)) as container:
+        packets = [p for p in container.demux(video=0) if p.size]
+        last = bytes(packets[-1])
+    data = whole.read_bytes()
+    place = data.index(last) + 4  # behind the length of its unit
+    path = tmp_path / "a.mkv"
+    path.write_bytes(data[:place] + bytes([kind]) + data[place + 1 :])
+    with pytest.raises(RepairError, match="1 of 12 pictures cannot be decoded"):
+        encode(path, sandbox)

@@ -7,6 +7,7 @@ import pytest
 from server.library.ffmpeg.nal_units import (
     H264,
     H265,
+    is_accessory,
     is_delimiter,
     is_key,
     is_parameter_set,
@@ -73,3 +74,6 @@ def test_units_that_are_no_pictures_are_known() -> None:
     assert not is_parameter_set(H264, IDR)
     assert is_delimiter(H264, b"\x09\xf0")
     assert not is_delimiter(H265, b"\x26\1")
+    assert is_accessory(H264, b"\x06")
+    assert not is_accessory(H264, b"\x1f")  # of no type, so perhaps damaged
+    assert not is_accessory(H265, b"\x7e\1")
