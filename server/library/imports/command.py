@@ -53,17 +53,7 @@ def add_import(commands: Commands) -> argparse.ArgumentParser:
     importer.add_argument(
         "--json", action="store_true", help="print one JSON object per file"
     )
-    importer.add_argument(
-        "--fix", action="store_true", help="repair without re-encoding"
-    )
-    importer.add_argument(
-        "--transcode", action="store_true", help="also re-encode what still needs it"
-    )
-    importer.add_argument(
-        "--accept-damage",
-        action="store_true",
-        help="with --transcode, keep what is whole of damaged clips",
-    )
+    _add_repairs(importer)
     importer.add_argument(
         "--language", type=text, metavar="L", help="language of the clips' words"
     )
@@ -96,6 +86,20 @@ def add_import(commands: Commands) -> argparse.ArgumentParser:
     )
     add_limits(importer)
     return importer
+
+
+def _add_repairs(importer: argparse.ArgumentParser) -> None:
+    importer.add_argument(
+        "--fix", action="store_true", help="repair without re-encoding"
+    )
+    importer.add_argument(
+        "--transcode", action="store_true", help="also re-encode what still needs it"
+    )
+    importer.add_argument(
+        "--accept-damage",
+        action="store_true",
+        help="with --transcode, keep what is whole of damaged clips",
+    )
 
 
 def count_cores() -> int:
