@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from configparser import ConfigParser
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING
 
@@ -151,3 +152,14 @@ def test_named_file_exists(readme: str) -> None:
     for name in names:
         if _PLACEHOLDER not in name:
             assert (folder / name).is_file() or (ROOT / name).is_file(), name
+
+
+def test_wheel_has_every_room() -> None:
+    setup = ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    packages = set(setup["options"]["packages"].split())
+    rooms = {
+        ".".join(path.parent.relative_to(ROOT).parts)
+        for path in (ROOT / "server").rglob("__init__.py")
+    }
+    assert packages == rooms | {"server.sql"}
