@@ -143,6 +143,8 @@ def _is_before_keys(
     """Report whether all that cannot be decoded is before the first key frame."""
     if picture is None or seen.keys is None or not picture.samples.total:
         return False
+    if seen.keys.broken:
+        return False
     first = min([*seen.keys.closed[:1], *seen.keys.open[:1]], default=1)
     moment = picture.seconds * first / picture.samples.total
     return probed.bad_pictures < first and probed.bad_picture < moment

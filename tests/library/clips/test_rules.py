@@ -525,20 +525,23 @@ def test_clean_aperture_that_is_none_is_dropped(
     assert read_frames(tmp_path / "b.mp4") == read_frames(path)
 
 
+@pytest.mark.parametrize("number", [0, 7, 19])
+@pytest.mark.parametrize("value", [bytes(200), bytes(range(200))])
 @pytest.mark.parametrize("codec", ["libx264", "libx265"])
 def test_damaged_picture_is_a_fault(
-    codec: str, tmp_path: Path, sandbox: Sandbox
+    codec: str, value: bytes, number: int, tmp_path: Path, sandbox: Sandbox
 ) -> None:
     options = X265 if codec == "libx265" else ()
     tag = "hvc1" if codec == "libx265" else None
-    kind = Kind(codec, frames=20, noise=True, audio=None, tag=tag, options=options)
+    kind = Kind(codec, frames=20, noise=True, gop=10, audio=None, tag=tag)
+    kind = kind._replace(options=options)
     path = make(tmp_path / "a.mp4", kind)
     with av.open(str(path)) as container:
         packets = [packet for packet in container.demux(video=0) if packet.size]
-        place = packets[7].pos
+        place = packets[number].pos
     assert place is not None
     data = bytearray(path.read_bytes())
-    data[place + 6 : place + 206] = bytes(range(200))
+    data[place + 6 : place + 206] = value
     path.write_bytes(data)
     assert "fault damaged-pictures None" in tell(judge(path, sandbox))
 
@@ -574,3 +577,17 @@ def test_size_that_changes_in_the_middle_is_told(
                         packet.stream = copy
                         out.mux(packet)
     assert "fault sample-entries transcode" in tell(judge(both, sandbox))
+
+
+def test_first_sample_of_zeros_is_damage(
+    second: bytes, tmp_path: Path, sandbox: Sandbox
+) -> None:
+    path = tmp_path / "a.mp4"
+    path.write_bytes(second)
+    with av.open(str(path)) as container:
+        packet = next(container.demux(video=0))
+    assert packet.pos is not None
+    data = bytearray(second)
+    data[packet.pos : packet.pos + packet.size] = bytes(packet.size)
+    path.write_bytes(data)
+    assert "fault damaged-pictures None" in tell(judge(path, sandbox))
