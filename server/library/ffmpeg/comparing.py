@@ -16,6 +16,7 @@ from server.library.ffmpeg.filters import HDR, find_crop, measure_shown, read_co
 from server.library.ffmpeg.likeness import Sketch
 from server.library.ffmpeg.orientation import plan_turn, read_matrix
 from server.library.ffmpeg.output import explain
+from server.library.ffmpeg.probe import read_rational
 from server.library.ffmpeg.sound import SoundFilter, SoundFormat
 from server.library.ffmpeg.source import Source
 from server.library.ffmpeg.timing import Thinner
@@ -131,7 +132,7 @@ class _Pictures:
 
     def add(self, frame: VideoFrame) -> None:
         """Note a picture, unless it comes too fast."""
-        base = Fraction(frame.time_base or 1)
+        base = read_rational(frame.time_base)
         at = frame.pts if frame.pts is not None else frame.dts
         moment = at * base - self._start if at is not None else self._end
         moment = max(moment, Fraction(0))

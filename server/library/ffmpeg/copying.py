@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from fractions import Fraction
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,6 +10,7 @@ import av
 from av.codec.context import Flags
 
 from server.library.ffmpeg import nal_units
+from server.library.ffmpeg.probe import read_rational
 from server.library.ffmpeg.timing import fill_moments, plan_decoding
 from server.library.ffmpeg.tracks import (
     Continuity,
@@ -22,6 +22,7 @@ from server.library.ffmpeg.tracks import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from fractions import Fraction
 
     from av.container import InputContainer
     from av.packet import Packet
@@ -52,7 +53,7 @@ class CopyPlan(NamedTuple):
         """Report whether a packet of sound is heard, or starts what is heard."""
         if not packet.is_discard or packet.pts is None:
             return True
-        base = Fraction(packet.time_base or 1)
+        base = read_rational(packet.time_base)
         begin, end = packet.pts * base, (packet.pts + (packet.duration or 0)) * base
         return end >= self.start - base and begin < self.end
 
@@ -86,7 +87,7 @@ def plan_copy(source: Source) -> CopyPlan:
             if packet.stream.index == tracks.picture.index:
                 survey.add(packet)
             elif sound_start is None and packet.pts is not None:
-                sound_start = packet.pts * Fraction(packet.time_base or 1)
+                sound_start = packet.pts * read_rational(packet.time_base)
         if not survey.found:
             raise ValueError("it has no picture")
         if tracks.sound and (told := tell_start(tracks.sound)) is not None:
@@ -97,7 +98,7 @@ def plan_copy(source: Source) -> CopyPlan:
 class _Survey:
     def __init__(self, container: InputContainer, stream: VideoStream) -> None:
         self._stream, self.found = stream, list[_Found]()
-        self._base = Fraction(stream.time_base or 1)
+        self._base = read_rational(stream.time_base)
         self._is_avi = container.format.name == "avi"
         self._codec = stream.codec_context.name
         self._extra = stream.codec_context.extradata or b""
@@ -195,7 +196,7 @@ class _Survey:
     def _fill_times(self) -> list[int]:
         """Return when each picture is shown, by number."""
         rate = self._stream.average_rate or self._stream.guessed_rate
-        step = round(1 / (Fraction(rate) * self._base)) if rate else 1
+        step = round(1 / (read_rational(rate) * self._base)) if rate else 1
         known = [found.shown for found in self.found]
         if None not in known:
             order = sorted(range(len(known)), key=lambda number: known[number] or 0)

@@ -12,6 +12,7 @@ from av.codec.context import Flags
 
 from server.library.ffmpeg import nal_units
 from server.library.ffmpeg.damage import END, PICTURES, SOUND, START, Damage
+from server.library.ffmpeg.probe import read_rational
 from server.library.ffmpeg.tracks import Continuity
 
 if TYPE_CHECKING:
@@ -131,7 +132,9 @@ class TrackDecoder:
         at = packet.pts if packet.pts is not None else packet.dts
         if at is None or not packet.time_base:
             return Fraction(0)
-        return (at + (packet.duration or 0)) * Fraction(packet.time_base) - self._start
+        return (at + (packet.duration or 0)) * read_rational(
+            packet.time_base
+        ) - self._start
 
     def decode(self, packet: Packet[Any] | None) -> Iterator[Any]:
         """Yield the whole frames that come of a packet; None is the end."""

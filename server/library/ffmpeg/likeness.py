@@ -17,11 +17,12 @@ WINDOW = RATE // 10
 _MOMENT_SECONDS = 0.02
 _LENGTH_SECONDS = 0.15  # AAC's frames, and a picture at 30 a second
 # Measured on screens, text, grain, fractals and plain noise, down to 60 kB for 4 s: at
-# most one picture in twenty is both less alike and more different, of noise alone.
+# most one picture in twenty was both less alike and more different, of noise alone.
 _LEAST_LIKENESS = 0.5
 _MOST_DIFFERENCE = 16
 _MOST_TINT = 24
-_MOST_WRONG = 0.05  # of the pictures
+_MOST_WRONG = 0.05  # of the pictures, that come at the times of others
+_MOST_UNLIKE = 0.1  # of the pictures that are compared
 _SHIFTS = (-12, -6, -3, -1, 1, 3, 6, 12)  # pictures by which they might be displaced
 _VISIBLE = 3.0  # mean difference of those that are encoded well and still move
 _QUIET = 60  # of 32,768: below, loudness is no measure
@@ -74,7 +75,7 @@ def _compare_pictures(source: Sketch, made: Sketch) -> str:
             source.pictures[number], made.pictures[number], is_hdr=source.is_hdr
         )
     ]
-    if len(wrong) > max(len(both) * _MOST_WRONG, 1):
+    if len(wrong) > max(len(both) * _MOST_UNLIKE, 1):
         return f"its picture at {made.moments[wrong[0]]:.2f} s would look different"
     if not source.is_hdr and _is_displaced(source.pictures, made.pictures):
         return "its pictures would come at other times"

@@ -57,7 +57,7 @@ class PictureWriter:
         rate = read_rational(stream.average_rate or stream.guessed_rate, Fraction(25))
         self._fastest = Fraction(limit.fps).limit_denominator(1001)
         self._rate = min(max(rate, Fraction(1)), self._fastest)
-        base = Fraction(stream.time_base) if stream.time_base else None
+        base = read_rational(stream.time_base) if stream.time_base else None
         self._ticks = pick_ticks(base)
         self._encoder: VideoStream = out.add_stream("libx264", rate=self._rate)
         self._filter: PictureFilter | None = None
@@ -121,7 +121,7 @@ class PictureWriter:
     def _measure(self, frame: VideoFrame) -> Fraction:
         """Return how long a frame is shown at least."""
         if frame.duration and frame.time_base:
-            return frame.duration * Fraction(frame.time_base)
+            return frame.duration * read_rational(frame.time_base)
         return 1 / self._rate
 
     def _queue(self, picture: VideoFrame) -> None:

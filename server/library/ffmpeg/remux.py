@@ -12,6 +12,7 @@ import av
 from server.library.ffmpeg import nal_units
 from server.library.ffmpeg.copying import CopyPlan, plan_copy, read_packets
 from server.library.ffmpeg.output import explain, open_output
+from server.library.ffmpeg.probe import read_rational
 from server.library.ffmpeg.tracks import open_tracks, pick_tracks
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ class SoundCopier:
 
     def write(self, packet: Packet[Any]) -> None:
         """Copy a packet, right behind the last unless there is a gap."""
-        base = Fraction(packet.time_base or 1)
+        base = read_rational(packet.time_base)
         at = packet.pts if packet.pts is not None else packet.dts
         told = at * base - self._start if at is not None else None
         moment = self._next if self._next is not None else told or Fraction(0)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import av
 
+from server.library.ffmpeg.probe import read_rational
+
 if TYPE_CHECKING:
     from av.audio.frame import AudioFrame
     from av.audio.stream import AudioStream
@@ -45,7 +47,7 @@ class SoundFilter:
             return _pull(self._fill)
         moment = self._next or Fraction(0)
         if frame.pts is not None and frame.time_base:
-            moment = frame.pts * Fraction(frame.time_base) - self._start
+            moment = frame.pts * read_rational(frame.time_base) - self._start
         self._next = moment + Fraction(frame.samples, frame.sample_rate)
         frame.pts = round(moment * frame.sample_rate)
         frame.time_base = Fraction(1, frame.sample_rate)

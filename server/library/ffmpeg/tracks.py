@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import av
 
-from server.library.ffmpeg.probe import FORMATS, find_video_stream, has_decoder
+from server.library.ffmpeg.probe import (
+    FORMATS,
+    find_video_stream,
+    has_decoder,
+    read_rational,
+)
 from server.library.mp4.boxes import MalformedError, Tree, list_boxes
 
 if TYPE_CHECKING:
@@ -178,7 +183,7 @@ def tell_start(stream: Stream) -> Fraction | None:
     """Return when a track starts by its own account, in seconds."""
     if stream.start_time is None or not stream.time_base:
         return None
-    return stream.start_time * Fraction(stream.time_base)
+    return stream.start_time * read_rational(stream.time_base)
 
 
 class Continuity:
@@ -194,14 +199,14 @@ class Continuity:
         base = packet.time_base
         if not self._jumps or packet.dts is None or not base:
             return
-        told = packet.dts * Fraction(base)
+        told = packet.dts * read_rational(base)
         expected = self._ends.get(packet.stream.index)
         if expected is not None:
             ahead = told + self._shift - expected
             if ahead > _JUMP_SECONDS or ahead < -_BACK_SECONDS:
                 self._shift = expected - told
         moved = round(self._shift / base)
-        length = (packet.duration or 0) * Fraction(base)
+        length = (packet.duration or 0) * read_rational(base)
         self._ends[packet.stream.index] = told + self._shift + length
         packet.dts += moved
         if packet.pts is not None:

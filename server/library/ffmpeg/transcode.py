@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,6 +11,7 @@ from server.library.ffmpeg.copying import plan_copy, read_packets
 from server.library.ffmpeg.decoding import Decoder, TrackDecoder
 from server.library.ffmpeg.output import explain, open_output
 from server.library.ffmpeg.picture import EncodeLimits, PictureWriter, UnevenError
+from server.library.ffmpeg.probe import read_rational
 from server.library.ffmpeg.remux import PictureCopier
 from server.library.ffmpeg.sound import BIT_RATE, SoundWriter
 from server.library.ffmpeg.tracks import (
@@ -23,6 +23,7 @@ from server.library.ffmpeg.tracks import (
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from fractions import Fraction
 
     from server.library.ffmpeg.damage import Damage
     from server.library.ffmpeg.source import Source
@@ -196,4 +197,4 @@ def tell_moment(frame: av.VideoFrame, start: Fraction) -> Fraction | None:
     at = frame.pts if frame.pts is not None else frame.dts
     if at is None or not frame.time_base:
         return None
-    return at * Fraction(frame.time_base) - start
+    return at * read_rational(frame.time_base) - start

@@ -129,7 +129,7 @@ MENDED: dict[str, tuple[Change, list[str]]] = {
         ["warning header-times fix"],
     ),
     "an edit for ever": (
-        all_of(write(b"elst", 8, pack(">I", 2**31)), add(b"tkhd", 20, 5000)),
+        all_of(write(b"elst", 8, pack(">I", 2**31)), add(b"tkhd", 20, 5_000_000)),
         ["warning header-times fix"],
     ),
     "a picture of no size": (
