@@ -79,7 +79,7 @@ def test_hdr_becomes_sdr(transfer: int, tmp_path: Path, sandbox: Sandbox) -> Non
         tag="hvc1",
         options=X265,
         color_trc=transfer,
-        frames=2,
+        frames=6,
         audio=None,
     )
     encoded = encode(make(tmp_path / "a.mp4", kind), sandbox)
