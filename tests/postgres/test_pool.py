@@ -198,7 +198,7 @@ async def test_value_that_is_not_supported_costs_one_statement(
     server: Postgres,
 ) -> None:
     query = "SELECT nextval('tries'), %(value)s::numeric::bigint"
-    execute(server.url, "CREATE SEQUENCE tries")
+    execute(server.url, "DROP SEQUENCE IF EXISTS tries; CREATE SEQUENCE tries")
     async with opened(server.url, connections=2) as database:
         await database.fetch_binary(query, {"value": 7})
         before = list_backends(server)

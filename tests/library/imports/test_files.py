@@ -702,7 +702,7 @@ def test_command_tells_of_flaws_and_repairs(database_url: str, tmp_path: Path) -
         "bytes": early.stat().st_size,
         "duration_seconds": 1,
         "error": None,
-        "warnings": ["moov-after-mdat", "over-duration"],
+        "warnings": ["moov-after-mdat", "over-duration", "same-bytes"],
     }
     text = commands.run("import", "--fix", "--json", str(late), url=database_url)
     assert json.loads(text)["status"] == "exists"
