@@ -35,7 +35,7 @@ NO_IO = {
 @pytest.mark.parametrize(
     "command",
     [
-        ["mypy"],
+        pytest.param(["mypy"], marks=pytest.mark.long),
         ["ruff", "check", "--no-cache", "."],
         ["ruff", "format", "--check", "--no-cache", "."],
     ],

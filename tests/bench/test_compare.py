@@ -192,7 +192,11 @@ def test_verdicts_are_lines_with_the_doubts_below() -> None:
 
 @pytest.mark.parametrize(
     ("noise", "alarms", "finds"),
-    [(QUIET, 0.075, 0.95), (SHARED, 0.075, 0.85), (CROWDED, 0.05, 0.35)],
+    [
+        pytest.param(QUIET, 0.075, 0.95, marks=pytest.mark.long),
+        (SHARED, 0.075, 0.85),
+        pytest.param(CROWDED, 0.05, 0.35, marks=pytest.mark.long),
+    ],
     ids=["quiet", "shared", "crowded"],
 )
 def test_slowdown_of_a_fifth_is_found_and_none_is_invented(

@@ -268,6 +268,7 @@ def test_the_database_of_the_bench_is_dropped(database_url: str) -> None:
         execute(url, "SELECT 1")
 
 
+@pytest.mark.long
 def test_next_stretch_waits_for_what_the_last_left_behind() -> None:
     burn = (
         "import os, sys, time\n"

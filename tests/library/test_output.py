@@ -60,6 +60,7 @@ def run(url: str, *arguments: str, encoding: str = "utf-8") -> str:
     return done.stdout.decode(encoding)
 
 
+@pytest.mark.long
 def test_no_command_prints_what_does_not_show(database_url: str, folder: Path) -> None:
     words = "INSERT INTO definitions (word, learning_language, native_language,"
     ask(database_url, words + " definition_text) VALUES ('run', 'e\u202en', 'de', 'x')")
@@ -130,7 +131,12 @@ COMMANDS = [
 
 @pytest.mark.parametrize(
     ("redirection", "reason"),
-    [(">/dev/full", "cannot be written (No space left"), (">&-", "is closed")],
+    [
+        pytest.param(
+            ">/dev/full", "cannot be written (No space left", marks=pytest.mark.long
+        ),
+        (">&-", "is closed"),
+    ],
 )
 def test_output_that_fails_is_told_in_one_sentence(
     database_url: str, tmp_path: Path, redirection: str, reason: str

@@ -78,6 +78,7 @@ def test_only_what_the_killed_left_is_removed(tmp_path: Path) -> None:
     assert not held.exists()
 
 
+@pytest.mark.long
 def test_next_run_removes_what_a_killed_import_left(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

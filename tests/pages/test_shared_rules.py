@@ -151,6 +151,7 @@ def test_page_and_readme_name_the_suffixes_of_the_server() -> None:
     assert re.findall(r"`(.*?)`", chapter) == list(VIDEO_SUFFIXES)
 
 
+@pytest.mark.long
 def test_the_same_characters_are_one(page: Page) -> None:
     """Which stands for the others may differ: of Cherokee Python takes capitals."""
     words = [

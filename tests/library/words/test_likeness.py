@@ -73,6 +73,7 @@ def test_longer_word_comes_before_its_half(
     assert [like.word for like in index.find(filename)] == words
 
 
+@pytest.mark.long
 def test_thousands_of_names_and_words_are_compared_at_once() -> None:
     random = Random(15)
     words = sorted({make_word(random) for _ in range(11_000)})[:10_000]
