@@ -23,8 +23,8 @@ _HEAD = re.compile(
 )
 # Headers that choose the answer, and headers that leave it to aiohttp.
 _FIELD = re.compile(
-    rb"\n(if-[a-z-]+|range|host|user-agent|connection|content-[a-z]+|expect|upgrade"
-    rb"|transfer-encoding|etag|max-forwards|server|sec-websocket-key1)"
+    rb"\n(if-[a-z-]+|range|host|user-agent|connection|proxy-connection|content-[a-z]+"
+    rb"|expect|upgrade|transfer-encoding|etag|max-forwards|server|sec-websocket-key1)"
     rb":[\t ]*([\t -~]*)",
     re.IGNORECASE,
 )

@@ -81,6 +81,7 @@ LINES = [
         (HEAD + b"range: a\r\nrange: b\r\n\r\n", {"Range": "a, b"}),
         (HEAD + b"Connection: keep-alive\r\n\r\n", {}),
         (HEAD + b"Connection: close\r\n\r\n", None),
+        (HEAD + b"Proxy-Connection: close\r\n\r\n", None),
         (HEAD + b"X: " + bytes([65]) * hot.HEAD_BYTES + b"\r\n\r\n", None),
         (HEAD + b"X: y\r\n" * 100 + b"\r\n", None),
         (HEAD + SPEC, None),
