@@ -78,7 +78,7 @@ def _multiple(text: str) -> float:
 def _pattern(text: str) -> str:
     try:
         re.compile(text)
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         raise argparse.ArgumentTypeError(
             f"{text!r} is not a regular expression ({error})"
         ) from error

@@ -42,6 +42,7 @@ def test_setting_is_taken(flag: str, text: str, value: object) -> None:
         ("--pace", "fast", "'fast' is not a pace"),
         ("--pace", "nan", "'nan' is not a pace"),
         ("--pace-whom", "(", "'(' is not a regular expression"),
+        ("--pace-whom", "a{99999999999}", "is not a regular expression"),
         ("--access-log", "xml", "'xml' is not one of: none, json, combined"),
         ("--trusted-proxies", "10.0.0.1/8", "10.0.0.1/8 has host bits set: write"),
         ("--trusted-proxies", "proxy", "'proxy' does not appear to be"),
