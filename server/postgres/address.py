@@ -33,7 +33,7 @@ class Address:
         """Raise Fault for a URL that can't be read."""
         try:
             self._parameters = _DEFAULTS | extensions.parse_dsn(url)
-        except psycopg2.ProgrammingError:  # its text may hold the password
+        except (psycopg2.ProgrammingError, UnicodeError):  # it may hold the password
             raise Fault(
                 "cannot read the database URL: write it like "
                 "postgresql://user:password@host:5432/name"

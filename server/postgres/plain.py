@@ -31,7 +31,7 @@ def connect(url: str) -> connection:
     """
     try:
         asked = parse_dsn(url)
-    except psycopg2.ProgrammingError:
+    except (psycopg2.ProgrammingError, UnicodeError):
         raise Fault(_BAD_URL) from None
     options = {"connect_timeout": CONNECT_SECONDS, **asked, "client_encoding": "UTF8"}
     try:

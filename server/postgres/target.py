@@ -19,7 +19,7 @@ def has_password(url: str) -> bool:
     """Report whether a URL tells a password, or cannot be read and so might."""
     try:
         told = parse_dsn(url)
-    except psycopg2.ProgrammingError:
+    except (psycopg2.ProgrammingError, UnicodeError):
         return True
     return any("password" in name and value for name, value in told.items())
 

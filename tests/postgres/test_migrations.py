@@ -352,6 +352,7 @@ def test_unknown_migration_is_refused(database_url: str, step: str) -> None:
         ),
         ("host=/nowhere password=pa55", "database of the user's name on /nowhere"),
         ("http://u:pa55@localhost/clips", "cannot read the database URL"),
+        ("postgresql://u\udcff:pa55@localhost/clips", "cannot read the database URL"),
         ("postgresql://u:pa55/word@localhost/clips", "%2F for /"),
         ("postgresql://u:pa@pa55@localhost/clips", "%40 for @"),
         ("postgresql://u:1/pa55@localhost/clips", "%2F for /"),
