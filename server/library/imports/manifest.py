@@ -22,6 +22,7 @@ _VERSION = 1
 _TEXT = (str,)
 _TEXT_OR_NONE = (str, type(None))
 _NUMBER_OR_NONE = (int, type(None))
+_NUMBER_MAX = (1 << 31) - 1  # bytes of a video, and its seconds
 
 
 class ExportedClip(NamedTuple):
@@ -146,7 +147,7 @@ def _build_manifest(found: dict[str, Any]) -> Manifest:
 def _build_question(found: dict[str, Any]) -> ExportedQuestion:
     return ExportedQuestion(
         _take(found, "question_text", _TEXT_OR_NONE),
-        found["choices"],
+        _take_choices(found),
         _take(found, "correct_answer", _TEXT_OR_NONE),
         _take_files(found),
     )
@@ -156,9 +157,20 @@ def _take(found: dict[str, Any], name: str, kinds: tuple[type, ...]) -> Any:
     value = found[name]
     if not isinstance(value, kinds) or isinstance(value, bool):
         raise TypeError(name)
+    if isinstance(value, int) and not 0 <= value <= _NUMBER_MAX:
+        raise ValueError(name)
     if isinstance(value, str) and "\0" in value.encode().decode():  # halves raise
         raise ValueError(name)
     return value
+
+
+def _take_choices(found: dict[str, Any]) -> Any:
+    """Return choices, if PostgreSQL can keep them as JSON."""
+    choices = found["choices"]
+    told = json.dumps(choices, ensure_ascii=False, allow_nan=False)
+    if "\\u0000" in told.encode().decode().replace("\\\\", ""):  # halves raise
+        raise ValueError("choices")
+    return choices
 
 
 def _take_name(found: dict[str, Any]) -> str:
