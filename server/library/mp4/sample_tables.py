@@ -180,12 +180,13 @@ def _contradict_times(
         yield Contradiction(
             f"has {negative} samples that last less than no time (stts)", ENCODING
         )
-    without = [count for count, time in zip(*times, strict=True) if not time]
-    if times[1] and not times[1][-1]:
-        without[-1] -= 1
-    if sum(without):
+    runs = [(count, time) for count, time in zip(*times, strict=True) if count]
+    without = sum(count for count, time in runs if not time)
+    if runs and not runs[-1][1]:
+        without -= 1
+    if without:
         yield Contradiction(
-            f"has {sum(without)} samples that last for no time (stts)", ENCODING
+            f"has {without} samples that last for no time (stts)", ENCODING
         )
 
 
