@@ -167,13 +167,13 @@ def test_failing_record_is_a_fault(empty_url: str, tmp_path: Path) -> None:
         migrations.apply(empty_url, directory=folder)
 
 
-def test_file_waits_ten_seconds_for_a_table(empty_url: str, tmp_path: Path) -> None:
+def test_file_waits_two_seconds_for_a_table(empty_url: str, tmp_path: Path) -> None:
     folder = write_files(
         tmp_path,
         {"0001_a.sql": "CREATE TABLE a AS SELECT current_setting('lock_timeout')"},
     )
     migrations.apply(empty_url, directory=folder)
-    assert run(empty_url, "TABLE a") == [("10s",)]
+    assert run(empty_url, "TABLE a") == [("2s",)]
 
 
 @pytest.mark.long
