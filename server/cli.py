@@ -43,7 +43,8 @@ def build_parser() -> argparse.ArgumentParser:
         "demo", help="start everything at once, with sample clips"
     )
     demo.set_defaults(run=run_demo)
-    told = ("pace", "pace_whom", "access_log", "trusted_proxies", "admin_token")
+    logged = ("access_log", "access_log_file", "trusted_proxies")
+    told = ("pace", "pace_whom", *logged, "admin_token")
     add_settings(demo, ("data_dir", "host", "port", "connections", *told))
 
     server = commands.add_parser("serve", help="start the server")

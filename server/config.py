@@ -63,6 +63,11 @@ def _choice(*names: str) -> Callable[[str], str]:
     return choose
 
 
+def _path(text: str) -> Path | None:
+    """Take a path, which does not depend on where we are; an empty one is none."""
+    return Path(text).absolute() if text else None
+
+
 def _multiple(text: str) -> float:
     try:
         multiple = float(text)
@@ -169,6 +174,13 @@ SETTINGS = {
             _choice(*FORMATS),
             FORMATS[0],
             "one log line per response on standard output: json or combined",
+        ),
+        Setting(
+            "access_log_file",
+            _path,
+            "",
+            "file for the access log instead of standard output; it is opened again "
+            "on SIGUSR1, or when it was moved away",
         ),
         Setting(
             "trusted_proxies",

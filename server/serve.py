@@ -24,7 +24,8 @@ from server.postgres.queries import queries
 from server.postgres.refusals import find_remedy
 from server.postgres.target import open_database
 from server.serving.listen import address, bind, serve, share
-from server.telemetry.access_log import AccessLog
+from server.telemetry.log_target import occupy_closed_streams
+from server.telemetry.server_logs import open_logs
 from server.video.pacing import Pacer
 from server.video.watch import Watch
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 def run_demo(options: argparse.Namespace) -> int:
     """Show the main job on sample clips; never in a database of the user's."""
+    occupy_closed_streams()
     with embedded.running(options.data_dir) as url:
         migrations.apply(url)
         seed(url)
@@ -45,6 +47,7 @@ def run_demo(options: argparse.Namespace) -> int:
 
 def run_serve(options: argparse.Namespace) -> int:
     """Serve until told to stop."""
+    occupy_closed_streams()
     with open_database(options) as url:
         check_schema(url)
         workers, cache_mb = options.workers, options.cache_mb
@@ -67,7 +70,8 @@ def _serve(
     cache_bytes = cache_mb * 1_000_000 // workers
 
     metrics = build_metrics(1 if workers == 1 else 3 * workers)  # reloads overlap
-    log = AccessLog(options.access_log, options.trusted_proxies)
+    form, path = options.access_log, options.access_log_file
+    logs = open_logs(form, path, options.trusted_proxies)
 
     def run(
         listening: socket.socket, ready: Callable[[], None], spool: Path | None = None
@@ -81,16 +85,17 @@ def _serve(
             admin_token=options.admin_token,
             spool=spool,
             metrics=metrics,
-            log=log,
+            log=logs.access,
             pacer=Pacer(options.pace, options.pace_whom),
             workers=workers,
         )
-        with listening, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        loop = asyncio.Runner(loop_factory=uvloop.new_event_loop)
+        with logs.writing(), listening, loop as runner:
             runner.run(serve(app, listening, ready))
 
     def tell() -> None:
         check_beside()
-        announce(banner)
+        logs.announce(banner)
 
     if workers == 1:
         run(listening, tell)

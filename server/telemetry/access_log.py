@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 import secrets
-import sys
-from io import TextIOWrapper
 from time import time
 from typing import TYPE_CHECKING
 
@@ -17,6 +15,7 @@ from server.telemetry.proxies import find_client
 if TYPE_CHECKING:
     from multidict import CIMultiDictProxy
 
+    from server.telemetry.line_output import LineOutput
     from server.telemetry.log_lines import Outcome
     from server.telemetry.proxies import Networks
 
@@ -28,13 +27,20 @@ _ID = re.compile(r"[A-Za-z0-9._:=/+-]{1,128}", re.ASCII)
 class AccessLog:
     """Writes entries; knows whose word to take for who the client is."""
 
-    def __init__(self, form: str, trusted: Networks) -> None:
-        """Take one of FORMATS (with "none" nothing is written) and trusted proxies."""
+    def __init__(self, form: str, trusted: Networks, *outputs: LineOutput) -> None:
+        """Take one of FORMATS (with "none" nothing is written) and trusted proxies.
+
+        Lines go to the first of outputs; what is dropped is counted of all.
+        """
         self.trusted = trusted
         self._render = {"json": render_json, "combined": render_combined}.get(form)
         self.wanted = self._render is not None  # whether anything is written
-        if self.wanted and isinstance(sys.stdout, TextIOWrapper):
-            sys.stdout.reconfigure(line_buffering=True)
+        self._outputs = outputs
+
+    @property
+    def dropped(self) -> int:
+        """Return how many log lines this process has dropped, other logs' too."""
+        return sum(output.dropped for output in self._outputs)
 
     def note(
         self,
@@ -43,10 +49,7 @@ class AccessLog:
         outcome: Outcome,
         request_id: str = "",
     ) -> None:
-        """Write what became of a request: its method, its target, its headers.
-
-        A reader that is gone stops nothing else.
-        """
+        """Write what became of a request: its method, its target, its headers."""
         if self._render is None:
             return
         method, target, headers = request
@@ -61,10 +64,7 @@ class AccessLog:
             headers.get("User-Agent", ""),
             outcome,
         )
-        try:
-            sys.stdout.write(self._render(entry) + "\n")
-        except OSError:
-            self._render = None
+        self._outputs[0].put(self._render(entry))
 
     def find_client(self, peer: object, headers: Headers) -> str:
         """Return the client's address, from what asyncio calls peername."""

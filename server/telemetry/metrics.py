@@ -38,7 +38,7 @@ got no bytes of a video for another reason, such as 304 or 404."""
 COUNTERS = (
     *("unavailable", "cache_hits", "cache_misses", "cache_waits", "cache_evictions"),
     *("pool_waits", "pool_wait_microseconds", "pool_timeouts", "plays"),
-    *("words_left_out", "questions_left_out"),
+    *("words_left_out", "questions_left_out", "log_lines_dropped"),
 )
 GAUGES = (
     *("cache_bytes", "cache_limit_bytes", "connections_open", "connections_in_use"),

@@ -96,6 +96,7 @@ def publish(app: web.Application) -> None:
             "plays": app[TALLY].started,
             "words_left_out": app[LEFT_OUT].words,
             "questions_left_out": app[LEFT_OUT].questions,
+            "log_lines_dropped": app[ACCESS_LOG].dropped,
             "cache_hits": cache.hits,
             "cache_misses": cache.misses,
             "cache_waits": store.waits,
