@@ -8,16 +8,17 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple, NoReturn
 
 from server.errors import Fault
-from server.serving.listen import SHUTDOWN_SECONDS
+from server.serving.heartbeat import TURN_SECONDS, Heartbeat
 
 RESTART_SECONDS = 1.0  # from one start to the next of what crashes in a loop
-STOP_SECONDS = SHUTDOWN_SECONDS + 3.0  # then it hangs, and is killed
-IDLE_SECONDS = 60.0
+STOP_SECONDS = 9.3  # then it hangs, and is killed: all is over after ten seconds
 READY = signal.SIGRTMIN  # queued with its sender's id, where others merge: signal(7)
-WATCHED = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, READY}
+STOPS = {signal.SIGINT, signal.SIGTERM}
+WATCHED = {*STOPS, signal.SIGHUP, signal.SIGUSR1, signal.SIGCHLD, READY}
 PR_SET_PDEATHSIG = 1  # prctl(2)
 
 _log = logging.getLogger(__name__)
@@ -31,6 +32,7 @@ class Worker(NamedTuple):
     slot: int
     reload: int  # how many reloads came before it
     born: float
+    cell: int  # of the heartbeat
     ready: bool = False
     deadline: float | None = None  # to be gone by, once it was told to stop
 
@@ -43,15 +45,18 @@ class Workers:
         self._sockets = sockets  # open here too, so queued clients outlive a worker
         self._living: dict[int, Worker] = {}
         self._due = dict.fromkeys(range(len(sockets)), 0.0)  # slots to fill, and when
+        self._heartbeat = Heartbeat(3 * len(sockets))  # reloads overlap
         self._reload = 0
+        self._reload_asked = False
         self._announced = False
         self._parent = os.getpid()
 
     def supervise(self, ready: Callable[[], None]) -> None:
         """Run workers until SIGINT or SIGTERM; call ready once all of them answer.
 
-        Raises Fault when one ends before that. Nothing may run yet that a fork
-        would break: event loops, threads, connections to the database.
+        Raises Fault when one ends before that, and SystemExit when told twice to
+        stop. Nothing may run yet that a fork would break: event loops, threads,
+        connections to the database.
         """
         self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED)
         try:
@@ -60,49 +65,87 @@ class Workers:
                     self._announced = True
                     ready()
         finally:
-            self._end()
-            signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
+            try:
+                self._end()
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
 
     def _advance(self) -> bool:
         """Do what is due, take one signal; report whether to go on."""
         self._fill_slots()
         number, sender = self._wait()
-        if number in (signal.SIGINT, signal.SIGTERM):
+        if number in STOPS:
             return False
         if number == signal.SIGHUP:
-            self._reload += 1
-            self._due = dict.fromkeys(range(len(self._sockets)), 0.0)
+            self._reload_asked = True
+        elif number == signal.SIGUSR1:
+            self._pass_on(signal.SIGUSR1)
         elif number == READY and sender in self._living:
             self._living[sender] = self._living[sender]._replace(ready=True)
+        self._kill_hanging()
         for worker in self._reap():
             self._replace(worker)
         if self._all_answer():
             self._stop(lambda worker: worker.reload < self._reload)
+            self._reload_if_asked()
         return True
+
+    def _reload_if_asked(self) -> None:
+        """Begin a reload, once the last one is over: any number asked is one more."""
+        if self._reload_asked and len(self._living) == len(self._sockets):
+            self._reload_asked = False
+            self._reload += 1
+            self._due = dict.fromkeys(range(len(self._sockets)), 0.0)
+
+    def _pass_on(self, number: signal.Signals) -> None:
+        for pid in self._living:
+            os.kill(pid, number)
 
     def _fill_slots(self) -> None:
         now = time.monotonic()
         for slot in [slot for slot, due in self._due.items() if due <= now]:
-            del self._due[slot]
-            pid = os.fork()
+            cell = self._heartbeat.assign(each.cell for each in self._living.values())
+            try:
+                pid = os.fork()
+            except OSError as error:
+                self._put_off(slot, error)
+                continue
             if pid == 0:
-                self._work(slot)
-            self._living[pid] = Worker(slot, self._reload, now)
+                self._work(slot, cell)
+            del self._due[slot]
+            self._living[pid] = Worker(slot, self._reload, now, cell)
 
-    def _work(self, slot: int) -> NoReturn:
+    def _put_off(self, slot: int, error: OSError) -> None:
+        reason = f"cannot start a worker ({error.strerror})"
+        if not self._announced:
+            raise Fault(reason, "raise the limits of memory and processes") from error
+        _log.warning("%s: trying again in a moment", reason)
+        self._due[slot] = time.monotonic() + RESTART_SECONDS
+
+    def _kill_hanging(self) -> None:
+        """Kill workers whose event loop stands still, so that they are replaced."""
+        if not self._announced:
+            return
+        pids = {w.cell: pid for pid, w in self._living.items() if w.deadline is None}
+        for cell in self._heartbeat.list_hanging(pids):
+            _log.warning("Worker %d hangs, so it is killed", pids[cell])
+            os.kill(pids[cell], signal.SIGKILL)
+
+    def _work(self, slot: int, cell: int) -> NoReturn:
         """Be a worker; never return into what the parent has open."""
         status = 1
         try:
             # The kernel tells us when the parent is gone, however it went.
             ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
             if os.getppid() == self._parent:
-                signal.signal(signal.SIGINT, signal.SIG_DFL)
                 signal.signal(signal.SIGHUP, signal.SIG_IGN)
-                signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
+                # Ctrl-C reaches us too, but it is our parent who says when to stop.
+                mask = {*self._mask, signal.SIGINT}
+                signal.pthread_sigmask(signal.SIG_SETMASK, mask)
                 for number, listening in enumerate(self._sockets):
                     if number != slot:
                         listening.close()
-                self._run(self._sockets[slot], self._tell_ready)
+                self._run(self._sockets[slot], partial(self._tell_ready, cell))
                 status = 0
         except Fault as fault:
             print(f"bytereel: {fault}", file=sys.stderr)
@@ -111,7 +154,8 @@ class Workers:
         finally:
             os._exit(status)
 
-    def _tell_ready(self) -> None:
+    def _tell_ready(self, cell: int) -> None:
+        self._heartbeat.start(cell)
         os.kill(self._parent, READY)
 
     def _wait(self) -> tuple[int, int]:
@@ -119,7 +163,7 @@ class Workers:
         now = time.monotonic()
         stops = [worker.deadline for worker in self._living.values()]
         times = [*self._due.values(), *(stop for stop in stops if stop is not None)]
-        pause = max(min(times, default=now + IDLE_SECONDS) - now, 0)
+        pause = max(min([*times, now + TURN_SECONDS]) - now, 0)
         taken = signal.sigtimedwait(WATCHED, pause)
         return (taken.si_signo, taken.si_pid) if taken else (0, 0)
 
@@ -164,5 +208,8 @@ class Workers:
         self._due.clear()
         self._stop(lambda worker: True)
         while self._living:
-            self._wait()
+            number, _ = self._wait()
+            if number in STOPS:
+                self._pass_on(signal.SIGKILL)
+                raise SystemExit(128 + number)
             self._reap()

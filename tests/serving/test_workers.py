@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.command import ROOT, run, serving
+from tests.command import ROOT, Server, run, serving
 from tests.conftest import insert_video
 
 if TYPE_CHECKING:
@@ -175,8 +175,8 @@ def test_workers_share_the_embedded_database(data_dir: Path) -> None:
 
 
 SCRIPT = """
-import signal, sys, time
-from server.serving import workers
+import asyncio, signal, sys, time
+from server.serving import heartbeat, workers
 from server.errors import Fault
 from server.serving.listen import bind, share
 
@@ -184,11 +184,21 @@ def work(listening, ready):
     {work}
 
 workers.STOP_SECONDS = 0.3
+heartbeat.BEAT_SECONDS, heartbeat.TURN_SECONDS = 0.05, 0.1
+workers.TURN_SECONDS, heartbeat.HANG_SECONDS = 0.1, 1
 sockets = share(bind("127.0.0.1", 0), 2)
 try:
     workers.Workers(work, sockets).supervise(lambda: print("ready", flush=True))
 except Fault as fault:
     sys.exit(str(fault))
+"""
+
+
+BEATING = """
+    async def turn():
+        ready()
+        {turning}
+    asyncio.run(turn())
 """
 
 
@@ -223,7 +233,86 @@ def test_failure_at_the_start_ends_all(work: str, words: str) -> None:
 def test_hanging_worker_is_killed() -> None:
     work = "signal.signal(signal.SIGTERM, signal.SIG_IGN); ready(); time.sleep(99)"
     with start(work) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
+        read_ready(process)
         process.send_signal(signal.SIGTERM)
         assert process.wait(15) == 0
+
+
+def read_ready(process: subprocess.Popen[str]) -> None:
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+
+
+def test_second_signal_ends_all_at_once() -> None:
+    ignores = "signal.signal(signal.SIGTERM, signal.SIG_IGN); workers.STOP_SECONDS = 99"
+    with start(f"{ignores}; ready(); time.sleep(99)") as process:
+        read_ready(process)
+        workers = list_workers(process)
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.3)
+        assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        assert process.wait(15) == 128 + signal.SIGINT
+        wait_until(lambda: not any(map(is_alive, workers)))
+
+
+def list_workers(process: subprocess.Popen[str]) -> set[int]:
+    return Server(process, []).workers
+
+
+def test_many_reloads_leave_one_worker_a_slot(database_url: str) -> None:
+    with serving(database_url, "--workers", "2") as server:
+        old = server.workers
+        for _ in range(20):
+            server.process.send_signal(signal.SIGHUP)
+            time.sleep(0.05)
+        wait_until(lambda: len(server.workers) == 2 and not server.workers & old)
+        wait_until(lambda: is_steady(server))
+        connections = [connect(server.port) for _ in range(40)]
+        counts = [count_connections(pid, server.port) for pid in server.workers]
+        for connection in connections:
+            connection.close()
+        assert len(counts) == 2
+        assert min(counts) > 0
+
+
+def is_steady(server: Server) -> bool:
+    """Report whether there are two workers, the same for a while."""
+    before = server.workers
+    time.sleep(1)
+    return len(before) == 2 and server.workers == before
+
+
+def test_stopped_worker_is_replaced() -> None:
+    with start(BEATING.format(turning="await asyncio.sleep(99)")) as process:
+        read_ready(process)
+        stopped, stays = list_workers(process)
+        os.kill(stopped, signal.SIGSTOP)
+        wait_until(lambda: stopped not in list_workers(process))
+        wait_until(lambda: len(list_workers(process)) == 2)
+        assert stays in list_workers(process)
+        process.send_signal(signal.SIGTERM)
+
+
+def test_loop_that_stands_still_is_replaced() -> None:
+    turning = "await asyncio.sleep(0.2); time.sleep(99)"
+    with start(BEATING.format(turning=turning)) as process:
+        read_ready(process)
+        workers = list_workers(process)
+        wait_until(lambda: not list_workers(process) & workers)
+        process.send_signal(signal.SIGTERM)
+
+
+def test_nobody_hangs_because_all_stood_still() -> None:
+    with start(BEATING.format(turning="await asyncio.sleep(99)")) as process:
+        read_ready(process)
+        workers = list_workers(process)
+        everybody = [process.pid, *workers]
+        for pid in everybody:
+            os.kill(pid, signal.SIGSTOP)
+        time.sleep(3)
+        for pid in everybody:
+            os.kill(pid, signal.SIGCONT)
+        time.sleep(2)
+        assert list_workers(process) == workers
+        process.send_signal(signal.SIGTERM)
