@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
+from typing import TYPE_CHECKING
 
 import psycopg2
 from psycopg2 import extensions
 
 from server.errors import Fault
 from server.postgres.queries import queries
-from server.postgres.session import Session
+from server.postgres.session import Limits, Session
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # What the URL doesn't say: a peer that has gone is noticed, also by an idle session.
 _DEFAULTS = {
@@ -42,27 +46,31 @@ class Address:
         self._statement_ms = round(statement_seconds * 1000)
         self.prefix = ""  # of every statement, where options don't arrive
 
-    async def open(self) -> Session:
-        """Return a session that is ready; the caller bounds the time."""
-        session = await self._connect()
+    async def open(self, hear: Callable[[], None]) -> Session:
+        """Return a session that is ready; the caller bounds the time.
+
+        hear is called at each sign of life: what is far away needs several.
+        """
+        session = await self._connect(hear)
         # The backend then keeps freed memory, which pays from its second slice on.
         statement = self.prefix + queries()["retain_memory"]
         try:
-            await session.read(statement, {}, self._statement_seconds)
+            await session.read(statement, {}, Limits(self._statement_seconds))
         except BaseException:
             session.close()
             raise
+        session.hear = None
         return session
 
-    async def _connect(self) -> Session:
+    async def _connect(self, hear: Callable[[], None]) -> Session:
         parameters = await resolve_host(self._parameters)
         if not self.prefix:
             try:
-                return await Session.connect(parameters | self._options())
+                return await Session.connect(parameters | self._options(), hear)
             except psycopg2.OperationalError as error:
                 if not _OPTIONS_REFUSED.search(str(error)):
                     raise
-        session = await Session.connect(parameters)
+        session = await Session.connect(parameters, hear)
         self.expect_pooler()
         return session
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from contextlib import suppress
+from functools import partial
+from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
 import psycopg2
 from psycopg2 import extensions
 
 from server.postgres.address import Address
-from server.postgres.sqlstate import PlanOutdated
+from server.postgres.budget import find_budget
+from server.postgres.session import Limits
+from server.postgres.sqlstate import passes
 
 if TYPE_CHECKING:
     from server.postgres.libpq import Row
@@ -19,12 +23,12 @@ if TYPE_CHECKING:
 
 GRACE_SECONDS = 1.0  # for the server's own statement timeout to arrive first
 PAUSE_SECONDS = 0.25  # between attempts to reach a database that is away
+CONNECT_WAITS = 12  # times wait_seconds that connecting may take while it goes on
 
-# Classes of errors that pass: connection, rollback, resources, operator, system.
-_PASSING = {"08", "40", "53", "57", "58"}
 # A pooler in between has sent a kept statement to a backend that doesn't know it, or
 # knows it already.
 _NOT_KEPT = {"26000", "42P05"}
+_NONE_FREE = "no connection came free in time"
 
 
 class DatabaseAway(Exception):
@@ -43,11 +47,24 @@ class Counts(NamedTuple):
     waiting: int
 
 
+class _Statement(NamedTuple):
+    """What is asked for, and until when, by the loop's clock."""
+
+    query: str
+    values: Values
+    binary: bool
+    session_until: float  # for who waits in line
+    until: float  # for the rows; what reads for nobody in particular has no end
+
+
 class Database:
     """At most `connections` sessions, handed to those who wait in their order.
 
-    A read waits as long as others are being served. If none was for wait_seconds, or
-    no connection can be opened, all waiting reads are refused together.
+    A read waits as long as others are being served, or sessions being opened come on.
+    If none was for wait_seconds, or no connection can be opened, all waiting reads are
+    refused together. No read waits longer than its task's budget, and none for a
+    session longer than answer_seconds. Without a budget, rows that are on their way
+    may take their time.
     """
 
     def __init__(
@@ -55,14 +72,20 @@ class Database:
         url: str,
         *,
         connections: int = 10,
-        wait_seconds: float = 5.0,
-        statement_seconds: float = 10.0,
+        answer_seconds: float = 15.0,
+        wait_seconds: float | None = None,
+        statement_seconds: float | None = None,
     ) -> None:
+        """Take what all waits of an answer may come to.
+
+        By default a third of it is for a session and two thirds for a statement.
+        """
         self._url = url
-        self._statement_seconds = statement_seconds
+        self.answer_seconds = answer_seconds
+        self._statement_seconds = statement_seconds or answer_seconds * 2 / 3
         self._limit = connections
-        self._wait_seconds = wait_seconds
-        self._answer_seconds = statement_seconds + GRACE_SECONDS
+        self._wait_seconds = wait_seconds or answer_seconds / 3
+        self._silent_seconds = self._statement_seconds + GRACE_SECONDS
         self._sessions: set[Session] = set()
         self._idle: list[Session] = []  # the last one used is on top, and warm
         self._waiting: deque[asyncio.Future[Session]] = deque()
@@ -127,26 +150,43 @@ class Database:
         self, query: str, values: Values, *, binary: bool = False, again: bool = True
     ) -> list[Row]:
         """Return the rows of a statement, and note how long it took with its wait."""
-        began = self._loop.time()
+        began, budget = self._loop.time(), find_budget()
+        if budget is None:
+            statement = _Statement(
+                query, values, binary, began + self.answer_seconds, inf
+            )
+        else:
+            if budget.left <= 0:
+                raise StatementTimeout("No time is left to ask the database.")
+            until = began + budget.left
+            statement = _Statement(query, values, binary, until, until)
         try:
-            return await self._read(query, values, binary, again)
+            return await self._read(statement, again)
         finally:
+            took = self._loop.time() - began
+            if budget is not None:
+                budget.left -= took
             times, seconds = self.spent.get(query, (0, 0.0))
-            self.spent[query] = times + 1, seconds + self._loop.time() - began
+            self.spent[query] = times + 1, seconds + took
 
-    async def _read(
-        self, query: str, values: Values, binary: bool, again: bool = True
-    ) -> list[Row]:
-        session = await self._take()
-        first, seconds = self._address.prefix, self._answer_seconds
+    async def _read(self, statement: _Statement, again: bool = True) -> list[Row]:
+        session = await self._take(statement.session_until)
+        first, limits = (
+            self._address.prefix,
+            Limits(self._silent_seconds, statement.until),
+        )
+        query, values = statement.query, statement.values
         try:
-            if binary:
-                return await session.read_binary(query, values, seconds, first)
-            return await session.read(first + query, values, seconds)
+            if statement.binary:
+                return await session.read_binary(query, values, limits, first)
+            return await session.read(first + query, values, limits)
         except (extensions.QueryCanceledError, TimeoutError) as error:
             if session.closed:
                 self._drop_idle()
             raise StatementTimeout("The statement took too long.") from error
+        except MemoryError:  # half of an answer may have been read
+            session.close()
+            raise
         except psycopg2.Error as error:
             code = error.pgcode or ""
             gone = code.startswith("57P")  # a shutdown's last words
@@ -156,16 +196,16 @@ class Database:
             elif again and code in _NOT_KEPT:
                 session.close()
                 self._address.expect_pooler()
-            elif code[:2] not in _PASSING and not isinstance(error, PlanOutdated):
+            elif not passes(error):
                 raise
             if not (again and session.closed):
                 raise _away(error) from error
         finally:
             self._give_back(session)
         # A session that idled through a restart dies on its next use, so once more.
-        return await self._read(query, values, binary, again=False)
+        return await self._read(statement, again=False)
 
-    async def _take(self) -> Session:
+    async def _take(self, until: float) -> Session:
         """Return a session that is free, or wait in line for one."""
         if self._closed:
             raise DatabaseAway("The database isn't open.")
@@ -183,6 +223,7 @@ class Database:
         if self._watchdog is None:
             self._check_progress()
         self._connect_more()
+        timer = self._loop.call_at(until, self._give_up, waiter)
         try:
             return await waiter
         except asyncio.CancelledError:
@@ -193,7 +234,15 @@ class Database:
                 self._give_back(waiter.result())
             raise
         finally:
+            timer.cancel()
             self.waited_seconds += self._loop.time() - began
+
+    def _give_up(self, waiter: asyncio.Future[Session]) -> None:
+        """Refuse one who has waited for as long as it may."""
+        if not waiter.done():
+            self._waiting.remove(waiter)
+            self.timeouts += 1
+            waiter.set_exception(_away(TimeoutError(_NONE_FREE)))
 
     def _give_back(self, session: Session) -> None:
         """Hand the session to the next in line; a closed one makes room for a new."""
@@ -221,7 +270,7 @@ class Database:
         left = self._served_at + self._wait_seconds - self._loop.time()
         self._watchdog = None
         if left <= 0:
-            self._refuse(TimeoutError("no connection came free in time"))
+            self._refuse(TimeoutError(_NONE_FREE))
         elif self._waiting:
             self._watchdog = self._loop.call_later(left, self._check_progress)
 
@@ -248,9 +297,10 @@ class Database:
             task.add_done_callback(lambda _: self._connect_more())
 
     async def _connect(self) -> None:
+        ends = self._loop.time() + CONNECT_WAITS * self._wait_seconds
         try:
-            async with asyncio.timeout(self._wait_seconds):
-                session = await self._address.open()
+            async with asyncio.timeout(self._wait_seconds) as limit:
+                session = await self._address.open(partial(self._hear, limit, ends))
         except Exception as error:
             self._away = error
             self._paused_until = self._loop.time() + PAUSE_SECONDS
@@ -259,9 +309,16 @@ class Database:
             self._sessions.add(session)
             self._give_back(session)
 
+    def _hear(self, limit: asyncio.Timeout, ends: float) -> None:
+        """Wait on for a session that gives a sign of life."""
+        if not limit.expired():
+            self._served_at = now = self._loop.time()
+            limit.reschedule(min(now + self._wait_seconds, ends))
+
 
 def _away(reason: Exception) -> DatabaseAway:
-    text = " ".join(str(reason).split()) or "no answer in time"
+    silent = "no answer in time" if isinstance(reason, TimeoutError) else repr(reason)
+    text = " ".join(str(reason).split()) or silent
     away = DatabaseAway(f"The database is away: {text}")
     away.__cause__ = reason
     return away

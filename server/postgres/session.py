@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import select
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from math import inf
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import aiopg
 from psycopg2 import extensions
@@ -15,12 +16,21 @@ from server.postgres.queries import queries
 from server.postgres.sqlstate import PlanOutdated
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from weakref import ref
 
     from server.postgres.libpq import Row
 
     Values = Mapping[str, object]
+
+SLACK_SECONDS = 0.002  # a timer of uvloop may be early by a millisecond
+
+
+class Limits(NamedTuple):
+    """How long a read may take."""
+
+    silent_seconds: float  # without a byte from the server
+    until: float = inf  # by the loop's clock, whatever comes
 
 
 class Session(aiopg.Connection):
@@ -35,24 +45,32 @@ class Session(aiopg.Connection):
     _connected = False
     _exchange: Exchange | None = None  # what is read in binary now
     _kept: set[str]  # queries that the backend knows
+    _heard_at = 0.0  # when something last came, by the loop's clock
+    hear: Callable[[], None] | None = None  # called when something has come
 
     @classmethod
-    async def connect(cls, parameters: dict[str, Any]) -> Session:
-        """Return a session that is ready; the caller bounds the time."""
+    async def connect(
+        cls, parameters: dict[str, Any], hear: Callable[[], None] | None = None
+    ) -> Session:
+        """Return a session that is ready; the caller bounds the time.
+
+        hear is called at each sign of life, so that what is slow may go on.
+        """
         session = cls(None, 0.0, enable_hstore=False, **parameters)
+        session.hear = hear
         await session
         session._connected = True
         session._kept = set()
         return session
 
-    async def read(self, statement: str, values: Values, seconds: float) -> list[Row]:
-        """Return the rows of the last query; raise TimeoutError after seconds."""
+    async def read(self, statement: str, values: Values, limits: Limits) -> list[Row]:
+        """Return the rows of the last query; raise TimeoutError beyond the limits."""
         waiter = self._create_waiter("read")
-        timer = self._loop.call_later(seconds, self._wake, TimeoutError())
+        timer = self._watch(limits)
         try:
             cursor = self._conn.cursor()
             cursor.execute(statement, values)
-            await self._poll(waiter, seconds)
+            await self._poll(waiter, limits.silent_seconds)
             rows: list[Row] = cursor.fetchall()
             return rows
         finally:
@@ -60,29 +78,26 @@ class Session(aiopg.Connection):
             self._waiter = None
 
     async def read_binary(
-        self, query: str, values: Values, seconds: float, first: str = ""
+        self, query: str, values: Values, limits: Limits, first: str = ""
     ) -> list[Row]:
         """Return the rows of a query that the backend keeps for the next time.
 
         With first, that is carried out before and nothing kept. Raises as read does.
         An outdated plan is made anew, once.
         """
-        until = self._loop.time() + seconds
         try:
-            return await self._exchange_once(query, values, seconds, first)
+            return await self._exchange_once(query, values, limits, first)
         except PlanOutdated:
-            left = until - self._loop.time()
-            await self.read(queries()["forget_statements"], {}, left)
+            await self.read(queries()["forget_statements"], {}, limits)
             self._kept.clear()
-        left = until - self._loop.time()
-        return await self._exchange_once(query, values, left, first)
+        return await self._exchange_once(query, values, limits, first)
 
     async def _exchange_once(
-        self, query: str, values: Values, seconds: float, first: str
+        self, query: str, values: Values, limits: Limits, first: str
     ) -> list[Row]:
         exchange = Exchange(self._conn, query, values)
         waiter = self._create_waiter("read_binary")
-        timer = self._loop.call_later(seconds, self._wake, TimeoutError())
+        timer = self._watch(limits)
         self._exchange = exchange
         try:
             self._begin(exchange, first)
@@ -91,6 +106,11 @@ class Session(aiopg.Connection):
         finally:
             timer.cancel()
             self._waiter = self._exchange = None
+
+    def _watch(self, limits: Limits) -> _Silence:
+        """Return a timer that ends the read beyond its limits."""
+        self._heard_at = self._loop.time()
+        return _Silence(self, limits)
 
     def _begin(self, exchange: Exchange, first: str) -> None:
         try:
@@ -135,6 +155,9 @@ class Session(aiopg.Connection):
 
     def _step(self) -> None:
         """Let libpq send and receive what it can; wake the reader when it's done."""
+        self._heard_at = self._loop.time()
+        if self.hear is not None:
+            self.hear()
         if not self._connected:
             self._leave_loop()  # libpq may close the socket and open another
         try:
@@ -188,3 +211,31 @@ class Session(aiopg.Connection):
         self._leave_loop()
         self._exchange = None  # libpq frees what it points to
         super()._close()
+
+
+class _Silence:
+    """A timer that ends a read when nothing came for too long, or at its end."""
+
+    __slots__ = ("_limits", "_session", "_timer")
+
+    def __init__(self, session: Session, limits: Limits) -> None:
+        self._session = session
+        self._limits = limits
+        self._start()
+
+    def _start(self) -> None:
+        session, (silent, until) = self._session, self._limits
+        due = min(session._heard_at + silent, until)
+        self._timer = session._loop.call_at(due, self._look)
+
+    def _look(self) -> None:
+        session, (silent, until) = self._session, self._limits
+        due = min(session._heard_at + silent, until)
+        if due <= session._loop.time() + SLACK_SECONDS:
+            session._wake(TimeoutError())
+        else:
+            self._start()
+
+    def cancel(self) -> None:
+        """Watch no more."""
+        self._timer.cancel()

@@ -1,4 +1,4 @@
-"""The error of psycopg2 for what PostgreSQL said to libpq. No I/O."""
+"""Errors of PostgreSQL: which psycopg2 has for them, and what they say. No I/O."""
 
 import psycopg2
 from psycopg2 import errors
@@ -6,6 +6,40 @@ from psycopg2 import errors
 # What is not supported, said by the routine of plancache.c that looks at a kept plan.
 # The code alone may come of a value, such as an infinite date.
 _OUTDATED = "0A000", "RevalidateCachedQuery"
+
+# Classes of errors that pass: connection, rollback, resources, operator, system.
+_PASSING = ("08", "40", "53", "57", "58")
+# What may come of one row, as of a view's own function, and spares the others: values,
+# external routines, files, foreign tables, PL/pgSQL, damage.
+_OF_A_ROW = ("22", "38", "39", "58", "HV", "P0", "XX")
+# The state of the database, not a mistake of ours, by the longest prefix of the code.
+# https://www.postgresql.org/docs/current/errcodes-appendix.html
+_SENTENCES = {
+    "08": "The database can't be reached now; try again in a moment.",
+    "25006": "The database takes no changes now, as it is read-only or a standby; try "
+    "again later.",
+    "28": "The database refuses the server's user now: check the role's rights.",
+    "38": "The database's own functions fail now: see the server's log.",
+    "39": "The database's own functions fail now: see the server's log.",
+    "3D": "There is no such database now: create it, or correct the URL.",
+    "3F": "The database lacks a table or column now: run bytereel migrate.",
+    "40": "The database was changed by others at that moment; try again.",
+    "42501": "The database refuses the server's user now: check the role's rights.",
+    "42703": "The database lacks a table or column now: run bytereel migrate.",
+    "42804": "A column of the database has another type now: run bytereel doctor.",
+    "42809": "The database lacks a table or column now: run bytereel migrate.",
+    "42846": "A column of the database has another type now: run bytereel doctor.",
+    "42883": "A column of the database has another type now: run bytereel doctor.",
+    "42P01": "The database lacks a table or column now: run bytereel migrate.",
+    "53": "The database has run out of disk space, memory or connections; try again "
+    "later.",
+    "55": "The database is busy with that table now; try again in a moment.",
+    "57": "The database can't be reached now; try again in a moment.",
+    "58": "The database can't read its files now: see its log.",
+    "HV": "The database's foreign tables fail now: see the server's log.",
+    "P0": "The database's own functions fail now: see the server's log.",
+    "XX": "The database has damaged data: run bytereel verify.",
+}
 
 
 class PlanOutdated(errors.FeatureNotSupported):
@@ -26,3 +60,32 @@ def build_error(code: str, routine: str, text: str) -> psycopg2.Error:
     error = kind(text)
     error.__setstate__({"pgcode": code or None, "pgerror": text})  # type: ignore[no-untyped-call]
     return error
+
+
+def passes(error: psycopg2.Error) -> bool:
+    """Report whether the same statement may well succeed in a moment."""
+    code = error.pgcode
+    if code:
+        return code.startswith(_PASSING) or isinstance(error, PlanOutdated)
+    # Nothing PostgreSQL has said, but libpq: broken off, garbled, or out of memory.
+    return not isinstance(error, psycopg2.ProgrammingError | psycopg2.NotSupportedError)
+
+
+def may_be_of_a_row(error: psycopg2.Error) -> bool:
+    """Report whether a statement about other rows may well succeed."""
+    return (error.pgcode or "").startswith(_OF_A_ROW)
+
+
+def explain_state(error: psycopg2.Error) -> str | None:
+    """Return a sentence for clients about the state of the database.
+
+    None where the statement itself, and so its author, may be wrong.
+    """
+    code = error.pgcode or ""
+    for length in (5, 2):
+        sentence = _SENTENCES.get(code[:length])
+        if sentence:
+            return sentence
+    if isinstance(error, psycopg2.NotSupportedError):
+        return _SENTENCES["42804"]
+    return _SENTENCES["08"] if passes(error) else None

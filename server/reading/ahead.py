@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from typing import TYPE_CHECKING
 
 from server.reading.store import CHUNK_BYTES
+from server.reading.waiting import wait_for
 
 if TYPE_CHECKING:
     from server.model import Video
@@ -44,7 +44,7 @@ class Chunks:
         if not self._ahead:
             self._begin(at)
         chunk = self._ahead.popleft()
-        data = chunk if isinstance(chunk, bytes) else await asyncio.shield(chunk)
+        data = chunk if isinstance(chunk, bytes) else await wait_for(chunk)
         if len(data) > CHUNK_BYTES:
             data, *rest = cut(data)
             self._ahead.extend(rest)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from contextvars import Context
 from typing import TYPE_CHECKING, NamedTuple
 
 import psycopg2
@@ -14,6 +15,7 @@ import psycopg2
 from server.model import Video
 from server.postgres.pool import DatabaseAway, StatementTimeout
 from server.postgres.queries import queries
+from server.postgres.sqlstate import may_be_of_a_row
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,7 +84,7 @@ class Reader:
         """Return a future of length bytes from start; a negative one is from the end.
 
         There are fewer where the video ends, and None if there is no such video. The
-        future may raise DatabaseAway.
+        future may raise what the statement did, such as DatabaseAway.
         """
         answer = asyncio.get_running_loop().create_future()
         self._waiting.append(_Read(video_id, start, length, answer))
@@ -92,8 +94,9 @@ class Reader:
     def _open_lane(self) -> None:
         """Have a task answer what waits, if a lane is idle."""
         if self._idle_lanes and self._waiting:
+            # In a context of its own: it works for others than who asked first.
+            task = asyncio.create_task(self._run_lane(), context=Context())
             self._idle_lanes -= 1
-            task = asyncio.create_task(self._run_lane())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
@@ -108,57 +111,74 @@ class Reader:
             self._open_lane()
 
         try:
-            while not left and (batch := self._take_batch()):
+            while not left and self._waiting:
+                batch: list[_Read] = []
                 timer = loop.call_later(LONG_SECONDS, leave)
                 try:
+                    self._take_batch(batch)
                     await self._answer(batch)
+                except Exception as error:  # nobody may be left waiting
+                    _fail(batch, error)
                 finally:
                     timer.cancel()
         finally:
             if not left:
                 self._idle_lanes += 1
 
-    def _take_batch(self) -> list[_Read]:
-        """Return what fits into one statement and is still wanted."""
-        batch: list[_Read] = []
+    def _take_batch(self, batch: list[_Read]) -> None:
+        """Move into batch what fits into one statement and is still wanted."""
         room = BATCH_BYTES
         while self._waiting:
             read = self._waiting[0]
             if batch and (read.length > room or read.video_id in self._apart):
                 break
-            self._waiting.popleft()
             if read.answer.done():  # nobody waits for it any more
+                self._waiting.popleft()
                 continue
             batch.append(read)
+            self._waiting.popleft()
             room -= read.length
             if read.video_id in self._apart:
                 break
-        return batch
 
     async def _answer(self, batch: Sequence[_Read]) -> None:
+        """Set the result or the error of each read; raise nothing but cancellation."""
+        if not batch:
+            return
         loop = asyncio.get_running_loop()
         began = loop.time()
         try:
             rows = await self._fetch(batch)
-        except (psycopg2.Error, DatabaseAway) as error:
-            if len(batch) > 1 and not _is_away(error):
-                self._set_apart(batch, isinstance(error, StatementTimeout))
-                for read in batch:  # one of them is at fault: the others go on
-                    await self._answer([read])
-                return
-            self._set_apart(batch, not _is_away(error))
-            for read in batch:
-                if not read.answer.done():
-                    read.answer.set_exception(error)
         except asyncio.CancelledError:
             for read in batch:
                 read.answer.cancel()
             raise
+        except Exception as error:
+            if len(batch) > 1 and _may_be_of_one(error):
+                await self._answer_each(batch)
+                return
+            # After a timeout another try would keep all waiting as long again.
+            is_slow = isinstance(error, StatementTimeout)
+            self._set_apart(batch, is_slow or _may_be_of_one(error))
+            _fail(batch, error)
         else:
             self._set_apart(batch, loop.time() - began > SLOW_SECONDS)
             for read, found in zip(batch, rows, strict=True):
                 if not read.answer.done():
                     read.answer.set_result(found)
+
+    async def _answer_each(self, batch: Sequence[_Read]) -> None:
+        """Answer each by itself: one is at fault, and the others go on.
+
+        Once the database takes too long, or is away, all that is left fails with that.
+        """
+        for place, read in enumerate(batch):
+            await self._answer([read])
+            failed = read.answer.done() and not read.answer.cancelled()
+            error = read.answer.exception() if failed else None
+            if error is not None and not _may_be_of_one(error):
+                _fail(batch[place + 1 :], error)
+                return
 
     async def _fetch(self, batch: Sequence[_Read]) -> list[VideoSlice | None]:
         spans = join_adjacent(batch)
@@ -192,5 +212,13 @@ class Reader:
             del self._apart[next(iter(self._apart))]
 
 
-def _is_away(error: Exception) -> bool:
-    return isinstance(error, DatabaseAway) and not isinstance(error, StatementTimeout)
+def _fail(batch: Sequence[_Read], error: BaseException) -> None:
+    for read in batch:
+        if not read.answer.done():
+            read.answer.set_exception(error)
+
+
+def _may_be_of_one(error: BaseException) -> bool:
+    """Report whether a single video of a batch may be at fault."""
+    said = error.__cause__ if isinstance(error, DatabaseAway) else error
+    return isinstance(said, psycopg2.Error) and may_be_of_a_row(said)

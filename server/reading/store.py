@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from server.model import Video
 from server.postgres.queries import queries
 from server.reading.batches import Reader, VideoSlice
 from server.reading.cache import ChunkCache
+from server.reading.waiting import wait_for
 
 if TYPE_CHECKING:
     from server.postgres.pool import Database
@@ -83,7 +85,12 @@ class Store:
         if self.aligned and length:
             start, length = start - start % CHUNK_BYTES, CHUNK_BYTES
         length = min(length, CHUNK_BYTES) if start >= 0 or not self.aligned else 0
-        found = await self.reader.read(video_id, start, length)
+        read = self.reader.read(video_id, start, length)
+        try:
+            found = await wait_for(read)
+        except BaseException:
+            read.add_done_callback(partial(self._keep_late, start))
+            raise
         if found is None:
             self._known.pop(video_id, None)
             return None, None
@@ -93,6 +100,17 @@ class Store:
         if self.aligned and found.data:
             self.cache.put((video, start), found.data)
         return video, First(start, found.data)
+
+    def _keep_late(self, start: int, read: Answer) -> None:
+        """Take into memory what came too late: somebody will ask again."""
+        if read.cancelled() or read.exception() is not None:
+            return
+        found = read.result()
+        if found is None:
+            return
+        video = self._remember(found.video)
+        if self.aligned and start >= 0:
+            self.cache.put((video, start), found.data)
 
     async def check(self, video: Video) -> None:
         """Raise VideoChanged if the row is not as it was announced."""
@@ -152,9 +170,10 @@ class Store:
             chunk.set_exception(error)
             chunk.exception()  # whoever read ahead may have left
             return
-        self._remember(found.video)
-        if self.aligned:
-            self.cache.put((video, start), found.data)
+        with suppress(MemoryError):  # what is here is sent all the same
+            self._remember(found.video)
+            if self.aligned:
+                self.cache.put((video, start), found.data)
         chunk.set_result(found.data)
 
     def _remember(self, video: Video) -> Video:

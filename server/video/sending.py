@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from aiohttp import web
 
+from server.postgres.budget import renew_budget
 from server.reading.ahead import Chunks
+from server.reading.waiting import wait_for
 from server.video.gather import gather
 from server.video.head import render_head
 
@@ -147,7 +149,7 @@ async def _send_at_once(
 ) -> None:
     """Send a short answer in one write, once all of it has come."""
     for pending in gathered.pending:
-        await asyncio.shield(pending.chunk)
+        await wait_for(pending.chunk)
     keeps_up = outlet.write(gathered.complete())
     for piece in plan.body:
         if isinstance(piece, range):
@@ -201,6 +203,7 @@ async def _send_span(
         ended = begun + sum(map(len, group))
         keeps_up = outlet.write([*waiting, *group])
         waiting.clear()
+        renew_budget()
         del group  # a client that stalls holds what was written and no more
         chunks.note(ended - begun, keeps_up=keeps_up and pace is None)
         if not keeps_up:

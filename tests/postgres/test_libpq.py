@@ -11,12 +11,12 @@ from psycopg2.extensions import parse_dsn
 
 from server.postgres import libpq
 from server.postgres.libpq import Exchange, check_version
-from server.postgres.session import Session
+from server.postgres.session import Limits, Session
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-SECONDS = 10
+LIMITS = Limits(10)
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ async def session(database_url: str) -> AsyncIterator[Session]:
 
 
 async def read(session: Session, query: str, **values: object) -> list[Any]:
-    return await session.read_binary(query, values, SECONDS)
+    return await session.read_binary(query, values, LIMITS)
 
 
 @pytest.mark.parametrize(
