@@ -9,20 +9,22 @@ from aiohttp import web
 
 from server.admin.lifecycle import add_admin
 from server.api.errors import build_error_response
-from server.postgres.pool import Database, DatabaseAway
+from server.api.health import keep_readiness
+from server.api.troubles import TROUBLES, Troubles, explain_trouble
+from server.postgres.budget import begin_budget
+from server.postgres.pool import Database
 from server.postgres.queries import queries
 from server.practice.batch import LEFT_OUT, LeftOut
-from server.practice.view_counts import keep_views
+from server.practice.view_counts import TALLY, Tally, keep_views
 from server.reading.store import STORE, Store
 from server.routes import ROUTES
+from server.serving.connection import Connection
 from server.telemetry.access_log import ACCESS_LOG, AccessLog
 from server.telemetry.exposition import LIBRARY, Library
 from server.telemetry.metrics import METRICS, Metrics
 from server.telemetry.publishing import keep_published, list_labels, measure
 from server.video.pacing import PACER, Pacer
 from server.video.watch import WATCH, Watch, close_watch
-
-RETRY_SECONDS = 1
 
 _log = logging.getLogger(__name__)
 
@@ -33,6 +35,7 @@ def build_app(
     database_url: str,
     *,
     connections: int = 10,
+    answer_seconds: float = 15.0,
     cache_bytes: int = 16_000_000,
     watch: Watch | None = None,
     admin_token: str = "",
@@ -44,6 +47,7 @@ def build_app(
 ) -> web.Application:
     """Return the application.
 
+    answer_seconds bounds how long an answer may wait for the database until its head;
     watch shows on the first page what is being sent; cache_bytes bounds the chunks in
     memory, and with 0 all is read from PostgreSQL; spool is a folder for uploads that
     several applications share, and metrics are their numbers; workers is how many.
@@ -55,9 +59,13 @@ def build_app(
     app[PACER] = pacer or Pacer(0)
     app[WATCH] = watch
     app[LEFT_OUT] = LeftOut()
+    app[TROUBLES] = Troubles()
+    app[TALLY] = Tally()
 
     async def open_store(app: web.Application) -> AsyncIterator[None]:
-        database = Database(database_url, connections=connections)
+        database = Database(
+            database_url, connections=connections, answer_seconds=answer_seconds
+        )
         await database.open()
         lanes = min(connections, count_lanes())
         app[STORE] = Store(database, cache_bytes=cache_bytes, lanes=lanes)
@@ -65,8 +73,9 @@ def build_app(
         await database.close()
 
     app.cleanup_ctx.append(open_store)
-    app.cleanup_ctx.append(keep_views)
+    app.cleanup_ctx.append(keep_readiness)
     app.cleanup_ctx.append(keep_published)
+    app.cleanup_ctx.append(keep_views)  # ends first, and what it lost is published
     add_admin(app, database_url, admin_token, spool, workers=workers)
     app.on_shutdown.append(close_watch)
     app.add_routes(ROUTES)
@@ -90,7 +99,11 @@ def build_metrics(processes: int = 1) -> Metrics:
 async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Give every error its one shape."""
     try:
-        return await handler(request)
+        limit_waits(request)
+        response = await handler(request)
+        if response.status < 500:
+            request.app[TROUBLES].settle(request)
+        return response
     except web.HTTPException as error:
         if error.status < 400:
             raise
@@ -98,13 +111,21 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         return build_error_response(
             error.status, f"{error.reason}: {request.method} {request.path}", allow
         )
-    except DatabaseAway as error:
-        _log.warning("database away: %s", error)
-        return build_error_response(
-            503,
-            "The database can't be reached now; try again in a moment.",
-            {"Retry-After": str(RETRY_SECONDS)},
-        )
-    except Exception:
-        _log.exception("%s %s failed", request.method, request.path)
-        return build_error_response(500, "Internal server error")
+    except Exception as error:
+        sentence = explain_trouble(error)
+        if sentence is None:
+            _log.exception("%s %s failed", request.method, request.path)
+            return build_error_response(500, "Internal server error")
+        request.app[TROUBLES].note(sentence, request, error)
+        return build_error_response(503, sentence)
+
+
+def limit_waits(request: web.Request) -> None:
+    """Let the answer wait for the database as long as one may.
+
+    Raises DatabaseAway if the short way has waited for it in vain.
+    """
+    connection, used = request.protocol, 0.0
+    if isinstance(connection, Connection):
+        used = connection.recall_wait()
+    begin_budget(request.app[STORE].database.answer_seconds, used)

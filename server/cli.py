@@ -44,7 +44,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     demo.set_defaults(run=run_demo)
     logged = ("access_log", "access_log_file", "trusted_proxies")
-    told = ("pace", "pace_whom", *logged, "admin_token")
+    told = ("answer_seconds", "pace", "pace_whom", *logged, "admin_token")
     add_settings(demo, ("data_dir", "host", "port", "connections", *told))
 
     server = commands.add_parser("serve", help="start the server")

@@ -144,6 +144,13 @@ SETTINGS = {
             "maximum number of connections to PostgreSQL",
         ),
         Setting(
+            "answer_seconds",
+            _count(1, 600),
+            15,
+            "seconds that a response may wait for PostgreSQL until it begins; then "
+            "it is a 503",
+        ),
+        Setting(
             "workers",
             _count(1, 64),
             1,

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from contextlib import closing, nullcontext
+from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING
 
 import psycopg2
 import uvloop
+from psycopg2.extensions import parse_dsn
 
 from server.admin.spool import opening_spool
 from server.app import build_app, build_metrics
@@ -19,10 +20,12 @@ from server.errors import Fault
 from server.library.clips.selftest import check_beside
 from server.library.output import announce
 from server.postgres import embedded, migrations
-from server.postgres.plain import Unreachable, connect, first_line
-from server.postgres.queries import queries
+from server.postgres.budget import begin_budget
+from server.postgres.plain import Unreachable, explain_connecting, first_line
+from server.postgres.pool import Database, DatabaseAway, StatementTimeout
 from server.postgres.refusals import find_remedy
 from server.postgres.target import open_database
+from server.reading.store import check_columns
 from server.serving.listen import address, bind, serve, share
 from server.telemetry.log_target import occupy_closed_streams
 from server.telemetry.server_logs import open_logs
@@ -34,6 +37,8 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
     from pathlib import Path
+
+START_SECONDS = 3.0  # to wait for the database before serving without it
 
 
 def run_demo(options: argparse.Namespace) -> int:
@@ -80,6 +85,7 @@ def _serve(
         app = build_app(
             url,
             connections=connections,
+            answer_seconds=options.answer_seconds,
             cache_bytes=cache_bytes,
             watch=watch,
             admin_token=options.admin_token,
@@ -122,17 +128,42 @@ def supervise(
 
 
 def check_schema(url: str) -> None:
-    """Raise Fault when the database has nothing to serve; it may be away, though."""
+    """Raise Fault when the database has nothing to serve.
+
+    It may be away, busy or far, though: then that is told, and serving begins.
+    """
+    loop = asyncio.new_event_loop()  # whose end waits for no thread, as a Runner's does
     try:
-        connection = connect(url)
-    except Unreachable as fault:
-        logging.warning("%s; answering 503 until then", fault)
-        return
-    try:
-        with closing(connection), connection.cursor() as cursor:
-            cursor.execute(queries()["check_videos"])
+        loop.run_until_complete(look_at_columns(url))
     except psycopg2.ProgrammingError as error:
         raise Fault(
             f"the database has no videos to serve ({first_line(error)}): "
             f"{find_remedy(error)}"
         ) from error
+    except (DatabaseAway, psycopg2.Error) as error:
+        said = error.__cause__ or error
+        if isinstance(error, StatementTimeout):
+            reason = f"the database has not answered within {START_SECONDS:.0f} seconds"
+        else:
+            line = first_line(said) if isinstance(said, psycopg2.Error) else str(said)
+            fault = explain_connecting(parse_dsn(url), line or "no answer in time")
+            if not isinstance(fault, Unreachable):
+                raise fault from None
+            reason = str(fault)
+        logging.warning("%s; answering 503 until then", reason)
+    finally:
+        loop.close()
+
+
+async def look_at_columns(url: str) -> None:
+    """Raise what PostgreSQL says about the columns; wait START_SECONDS at most."""
+    seconds = START_SECONDS
+    database = Database(
+        url, connections=1, wait_seconds=seconds, statement_seconds=seconds
+    )
+    await database.open()
+    try:
+        begin_budget(seconds)
+        await check_columns(database)
+    finally:
+        await database.close()

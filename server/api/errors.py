@@ -11,6 +11,8 @@ from server.errors import render_error
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+RETRY_SECONDS = 1  # until what is away for the moment is asked again
+
 
 class Refused(Exception):
     """A request that is not carried out: the status and the sentence to answer with."""
@@ -25,6 +27,11 @@ class Refused(Exception):
 def build_error_response(
     status: int, sentence: str, more: Mapping[str, str] = {}
 ) -> web.Response:
-    """Return an error as its answer; more are further headers."""
+    """Return an error as its answer; more are further headers.
+
+    A 503 tells when to try again, in a second unless more says otherwise.
+    """
+    if status == 503:
+        more = {"Retry-After": str(RETRY_SECONDS), **more}
     headers, body = render_error(sentence, more)
     return web.Response(status=status, body=body, headers=headers)

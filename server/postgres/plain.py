@@ -37,13 +37,14 @@ def connect(url: str) -> connection:
     try:
         database: connection = psycopg2.connect(**options)
     except psycopg2.OperationalError as error:
-        raise _explain(asked, error) from None
+        raise explain_connecting(asked, first_line(error)) from None
     # A role may have other defaults; a snapshot older than the lock would be stale.
     database.set_session(isolation_level="READ COMMITTED", readonly=False)
     return database
 
 
-def _explain(asked: dict[str, str], error: psycopg2.Error) -> Fault:
+def explain_connecting(asked: dict[str, str], reason: str) -> Fault:
+    """Return Unreachable for the parameters of a URL, without the password."""
     host = asked.get("host", "the local socket")
     name = asked.get("dbname", "of the user's name")
     # Signs left bare in a password make it stray into these: then show nothing.
@@ -51,7 +52,7 @@ def _explain(asked: dict[str, str], error: psycopg2.Error) -> Fault:
     if "@" in host + name or not all(port.isdigit() for port in ports):
         return Fault(_BAD_URL)
     return Unreachable(
-        f"cannot connect to the database {name} on {host} ({first_line(error)}): "
+        f"cannot connect to the database {name} on {host} ({reason}): "
         "check that it runs and that the URL is right"
     )
 

@@ -31,16 +31,22 @@ _KINDS = ("application/json", "text/plain")
 _VIEW = {"video_id": required(whole_number()), "reached": required(choice(*REACHED))}
 _FIELDS = {"views": required(list_of(object_of(_VIEW, ignore_unknown=True), VIEWS_MAX))}
 
+_TOO_MANY = "Too many views wait for the database already; try again in a minute."
+
 
 async def post_views(request: web.Request) -> web.Response:
-    """Count views of videos that exist; the answer does not wait for the database."""
+    """Count views of videos that exist; the answer does not wait for the database.
+
+    A 503 where they could not be kept until it takes them.
+    """
     try:
         views = parse_views(await read_body(request, BODY_MAX, _KINDS))
     except Fault as fault:
         return build_error_response(400, str(fault))
     except Refused as refused:
         return build_error_response(refused.status, refused.sentence)
-    request.app[TALLY].add(views, datetime.now(UTC).date())
+    if not request.app[TALLY].add(views, datetime.now(UTC).date()):
+        return build_error_response(503, _TOO_MANY, {"Retry-After": "60"})
     return web.Response(status=204, headers={"Cache-Control": "no-store"})
 
 

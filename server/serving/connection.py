@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 from aiohttp import web
 
 from server.api.errors import build_error_response
+from server.postgres.pool import DatabaseAway, StatementTimeout
 from server.serving.aiohttp_private import (
     awaits_request,
     is_answering,
@@ -45,7 +46,7 @@ class Connection(web.RequestHandler):
 
     __slots__ = (
         *("_ahead", "_began", "_between", "_log", "_metrics", "_stalled", "_store"),
-        *("_taken", "lost"),
+        *("_taken", "_timer", "_failed", "_gathered", "_waited", "lost"),
     )
 
     def __init__(
@@ -74,6 +75,10 @@ class Connection(web.RequestHandler):
         self._taken = b""  # a request that is being read for, unknown to aiohttp
         self._ahead = b""  # what came after it
         self._began = 0.0  # what is being answered, by monotonic
+        self._gathered: Gathered | None = None  # of what is taken
+        self._timer: asyncio.TimerHandle | None = None
+        self._waited = 0.0  # seconds, for what was then handed over
+        self._failed: DatabaseAway | None = None  # why it was
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Wait, when something is written, until the kernel has taken all of it."""
@@ -85,7 +90,7 @@ class Connection(web.RequestHandler):
         super().connection_lost(exc)
         if self._stalled and not self._taken and not is_answering(self):
             self._metrics.note_abort(VIDEO)  # a short one; others tell by themselves
-        self._taken = b""
+        self._forget_taken()
         self._set_stalled(False)
         self.lost.set_result(None)
 
@@ -134,7 +139,10 @@ class Connection(web.RequestHandler):
             return False
         keep_until(self, began + KEEPALIVE_SECONDS)
         if gathered.pending:
-            self._taken = data
+            self._taken, self._gathered = data, gathered
+            self._timer = asyncio.get_running_loop().call_later(
+                store.database.answer_seconds, self._give_up
+            )
             gathered.when_come(partial(self._finish, plan, headers.get("Range")))
         else:
             self._write(plan, headers.get("Range"), gathered.buffers, data)
@@ -143,16 +151,45 @@ class Connection(web.RequestHandler):
     def _finish(self, plan: Plan, asked: str | None, gathered: Gathered) -> None:
         """Write the answer whose bytes have come; aiohttp tells why they have not."""
         transport = self.transport
+        if gathered is not self._gathered:  # given up
+            return
         if not self._taken or transport is None or transport.is_closing():
             return
         try:
             buffers = gathered.complete()
-        except (Exception, asyncio.CancelledError):
+        except (Exception, asyncio.CancelledError) as error:
+            self._failed = error if isinstance(error, DatabaseAway) else None
             self._hand_over()
             return
-        data, self._taken = self._taken, b""
+        data = self._forget_taken()
         self._write(plan, asked, buffers, data)
         self._go_on()
+
+    def _give_up(self) -> None:
+        """Have aiohttp refuse the request that was taken."""
+        self._timer = None
+        if self.transport is not None and not self.transport.is_closing():
+            self._failed = StatementTimeout("The bytes did not come in time.")
+            self._hand_over()
+
+    def _forget_taken(self) -> bytes:
+        """Return the request that was taken, and wait for its bytes no more."""
+        data, self._taken, self._gathered = self._taken, b"", None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        return data
+
+    def recall_wait(self) -> float:
+        """Return how long the short way waited for the request that it handed over.
+
+        Raises DatabaseAway if it waited in vain.
+        """
+        failed, waited = self._failed, self._waited
+        self._failed, self._waited = None, 0.0
+        if failed is not None:
+            raise failed
+        return waited
 
     def _write(
         self,
@@ -176,8 +213,8 @@ class Connection(web.RequestHandler):
 
     def _hand_over(self) -> None:
         """Let aiohttp answer the request that was taken, as if it came just now."""
-        data, self._taken = self._taken, b""
-        super().data_received(data)
+        self._waited = monotonic() - self._began
+        super().data_received(self._forget_taken())
         self._go_on()
 
     def _go_on(self) -> None:

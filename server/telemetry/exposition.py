@@ -18,6 +18,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 from psycopg2.errors import UndefinedTable
 
+from server.postgres.budget import lower_budget
 from server.postgres.pool import DatabaseAway
 from server.postgres.queries import queries
 from server.reading.store import STORE
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from server.telemetry.metrics import Metrics
 
 LIBRARY_SECONDS = 15.0  # the library is measured at most so often
+WAIT_SECONDS = 3.0  # for the database: other numbers are not to wait for these
 
 _COUNTED = {
     "unavailable": "Responses with status 503",
@@ -42,6 +44,7 @@ _COUNTED = {
     "pool_waits": "Queries that waited for a connection",
     "pool_timeouts": "Queries that waited for a connection and got none",
     "plays": "Plays that pages and apps reported as begun",
+    "views_lost": "Views that were accepted and could not be written",
     "words_left_out": "Due words that batches left out for lack of a definition",
     "questions_left_out": "Questions that batches left out as apps cannot decode them",
     "log_lines_dropped": "Lines of logs that nobody read or that could not be written",
@@ -53,6 +56,7 @@ _PRESENT = {
     "connections_in_use": "Connections to PostgreSQL that are running a query",
     "reads_waiting": "Queries that are waiting for a connection",
     "stalled_clients": "Clients that have not yet taken all that was written",
+    "views_waiting": "Views that were accepted and are not in the table yet",
 }
 
 
@@ -69,6 +73,7 @@ class Library:
         if monotonic() < self._due:
             return
         self._due = monotonic() + LIBRARY_SECONDS
+        lower_budget(WAIT_SECONDS)
         try:
             query = queries()["measure_library"]
             database = app[STORE].database

@@ -38,11 +38,11 @@ got no bytes of a video for another reason, such as 304 or 404."""
 COUNTERS = (
     *("unavailable", "cache_hits", "cache_misses", "cache_waits", "cache_evictions"),
     *("pool_waits", "pool_wait_microseconds", "pool_timeouts", "plays"),
-    *("words_left_out", "questions_left_out", "log_lines_dropped"),
+    *("words_left_out", "questions_left_out", "log_lines_dropped", "views_lost"),
 )
 GAUGES = (
     *("cache_bytes", "cache_limit_bytes", "connections_open", "connections_in_use"),
-    *("reads_waiting", "stalled_clients", "published"),
+    *("reads_waiting", "stalled_clients", "views_waiting", "published"),
 )
 FRESH_SECONDS = 5  # gauges of a process that has not told them for so long don't count
 SUM = len(BOUNDS) + 1  # where a histogram has microseconds, after its counts

@@ -94,6 +94,7 @@ def publish(app: web.Application) -> None:
     app[METRICS].publish(
         counters={
             "plays": app[TALLY].started,
+            "views_lost": app[TALLY].lost,
             "words_left_out": app[LEFT_OUT].words,
             "questions_left_out": app[LEFT_OUT].questions,
             "log_lines_dropped": app[ACCESS_LOG].dropped,
@@ -112,6 +113,7 @@ def publish(app: web.Application) -> None:
             "connections_in_use": pool.in_use,
             "reads_waiting": pool.waiting,
             "stalled_clients": store.stalled,
+            "views_waiting": app[TALLY].waiting,
         },
         queries={
             name: (times, round(seconds * 1e6))

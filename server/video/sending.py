@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from aiohttp import web
 
+from server.api.troubles import TROUBLES, explain_trouble
 from server.postgres.budget import renew_budget
 from server.reading.ahead import Chunks
 from server.reading.waiting import wait_for
@@ -132,7 +133,11 @@ async def send(
         if outlet.begun_at is None:
             raise
         # Too late for another status; the client notices that the body is too short.
-        _log.warning("%s broken off: %r", request.path, error)
+        sentence = explain_trouble(error)
+        if sentence is None:
+            _log.warning("%s broken off: %r", request.path, error)
+        else:
+            request.app[TROUBLES].note(sentence, request, error)
         if request.transport is not None:
             request.transport.abort()
     return Sent(

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 from contextlib import asynccontextmanager
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from aiohttp import ClientSession
+from psycopg2.extensions import make_dsn
 
 from server.errors import Fault
 from server.postgres.pool import Database
-from server.practice.view_counts import ROWS_MAX, Tally, save_views
+from server.practice.view_counts import PATIENCE_SECONDS, ROWS_MAX, Tally, save_views
 from server.practice.views import BODY_MAX, VIEWS_MAX, parse_views
 from tests.breakable import breakable
 from tests.conftest import execute, insert_video, serve_database
 from tests.postgres.test_pool import until
 from tests.postgres.test_schema import run
+from tests.wire import connect
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -186,24 +187,88 @@ async def test_processes_do_not_stop_each_other(url: str) -> None:
     assert run(url, COUNTED) == [(video, DAY, 0, 0, 30, 0) for video in videos]
 
 
-async def test_without_the_table_nothing_piles_up(
+async def test_views_wait_until_the_table_is_there(
     url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
+    insert_video(url, "a.mp4", b"abc")
     run(url, "ALTER TABLE video_views RENAME TO others")
     tally = Tally()
     async with opened(url) as database:
-        tally.add([(1, "started")], DAY)
-        with caplog.at_level(logging.WARNING):
+        for count in (1, 2, 3):
+            assert tally.add([(1, "started")], DAY)
             assert not await save_views(database, tally)
-    run(url, "ALTER TABLE others RENAME TO video_views")
-    assert 'views are not counted: relation "video_views"' in caplog.text
-    assert not tally.some.is_set()
+            assert tally.waiting == count
+        run(url, "ALTER TABLE others RENAME TO video_views")
+        assert await save_views(database, tally)
+        assert await save_views(database, tally)
+    assert run(url, COUNTED) == [(1, DAY, 3, 0, 0, 0)]
+    assert (tally.waiting, tally.lost) == (0, 0)
+    assert [record.getMessage().split(":")[0] for record in caplog.records] == [
+        "views wait to be written",
+        "views are written again after 0 s",
+    ]
 
 
-def test_flood_of_videos_is_bounded() -> None:
+async def test_views_wait_while_the_database_is_read_only(url: str) -> None:
+    insert_video(url, "a.mp4", b"abc")
     tally = Tally()
-    tally.add([(video, "started") for video in range(1, 2 * ROWS_MAX)], DAY)
-    tally.add([(1, "started")], DAY)
+    read_only = make_dsn(url, options="-c default_transaction_read_only=on")
+    async with opened(read_only) as database:
+        tally.add([(1, "started")], DAY)
+        assert not await save_views(database, tally)
+        assert tally.some.is_set()
+    async with opened(url) as database:
+        assert await save_views(database, tally)
+    assert run(url, COUNTED) == [(1, DAY, 1, 0, 0, 0)]
+
+
+async def test_views_that_no_table_takes_are_said_to_be_lost(
+    url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    tally = Tally()
+    tally.sender = "no UUID"
+    async with opened(url) as database:
+        tally.add([(1, "started"), (1, "half")], DAY)
+        assert not await save_views(database, tally)
+    assert (tally.waiting, tally.lost) == (0, 2)
+    assert "2 views are lost: invalid input syntax" in caplog.text
+
+
+async def test_views_at_a_stop_are_said_to_be_lost(
+    url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    read_only = make_dsn(url, options="-c default_transaction_read_only=on")
+    async with serve_database(read_only, cache_bytes=0) as served:
+        assert await post(served, body(ONE, ONE), "text/plain") == (204, None)
+        async with connect(served.port) as wire:
+            _, metrics = await wire.get("/metrics")
+    assert b"bytereel_views_waiting 2.0" in metrics
+    assert b"bytereel_views_lost_total 0.0" in metrics
+    assert "2 views are lost: the server stops" in caplog.text
+
+
+def test_views_are_refused_once_others_wait_long() -> None:
+    now = 0.0
+    tally = Tally(lambda: now)
+    assert tally.add([(1, "started")], DAY)
+    tally.take()
+    tally.note_failure("the disk is full")
+    now = PATIENCE_SECONDS
+    assert tally.add([(1, "started")], DAY)
+    now += 1
+    assert not tally.add([(1, "started")], DAY)
+    assert tally.waiting == 2
+    tally.settle()
+    assert tally.add([(1, "started")], DAY)
+
+
+def test_flood_of_videos_is_refused() -> None:
+    tally = Tally()
+    for first in range(1, ROWS_MAX, VIEWS_MAX):
+        some = range(first, first + VIEWS_MAX)
+        assert tally.add([(video, "started") for video in some], DAY)
+    assert not tally.add([(1, "started"), (ROWS_MAX + 1, "started")], DAY)
+    assert tally.add([(1, "started")], DAY)
     batch = tally.take()
     assert batch is not None
     assert len(batch.counts) == ROWS_MAX
