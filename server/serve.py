@@ -21,6 +21,7 @@ from server.library.clips.selftest import check_beside
 from server.library.output import announce
 from server.postgres import embedded, migrations
 from server.postgres.budget import begin_budget
+from server.postgres.embedded.revival import add_revival
 from server.postgres.plain import Unreachable, explain_connecting, first_line
 from server.postgres.pool import Database, DatabaseAway, StatementTimeout
 from server.postgres.refusals import find_remedy
@@ -95,6 +96,8 @@ def _serve(
             pacer=Pacer(options.pace, options.pace_whom),
             workers=workers,
         )
+        if url != getattr(options, "database_url", ""):
+            add_revival(app, options.data_dir, url)
         loop = asyncio.Runner(loop_factory=uvloop.new_event_loop)
         with logs.writing(), listening, loop as runner:
             runner.run(serve(app, listening, ready))

@@ -20,6 +20,7 @@ import pytest
 from server.errors import Fault
 from server.postgres import embedded
 from server.postgres.embedded import binaries, cluster, supervisor
+from tests.command import run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -267,6 +268,21 @@ def test_long_path_has_its_socket_elsewhere(folder: Path) -> None:
         assert place.stat().st_mode & 0o777 == 0o700
         assert folder not in place.parents
     assert not place.exists()
+
+
+def test_any_sign_may_stand_in_the_path(used: Path, tmp_path: Path) -> None:
+    """A comma ends a host in libpq's lists; quotes and the like are quoted."""
+    odd = used.parent / "a, b=%20 'c' \"d\" \\ é"
+    used.rename(odd)
+    with embedded.running(odd, FAST) as url, embedded.running(odd) as again:
+        assert again == url
+        assert answers(url)
+        assert answers((odd / supervisor.URL).read_text())
+        where = ("--data-dir", str(odd))
+        assert "0001" in run("migrate", "--status", *where)
+        run("backup", str(tmp_path / "kept"), *where)
+    assert not processes(odd)
+    assert not (odd / supervisor.SOCKET).is_symlink()
 
 
 def test_port_behind_a_password_where_no_socket_fits(

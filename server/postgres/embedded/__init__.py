@@ -34,8 +34,9 @@ POLL_SECONDS = 0.03
 def running(data_dir: Path | None, settings: Mapping[str, str] = {}) -> Iterator[str]:
     """Yield the URL of the embedded PostgreSQL in data_dir, started if need be.
 
-    The last command to leave waits until it has stopped. Settings count
-    if this starts it. For another of its databases, replace "/bytereel?" in the URL.
+    The last command to leave waits until it has stopped, except one that SystemExit
+    ends. Settings count if this starts it. For another of its databases, replace
+    "/bytereel?" in the URL.
     """
     if data_dir is None:
         raise Fault("this user has no home folder", "give --data-dir")
@@ -43,13 +44,18 @@ def running(data_dir: Path | None, settings: Mapping[str, str] = {}) -> Iterator
     with _mendable(folder):
         _make_folder(folder)
         users = _register(folder)
+    waits = True
     try:
         with _mendable(folder):
             url = _join(folder, settings)
         yield url
+    except SystemExit:  # told twice to stop
+        waits = False
+        raise
     finally:
         os.close(users)  # not unlocked: a worker forked from us may go on using it
-        _leave(folder)
+        if waits:
+            _leave(folder)
 
 
 @contextmanager
@@ -104,7 +110,7 @@ def _join(folder: Path, settings: Mapping[str, str]) -> str:
                 if started:
                     raise _not_started(folder)
                 started = True
-                _start_supervisor(folder, lock, prepare_server(folder, settings))
+                start_supervisor(folder, lock, prepare_server(folder, settings))
         finally:
             os.close(lock)
         try:
@@ -130,7 +136,7 @@ def _not_started(folder: Path) -> Fault:
     return Fault(f"PostgreSQL did not start ({reason}): fix that, or see {log}")
 
 
-def _start_supervisor(folder: Path, lock: int, command: list[str]) -> None:
+def start_supervisor(folder: Path, lock: int, command: list[str]) -> None:
     """Start a supervisor that inherits the lock, in a session of its own.
 
     So Ctrl-C in the terminal does not reach it.
@@ -168,7 +174,7 @@ def _has_left(folder: Path) -> bool:
         if take_lock(lock, fcntl.LOCK_EX):
             if supervisor.find_postmaster(folder / supervisor.CLUSTER) is None:
                 return True
-            _start_supervisor(folder, lock, [])  # to stop what a killed one left
+            start_supervisor(folder, lock, [])  # to stop what a killed one left
             return False
         if take_lock(users, fcntl.LOCK_EX):
             return False  # the supervisor is about to notice that nobody is left

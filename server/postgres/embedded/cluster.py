@@ -42,10 +42,13 @@ SETTINGS = {
 }
 
 
-def prepare_server(folder: Path, settings: Mapping[str, str]) -> list[str]:
+def prepare_server(
+    folder: Path, settings: Mapping[str, str], url: str = ""
+) -> list[str]:
     """Return the server's command line, its cluster created and its address written.
 
-    The caller holds the supervisor's lock. A server without one keeps its address.
+    The caller holds the supervisor's lock. A server without one keeps its address;
+    another one gets that of url, if there is one, as somebody relies on it.
     """
     for left in folder.glob("new-*"):
         shutil.rmtree(left, ignore_errors=True)
@@ -55,7 +58,9 @@ def prepare_server(folder: Path, settings: Mapping[str, str]) -> list[str]:
     binaries = find_binaries(major, folder, account)
     if major is None:
         create_cluster(folder, binaries, account, fsync=settings.get("fsync") != "off")
-    if find_postmaster(cluster) is None:
+    if url and find_postmaster(cluster) is None:
+        restore_address(folder, url, account)
+    elif find_postmaster(cluster) is None:
         remove_address(folder)
         save_url(folder, open_address(folder, binaries, account))
     address = plan_address((folder / URL).read_text())
@@ -142,9 +147,29 @@ def make_socket_folder(folder: Path, account: Account) -> Path | None:
     return None
 
 
+def restore_address(folder: Path, url: str, account: Account) -> None:
+    """Have the next server answer where the last one did."""
+    host = parse_dsn(url)["host"]
+    if host.startswith("/"):
+        place, link = Path(host), folder / SOCKET
+        if not place.exists():
+            place.mkdir(mode=0o700)
+            hand_over(place, account)
+        if place.lstat().st_uid != account.get("user", os.geteuid()):
+            raise Fault(f"{place} belongs to another user: start the server again")
+        if place != link and not link.exists():
+            link.unlink(missing_ok=True)
+            link.symlink_to(place)
+    save_url(folder, url)
+
+
 def path_fits(place: Path) -> bool:
-    """Report whether a socket in place has a path that the system takes."""
-    return len(os.fsencode(place / ".s.PGSQL.5432")) <= SOCKET_BYTES
+    """Report whether a socket in place has a path that the system and libpq take.
+
+    libpq takes a comma for the end of one host in a list.
+    """
+    path = os.fsencode(place / ".s.PGSQL.5432")
+    return len(path) <= SOCKET_BYTES and b"," not in path
 
 
 def find_closed(place: Path, account: Account) -> str | None:

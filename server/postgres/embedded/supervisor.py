@@ -28,8 +28,9 @@ USERS = "users.lock"  # shared: a command uses the server; exclusive: it is stop
 SUPERVISOR = "keeper.lock"  # exclusive: a supervisor runs, or a command prepares one
 
 POLL_SECONDS = 0.1
-TRIES = 8  # starts in a row; the last server's backends may hold its memory a while
-PAUSE_SECONDS = 0.5
+TRIES = 8  # starts in a row, of what has never answered
+PAUSE_SECONDS = 0.5  # the last server's backends may hold its memory a while
+MOST_SECONDS = 10.0  # between starts of what has answered once
 STEADY_SECONDS = 60
 PATIENCE_SECONDS = 20  # for each way to stop
 LOG_BYTES = 16 * 2**20
@@ -121,6 +122,14 @@ class Server:
             return self.child.poll() is None
         return find_postmaster(self.cluster) is not None
 
+    def is_ready(self) -> bool:
+        """Report whether it says that it answers (miscadmin.h, PM_STATUS_READY)."""
+        try:
+            text = (self.cluster / "postmaster.pid").read_text()
+        except (OSError, ValueError):
+            return False
+        return text.rstrip().endswith("ready")
+
     def signal(self, number: int) -> None:
         """Signal it; if not our child, as its user: a forged id must not use root."""
         if self.child is not None:
@@ -139,21 +148,34 @@ class Server:
 
 
 def watch(server: Server, users: int, log: Path) -> None:
-    """Return when nobody uses the server any more, or it does not start."""
-    tries, started = 0, time.monotonic()
+    """Return when nobody uses the server any more, or it never answers.
+
+    One that has answered is started again as often as it ends, ever more slowly.
+    """
+    tries, started, answered = 0, time.monotonic(), False
     while not take_lock(users, fcntl.LOCK_EX):
-        if not server.runs():
-            if time.monotonic() - started > STEADY_SECONDS:
+        now = time.monotonic()
+        if server.runs():
+            answered = answered or server.is_ready()
+        else:
+            if now - started > STEADY_SECONDS:
                 tries = 0
-            if tries == TRIES or not server.command:
+            if not server.command or (tries >= TRIES and not answered):
                 return
-            time.sleep(PAUSE_SECONDS if tries else 0)
-            tries, started = tries + 1, time.monotonic()
-            server.start()
+            if not tries or now >= started + pick_pause(tries):
+                tries, started = tries + 1, now
+                if answered:
+                    print("bytereel: PostgreSQL ended: starting it again", flush=True)
+                server.start()
         with suppress(FileNotFoundError):
             if log.stat().st_size > LOG_BYTES:
                 os.truncate(log, 0)
         time.sleep(POLL_SECONDS)
+
+
+def pick_pause(tries: int) -> float:
+    """Return the seconds from one start to the next after so many in a row."""
+    return min(PAUSE_SECONDS * 2.0 ** min(tries - 1, 10), MOST_SECONDS)
 
 
 def main(folder: Path, command: list[str]) -> None:
