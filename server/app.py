@@ -19,6 +19,7 @@ from server.practice.view_counts import TALLY, Tally, keep_views
 from server.reading.store import STORE, Store
 from server.routes import ROUTES
 from server.serving.connection import Connection
+from server.serving.descriptors import watch_descriptors
 from server.telemetry.access_log import ACCESS_LOG, AccessLog
 from server.telemetry.exposition import LIBRARY, Library
 from server.telemetry.metrics import METRICS, Metrics
@@ -75,6 +76,7 @@ def build_app(
     app.cleanup_ctx.append(open_store)
     app.cleanup_ctx.append(keep_readiness)
     app.cleanup_ctx.append(keep_published)
+    app.cleanup_ctx.append(watch_descriptors)
     app.cleanup_ctx.append(keep_views)  # ends first, and what it lost is published
     add_admin(app, database_url, admin_token, spool, workers=workers)
     app.on_shutdown.append(close_watch)
