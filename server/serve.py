@@ -28,8 +28,7 @@ from server.postgres.refusals import find_remedy
 from server.postgres.target import open_database
 from server.reading.store import check_columns
 from server.serving.listen import address, bind, serve, share
-from server.telemetry.log_target import occupy_closed_streams
-from server.telemetry.server_logs import open_logs
+from server.telemetry.server_logs import open_logs, redirect_errors
 from server.video.pacing import Pacer
 from server.video.watch import Watch
 
@@ -44,7 +43,7 @@ START_SECONDS = 3.0  # to wait for the database before serving without it
 
 def run_demo(options: argparse.Namespace) -> int:
     """Show the main job on sample clips; never in a database of the user's."""
-    occupy_closed_streams()
+    redirect_errors()
     with embedded.running(options.data_dir) as url:
         migrations.apply(url)
         seed(url)
@@ -53,7 +52,7 @@ def run_demo(options: argparse.Namespace) -> int:
 
 def run_serve(options: argparse.Namespace) -> int:
     """Serve until told to stop."""
-    occupy_closed_streams()
+    redirect_errors()
     with open_database(options) as url:
         check_schema(url)
         workers, cache_mb = options.workers, options.cache_mb

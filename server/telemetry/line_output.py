@@ -47,19 +47,26 @@ class LineOutput:
 
     def put(self, line: str) -> None:
         """Have a line written, without waiting; drop it if too much waits already."""
-        data = line.encode("utf-8", "backslashreplace") + b"\n"
-        if self._thread is None:
-            self._write_now(data)
-            return
+        try:
+            data = line.encode("utf-8", "backslashreplace") + b"\n"
+            if self._thread is None:
+                self._write_now(data)
+            elif not self._append(data):
+                self._drop(1)
+            elif not self._is_woken:
+                self._is_woken = True
+                self._wake.put(None)
+        except MemoryError:
+            self._drop(1)
+
+    def _append(self, data: bytes) -> bool:
+        """Report whether there was room in the queue."""
         with self._lock:
             if self._held_bytes + len(data) > MOST_BYTES:
-                self._drop(1)
-                return
-            self._held_bytes += len(data)
+                return False
             self._lines.append(data)
-        if not self._is_woken:
-            self._is_woken = True
-            self._wake.put(None)
+            self._held_bytes += len(data)
+        return True
 
     def start(self) -> None:
         """Have a thread of this process write from now on."""
@@ -93,18 +100,25 @@ class LineOutput:
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            self._wake.get()
-            self._stop.wait(GATHER_SECONDS)
-            self._is_woken = False
-            self._refresh()
-            lines, missing = self._take()
-            self._deliver(lines)
-            if self._failure:
-                with self._lock:
-                    self._missing += missing
-            elif missing:
-                self._tell(missing)
+            try:
+                self._wake.get()
+                self._stop.wait(GATHER_SECONDS)
+                self._is_woken = False
+                self._write_all()
+            except MemoryError:
+                self._is_woken = False
+                self._stop.wait(RETRY_SECONDS)
         self._deliver(self._take()[0])
+
+    def _write_all(self) -> None:
+        self._refresh()
+        lines, missing = self._take()
+        self._deliver(lines)
+        if self._failure:
+            with self._lock:
+                self._missing += missing
+        elif missing:
+            self._tell(missing)
 
     def _take(self) -> tuple[list[bytes], int]:
         """Return the lines of the queue, and how many are missing behind them."""
@@ -137,7 +151,7 @@ class LineOutput:
             for count, data in _group(lines, self._target.write_bytes):
                 self._write(data)
                 written += count
-        except OSError as error:
+        except (OSError, MemoryError) as error:
             self._drop(len(lines) - written)
             self._fail(error)
         finally:
@@ -163,12 +177,12 @@ class LineOutput:
                 raise
         self._is_torn, self._failure = False, ""
 
-    def _fail(self, error: OSError) -> None:
+    def _fail(self, error: OSError | MemoryError) -> None:
         """Tell of an error when it begins, and wait a moment."""
         if isinstance(error, TimeoutError):
             return
         if not self._failure:
-            self._failure = error.strerror or "unknown error"
+            self._failure = getattr(error, "strerror", None) or "out of memory"
             _log.warning(
                 "%s cannot be written (%s): log lines are dropped until it can",
                 self._target.name,

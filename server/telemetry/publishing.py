@@ -129,8 +129,9 @@ async def keep_published(app: web.Application) -> AsyncIterator[None]:
 
     async def repeat() -> None:
         while True:
-            publish(app)
-            await asyncio.sleep(PUBLISH_SECONDS)
+            with suppress(MemoryError):  # which must not end it
+                publish(app)
+                await asyncio.sleep(PUBLISH_SECONDS)
 
     task = asyncio.create_task(repeat())
     yield

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from server.errors import Fault
 from server.telemetry.access_log import AccessLog
 from server.telemetry.line_output import LineOutput
-from server.telemetry.log_target import CLOSED, LogFile, Stream
+from server.telemetry.log_target import CLOSED, LogFile, Stream, occupy_closed_streams
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,7 +65,7 @@ class ServerLogs(NamedTuple):
 
 
 def open_logs(form: str, path: Path | None, trusted: Networks) -> ServerLogs:
-    """Return the logs, and have all that is said on standard error go through them.
+    """Return the logs, after redirect_errors().
 
     form is one of FORMATS, path the file of the access log instead of standard output.
     Raises Fault for a file that cannot be written.
@@ -76,27 +76,36 @@ def open_logs(form: str, path: Path | None, trusted: Networks) -> ServerLogs:
             "add --access-log json or --access-log combined",
         )
     output = LineOutput(Stream(1 if sys.stdout else CLOSED, "standard output"))
-    errors = LineOutput(Stream(2 if sys.stderr else CLOSED, "standard error"))
+    errors = redirect_errors()
     file = LineOutput(LogFile(path)) if path else None
     access = AccessLog(form, trusted, file or output, errors)
-    _redirect(errors)
     return ServerLogs(access, output, errors, file)
 
 
-def _redirect(errors: LineOutput) -> None:
-    """Have standard error and logging write to errors, until the process ends."""
+def redirect_errors() -> LineOutput:
+    """Have standard error and logging go through an output, until the process ends.
+
+    To be called first of all: it also sees to it that no socket becomes a standard
+    stream that was closed.
+    """
+    before = sys.stderr
+    if isinstance(before, _LineStream):
+        return before.output
+    occupy_closed_streams()
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # until there is what it is for
-    before, sys.stderr = sys.stderr, _LineStream(errors)
+    errors = LineOutput(Stream(2 if before else CLOSED, "standard error"))
+    sys.stderr = _LineStream(errors)
     for handler in logging.getLogger().handlers:
         if isinstance(handler, logging.StreamHandler) and handler.stream is before:
             handler.setStream(sys.stderr)
+    return errors
 
 
 class _LineStream(io.TextIOBase):
     """A text file whose lines go to an output; lines of one write stay together."""
 
     def __init__(self, output: LineOutput) -> None:
-        self._output = output
+        self.output = output
         self._part = ""
 
     def writable(self) -> bool:
@@ -106,5 +115,5 @@ class _LineStream(io.TextIOBase):
         self._part += text
         if self._part.endswith("\n"):
             line, self._part = self._part[:-1], ""
-            self._output.put(line)
+            self.output.put(line)
         return len(text)

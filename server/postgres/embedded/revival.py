@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 CHECK_SECONDS = 1.0
 MOST_SECONDS = 30.0  # between attempts that fail
 
+FAILURES = (Fault, OSError, subprocess.SubprocessError, MemoryError, RuntimeError)
+"""RuntimeError: no thread can be started."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -45,10 +48,10 @@ async def keep_supervised(folder: Path, url: str) -> NoReturn:
     """Look every second whether a supervisor lives, and start one if not."""
     pause, said = CHECK_SECONDS, ""
     while True:
-        await asyncio.sleep(pause)
         try:
+            await asyncio.sleep(pause)
             revived = await asyncio.to_thread(revive, folder, url)
-        except (Fault, OSError, subprocess.SubprocessError) as error:
+        except FAILURES as error:
             pause = min(2 * pause, MOST_SECONDS)
             if said != str(error):
                 said = str(error)
