@@ -97,7 +97,8 @@ def set_edits(elst: Tree, track: Track, timescale: int, media_timescale: int) ->
             continue
         at = 8 + number * (2 * width + 4)
         units = max(round(there * timescale), 0)
-        body[at : at + width] = units.to_bytes(width, "big")
+        if units < 1 << 8 * width:
+            body[at : at + width] = units.to_bytes(width, "big")
     return bytes(body)
 
 

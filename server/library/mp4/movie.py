@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from operator import attrgetter
 from typing import NamedTuple
 
 from server.library.mp4.boxes import Box, MalformedError, Read, Tree
@@ -131,13 +133,14 @@ def _assemble(
 
 def _find_strays(boxes: list[Box], tracks: list[Track]) -> list[str]:
     """Return which samples lie outside of media (8.1.1), or where others are."""
-    media = [(box.body, box.end) for box in boxes if box.kind in ("mdat", "imda")]
+    media = [box for box in boxes if box.kind in ("mdat", "imda")]
     spans = []
     for track in tracks:
         if track.handler in ("vide", "soun") and not track.is_external:
             name = "pictures" if track.handler == "vide" else "sound"
             for start, end in track.samples.spans:
-                if not any(at <= start and end <= stop for at, stop in media):
+                after = bisect_right(media, start, key=attrgetter("body"))
+                if not after or end > media[after - 1].end:  # in the one before
                     return [f"has {name} outside of its media (mdat)"]
                 spans.append((start, end, name))
     reached, owner = 0, ""

@@ -17,6 +17,7 @@ from server.library.mp4.boxes import (
 KNOWN = {"ftyp", "styp", "pdin", "moov", "moof", "mfra", "mdat", "imda", "free", "skip"}
 KNOWN |= {"uuid", "meta", "udta", "sidx", "ssix", "prft", "emsg", "wide", "pnot"}
 FIRST = KNOWN
+_SIDX_BYTES = 32 + 12 * 0xFFFF  # that an index of fragments has, at most
 _TAIL_BYTES = 1 << 16  # that are looked at
 
 
@@ -88,7 +89,7 @@ def _find_promised(read: Read, boxes: list[Box], size: int) -> int:
     for box in boxes:
         if box.kind != "sidx" or box.end > size:
             continue
-        sidx = Tree(read(box.body, box.end - box.body), "sidx")
+        sidx = Tree(read(box.body, min(box.end - box.body, _SIDX_BYTES)), "sidx")
         try:
             at, width = (12, 8) if sidx.number(0, 1) == 1 else (12, 4)
             end = box.end + sidx.number(at + width, width)
