@@ -1,0 +1,75 @@
+"""The short way against aiohttp: what it takes, aiohttp must read the same."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+from aiohttp.base_protocol import BaseProtocol
+from aiohttp.http_parser import HttpRequestParser, RawRequestMessage
+from aiohttp.test_utils import make_mocked_request
+
+from server.routes import ROUTES
+from server.serving.connection import HEADER_BYTES
+from server.video.handler import get_video, parse_asked
+from server.video.short import parse_short, read_request
+
+if TYPE_CHECKING:
+    from multidict import CIMultiDictProxy
+
+WORDS = [
+    *(b"GET /v3/videos/7.mp4 HTTP/1.1\r\n", b"Host: a\r\n", b"\r\n\r\n", b"\r\n"),
+    *(b"Range: bytes=0-9\r\n", b"range:", b"If-Range: ", b"If-None-Match: *\r\n"),
+    *(b"Connection: close\r\n", b"connection: keep-alive\r\n", b"keep-alive, close"),
+    *(b"Proxy-Connection: close\r\n", b"Keep-Alive: 5\r\n", b"Upgrade: h2c\r\n"),
+    *(b"Content-Length: 0\r\n", b"Transfer-Encoding: chunked\r\n", b"Expect: x\r\n"),
+    *(b"User-Agent: b\r\n", b'If-Match: "a"\r\n', b"Trailer: c\r\n", b"TE: d\r\n"),
+    *(b"Cookie: e\r\n", b"Content-Encoding: gzip\r\n", b"HTTP2-Settings: f\r\n"),
+    *(b"Sec-WebSocket-Key: g\r\n", b"If-Modified-Since: h\r\n", b"Via: i\r\n"),
+]
+
+_LOOP = asyncio.new_event_loop()
+_APP = web.Application()
+_APP.add_routes(ROUTES)
+_APP.freeze()
+
+
+def fuzz_head(data: bytes) -> None:
+    """Compare what the short way reads of a request with what aiohttp does."""
+    asked = parse_short(data)
+    if asked is None:
+        return
+    parser = HttpRequestParser(
+        BaseProtocol(_LOOP),
+        _LOOP,
+        2**16,
+        max_line_size=HEADER_BYTES,
+        max_field_size=HEADER_BYTES,
+    )
+    ((message, body),), upgraded, rest = parser.feed_data(data)
+    unusual = message.should_close, message.upgrade, message.chunked, upgraded, rest
+    assert not any(unusual), message
+    assert not message.compression
+    assert body.is_eof()
+    check_route(message, asked[0])
+    assert asked[1] == parse_asked(message.headers)
+    method, target, headers = read_request(data)
+    assert (method, target) == (message.method, message.path)
+    assert _lower(headers) == _lower(message.headers)
+
+
+def check_route(message: RawRequestMessage, video_id: int) -> None:
+    """See that the router leads to the same video."""
+    request = make_mocked_request(message.method, message.path, app=_APP)
+    resolving = _APP.router.resolve(request)
+    try:
+        resolving.send(None)
+    except StopIteration as stopped:
+        found = stopped.value
+    assert found.handler is get_video
+    assert int(found["id"]) == video_id
+
+
+def _lower(headers: CIMultiDictProxy[str]) -> list[tuple[str, str]]:
+    return [(name.lower(), value) for name, value in headers.items()]
