@@ -15,6 +15,7 @@ from bench.report.render import render_table, write_html
 from bench.run import Options, run
 from bench.scale import run as scale
 from bench.scenarios import SCENARIOS, Scenario
+from bench.soak import run as soak
 from bench.stand.contenders import CONTENDERS
 from bench.stand.process import raise_limit
 from server.errors import Fault
@@ -73,6 +74,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(metavar="COMMAND")
     scale.add_parser(commands)
     plan.add_parser(commands)
+    soak.add_parser(commands)
     return parser
 
 

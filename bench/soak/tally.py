@@ -1,0 +1,56 @@
+"""What became of the requests of a soak."""
+
+from __future__ import annotations
+
+from collections import Counter
+from time import monotonic
+
+GRACE_SECONDS = 10.0  # after a fault, in which an answer may be late or refused
+MOST_WRONG = 20  # sentences that are kept
+
+
+class Wrong(Exception):
+    """An answer is not right, and no fault excuses it."""
+
+
+class Refused(Exception):
+    """The server said that it cannot answer now."""
+
+
+class Tally:
+    """Counts answers; knows until when a fault excuses that there is none."""
+
+    def __init__(self) -> None:
+        self.right: Counter[str] = Counter()
+        self.excused: Counter[str] = Counter()
+        self.faults: Counter[str] = Counter()
+        self.wrong: list[str] = []
+        self.latencies: list[float] = []
+        self._excused_until = 0.0
+
+    def excuse(self, fault: str) -> None:
+        """Note a fault of which answers may suffer for a moment."""
+        self.faults[fault] += 1
+        self._excused_until = monotonic() + GRACE_SECONDS
+
+    @property
+    def is_excused(self) -> bool:
+        """Report whether an answer may be late or refused."""
+        return monotonic() < self._excused_until
+
+    def note_missing(self, kind: str, error: Exception) -> None:
+        """Note that an answer was refused or broke off."""
+        if self.is_excused:
+            self.excused[kind] += 1
+        else:
+            self.note_wrong(kind, error)
+
+    def note_wrong(self, kind: str, error: Exception) -> None:
+        """Note that an answer is not as it must be."""
+        if len(self.wrong) < MOST_WRONG:
+            self.wrong.append(f"{kind}: {type(error).__name__}: {error}"[:300])
+
+    def take_latencies(self) -> list[float]:
+        """Return those since the last time."""
+        taken, self.latencies = self.latencies, []
+        return taken

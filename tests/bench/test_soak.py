@@ -1,0 +1,179 @@
+"""The soak: what it calls growth, what it excuses, and that the server passes it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import time
+from random import Random
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bench.__main__ import main
+from bench.load.generator import ROOT
+from bench.soak import tally
+from bench.soak.clients import check_status, compare
+from bench.soak.judge import ALLOWED, FEWEST, Sample, explain, judge, render
+from bench.soak.run import Outcome, list_complaints, repeat
+from bench.soak.sampling import Tasks, catches, list_family, measure_server, sum_up
+from bench.soak.tally import Refused, Tally, Wrong
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+COUNT = 100  # samples
+LONG_MINUTES = 3
+
+
+def sample(value_at: Callable[[float], float], measure: str) -> list[Sample]:
+    """Return samples of a run in which a measure goes as a function of the share."""
+    noise = Random(1)
+    return [
+        Sample(at, {measure: value_at(at / COUNT) + noise.uniform(-1, 1)})
+        for at in range(1, COUNT + 1)
+    ]
+
+
+@pytest.mark.parametrize("measure", ALLOWED)
+def test_steady_growth_is_too_much(measure: str) -> None:
+    first = 50.0
+    slope = 20 * first + 3 * ALLOWED[measure].amount
+    (growth,) = judge(sample(lambda share: first + slope * share, measure))
+    assert growth.is_too_much
+    assert explain(growth).startswith(f"{measure} grew from ")
+
+
+@pytest.mark.parametrize("measure", ALLOWED)
+@pytest.mark.parametrize(
+    "value_at",
+    [
+        lambda share: 50.0,
+        lambda share: min(share * 400, 100.0),  # it fills up in the first quarter
+        lambda share: 1000.0 if 0.80 < share < 0.85 else 50.0,  # a moment
+        lambda share: 90.0 - 50 * share,
+    ],
+    ids=["level", "filling", "moment", "less"],
+)
+def test_what_levels_off_does_not_grow(
+    measure: str, value_at: Callable[[float], float]
+) -> None:
+    (growth,) = judge(sample(value_at, measure))
+    assert not growth.is_too_much
+
+
+def test_what_was_not_seen_is_not_judged() -> None:
+    assert judge([Sample(at, {"tasks": 1}) for at in range(FEWEST - 1)]) == []
+    samples = [Sample(at, {"tasks": 1} if at < 30 else {}) for at in range(COUNT)]
+    assert judge(samples) == []
+
+
+def test_run_that_grows_or_is_wrong_fails() -> None:
+    leaking = sample(lambda share: 100 + 200 * share, "memory MiB")
+    seen = Outcome(Tally(), leaking, judge(leaking))
+    (complaint,) = list_complaints(seen)
+    assert complaint.startswith("memory MiB grew from ")
+    assert "| memory MiB | " in render(seen.growth)
+    seen.tally.note_wrong("range", Wrong("other bytes"))
+    assert len(list_complaints(seen)) == 2
+    (complaint,) = list_complaints(Outcome(Tally(), [], []))
+    assert "too few to judge" in complaint
+
+
+async def ask(answer: Callable[[], None], seen: Tally) -> None:
+    """Let a client repeat what it asks for some moments."""
+
+    async def step() -> None:
+        await asyncio.sleep(0)
+        answer()
+
+    client = asyncio.create_task(repeat("range", step, 0.001, seen, Random(1)))
+    await asyncio.sleep(0.1)
+    client.cancel()
+    await asyncio.gather(client, return_exceptions=True)
+
+
+async def test_missing_answers_are_excused_only_after_a_fault(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen = Tally()
+    await ask(lambda: compare(b"a", b"a", "it"), seen)
+    assert seen.right["range"] > 1
+    seen.excuse("backends killed")
+    await ask(lambda: check_status(503, 200, "it"), seen)
+    assert (seen.excused["range"], seen.wrong) == (1, [])
+    await ask(lambda: check_status(500, 200, "it"), seen)
+    await ask(lambda: compare(b"b", b"a", "it"), seen)
+    assert len(seen.wrong) > 2, "no fault excuses these"
+    monkeypatch.setattr(tally, "GRACE_SECONDS", 0)
+    late = Tally()
+    late.excuse("backends killed")
+    await ask(lambda: check_status(503, 200, "it"), late)
+    assert len(late.wrong) == 1
+    with pytest.raises(Refused):
+        check_status(503, 200, "it")
+
+
+def test_processes_are_measured_with_their_children() -> None:
+    sleeping = "import subprocess; subprocess.run(['sleep', '60'])"
+    with subprocess.Popen([sys.executable, "-c", sleeping]) as process:
+        try:
+            until = time.monotonic() + 20
+            while len(list_family(process.pid)) < 2 and time.monotonic() < until:
+                time.sleep(0.01)
+            family = list_family(process.pid)
+            measured = measure_server(process.pid)
+        finally:
+            for pid in list_family(process.pid):
+                os.kill(pid, 9)
+    assert len(family) == 2
+    assert measured["memory MiB"] > 1
+    assert measured["descriptors"] >= 6
+    assert measured["threads"] >= 2
+
+
+def test_latencies_are_summed_up() -> None:
+    assert sum_up([1.0] * 10) == {}
+    seen = sum_up([0.001] * 99 + [1.0])
+    assert seen["p50 ms"] == pytest.approx(1)
+    assert seen["p99 ms"] > 500
+
+
+def test_tasks_are_told_only_by_who_catches_the_signal(tmp_path: Path) -> None:
+    tasks = Tasks(tmp_path)
+    assert not catches(os.getpid(), 12)
+    tasks.ask(os.getpid())  # which would end us
+    assert tasks.take() == {}
+    (tmp_path / "1").write_text("5")
+    (tmp_path / "2").write_text("6")
+    assert tasks.take() == {"tasks": 11}
+    assert tasks.take() == {}
+
+
+def test_soak_needs_time(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["soak", "--minutes", "0"])
+    assert "is not a number above 0" in capsys.readouterr().err
+
+
+@pytest.mark.long
+def test_nothing_grows_under_load_and_faults(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "bench", "soak", f"--minutes={LONG_MINUTES}"]
+    done = subprocess.run(
+        [*command, f"--json={tmp_path / 'soak.json'}"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = json.loads((tmp_path / "soak.json").read_text())
+    assert min(told["right"].values()) > 0, "each kind of client was answered"
+    assert len(told["right"]) == 12
+    assert "tracebacks" not in done.stderr
+    assert {one["measure"] for one in told["growth"]} == {*ALLOWED}
