@@ -1,13 +1,14 @@
 # The steps are those that .ci/run takes; a test compares them.
 FROM python:3.11-slim-bookworm AS build
 WORKDIR /source
+COPY .ci/locked.txt .ci/
+RUN python3 -m venv /opt/bytereel
+RUN /opt/bytereel/bin/pip install -q --require-hashes --only-binary :all: -r .ci/locked.txt
 COPY pyproject.toml setup.cfg README.md ./
-COPY .ci/tested.txt .ci/
 COPY server server
 COPY sql sql
-RUN pip wheel -q --no-deps -w /dist .
-RUN python3 -m venv /opt/bytereel
-RUN /opt/bytereel/bin/pip install -q -c .ci/tested.txt /dist/bytereel-*.whl
+RUN /opt/bytereel/bin/pip wheel -q --no-deps --no-build-isolation -w /dist .
+RUN /opt/bytereel/bin/pip install -q --no-deps --no-index /dist/bytereel-*.whl
 
 FROM python:3.11-slim-bookworm
 RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends tini \

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from configparser import ConfigParser
+from importlib.metadata import requires
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from tests import versions
-from tests.versions import list_newer, list_required, list_tested
-
-if TYPE_CHECKING:
-    from packaging.requirements import Requirement
+from tests.versions import ROOT, list_locked, list_newer, list_required, list_tested
 
 # Of these we use what is private, or what a minor may change.
 MINOR = {"aiohttp", "psycopg2-binary", "ruff"}
@@ -38,3 +39,45 @@ def test_newer_than_tested_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     (line,) = list_newer()
     assert line.startswith("av 99.1 is newer than tested (")
+
+
+def list_needed(name: str) -> set[str]:
+    """Return the packages that one needs, all the way down."""
+    found: set[str] = set()
+    ahead = [name]
+    while ahead:
+        for line in requires(ahead.pop()) or ():
+            each = Requirement(line)
+            needed = canonicalize_name(each.name)
+            if each.marker is None or each.marker.evaluate({"extra": ""}):
+                ahead += [needed] if needed not in found else []
+                found.add(needed)
+    return found
+
+
+def test_image_installs_what_is_locked() -> None:
+    locked, tested = list_locked(), list_tested()
+    setup = ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    names = {
+        canonicalize_name(Requirement(line).name)
+        for line in setup["options"]["install_requires"].split("\n")
+        if line
+    }
+    assert names.union(*map(list_needed, names)) <= set(locked)
+    assert set(locked) - set(tested) == {"setuptools"}  # which builds the wheel
+    for name, (version, digests) in locked.items():
+        assert digests, name
+        assert name not in tested or version in tested[name]
+    text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    steps = re.findall(r"\bpip (?:install|wheel) .*", text)
+    safe = ("--require-hashes", "--no-index", "--no-build-isolation")
+    assert len(steps) == 3
+    for step in steps:
+        assert any(flag in step for flag in safe), step
+
+
+def test_lock_names_no_registry() -> None:
+    text = (ROOT / ".ci" / "locked.txt").read_text()
+    assert "://" not in text
+    assert "index-url" not in text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from configparser import ConfigParser
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -34,6 +35,21 @@ def list_tested() -> dict[str, list[Version]]:
             name = canonicalize_name(requirement.name)
             tested.setdefault(name, []).append(Version(pinned.version))
     return tested
+
+
+def list_locked() -> dict[str, tuple[Version, set[str]]]:
+    """Return the versions in .ci/locked.txt for this Python, each with its digests."""
+    text = (ROOT / ".ci" / "locked.txt").read_text().replace("\\\n", "")
+    locked: dict[str, tuple[Version, set[str]]] = {}
+    for line in text.splitlines():
+        if line and not line.startswith("#"):
+            requirement = Requirement(line.partition(" --hash")[0])
+            (pinned,) = requirement.specifier
+            if requirement.marker is None or requirement.marker.evaluate():
+                digests = set(re.findall(r"--hash=sha256:([0-9a-f]{64})\b", line))
+                name = canonicalize_name(requirement.name)
+                locked[name] = (Version(pinned.version), digests)
+    return locked
 
 
 def list_newer() -> list[str]:
