@@ -62,6 +62,7 @@ def build_parser() -> argparse.ArgumentParser:
     ):
         command.set_defaults(run=run_with_database)
         add_settings(command, _DATABASE)
+    add_settings(commands.choices["doctor"], ("host", "trusted_proxies", "admin_token"))
     add_nginx_config(commands)
     return parser
 

@@ -42,13 +42,19 @@ def add_library_commands(commands: Commands) -> Iterator[argparse.ArgumentParser
         "show counts, sizes and views of the library",
         "print one JSON object",
     )
-    yield _add(
+    doctor = _add(
         commands,
         "doctor",
         run_doctor,
         "look for problems and tell the remedy of each",
         _LINES,
     )
+    doctor.add_argument(
+        "--grants",
+        metavar="ROLE",
+        help="only print the SQL for a role with the rights that serve needs",
+    )
+    yield doctor
     verifier = _add(
         commands,
         "verify",
@@ -119,9 +125,16 @@ def run_stats(url: str, options: argparse.Namespace) -> int:
 
 def run_doctor(url: str, options: argparse.Namespace) -> int:
     """Print what is wrong; 1 if there is more than warnings."""
-    from server.library.upkeep import doctor
+    from server.library.upkeep import access, doctor
 
-    found = list(doctor.diagnose(url))
+    if options.grants:
+        print_lines(access.list_grants(url, options.grants))
+        return 0
+    embedded = None if options.database_url else options.data_dir.expanduser()
+    exposure = access.Exposure(
+        options.host, bool(options.trusted_proxies), options.admin_token, embedded
+    )
+    found = [*doctor.diagnose(url), *access.diagnose_access(url, exposure)]
     if options.json:
         print_objects(finding._asdict() for finding in found)
     else:
