@@ -105,6 +105,8 @@ def guess_first(method: str, asked: Mapping[str, str]) -> tuple[int, int]:
     specs = parse_range(asked.get("Range", ""))
     if specs is None:
         return 0, POSITION_MAX
+    if not specs:
+        return 0, 0
     first, last = specs[0]
     if first is None:
         return -min(last or 0, POSITION_MAX), min(last or 0, POSITION_MAX)
