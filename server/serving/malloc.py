@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import os
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -13,17 +14,45 @@ if TYPE_CHECKING:
     from server.reading.store import Store
 
 FREED_BYTES = 16 << 20  # free memory that the process keeps at the end of its heap
+BURST_BYTES = 24 << 20  # by which the process grew, then it gives back what is free
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 TRIM_SECONDS = 0.5
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # mallopt(3)
 
 
+class Burst:
+    """Memory that grew for a while."""
+
+    def __init__(self, resident: int) -> None:
+        self._settled = self._last = resident  # bytes
+
+    def has_passed(self, resident: int) -> bool:
+        """Report whether much more is resident than once, and no more than just now."""
+        last, self._last = self._last, resident
+        return resident - self._settled > BURST_BYTES and resident <= last
+
+    def settle(self, resident: int) -> None:
+        """Take what is left as what is needed."""
+        self._settled = resident
+
+
+def measure_resident() -> int:
+    """Return the bytes of the process that are in memory; 0 where that isn't told."""
+    try:
+        with open("/proc/self/statm", encoding="ascii") as file:  # proc(5)
+            return int(file.read().split()[1]) * PAGE_BYTES
+    except OSError:
+        return 0
+
+
 @asynccontextmanager
 async def tuned_memory(store: Store) -> AsyncIterator[None]:
-    """Have malloc keep what is freed for the next answer, unless many clients stall.
+    """Have malloc keep what is freed for the next answer, but not after a burst.
 
     By default glibc returns the memory of each batch of chunks to the kernel and gets
     it back page by page for the next one, which costs more than reading the batch.
-    But memory that is free between the chunks of stalled clients has to be trimmed.
+    But memory that is free between the chunks of many stalled clients has to be
+    trimmed, and what a burst of requests has left.
     """
     libc = ctypes.CDLL(None)
     if not hasattr(libc, "malloc_trim"):
@@ -32,11 +61,14 @@ async def tuned_memory(store: Store) -> AsyncIterator[None]:
     libc.mallopt(M_TRIM_THRESHOLD, FREED_BYTES)
     libc.mallopt(M_MMAP_THRESHOLD, FREED_BYTES)
 
+    burst = Burst(measure_resident())
+
     async def trim() -> None:
         while True:
             await asyncio.sleep(TRIM_SECONDS)
-            if store.crowded:
+            if store.crowded or burst.has_passed(measure_resident()):
                 libc.malloc_trim(0)  # malloc_trim(3)
+                burst.settle(measure_resident())
 
     task = asyncio.create_task(trim())
     try:
