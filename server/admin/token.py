@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import logging
 from collections import OrderedDict, deque
@@ -27,6 +28,8 @@ FAILURES_MAX = 5  # from an address
 ALL_FAILURES_MAX = 100  # from all together
 WINDOW_SECONDS = 60.0
 ADDRESSES_MAX = 1000  # remembered; the one that failed longest ago is forgotten first
+
+LOCKED_SECONDS = 0.5  # until one that is not heard is told so; who guesses must wait
 
 UNSET = (
     "No admin token is set: start the server with BYTEREEL_ADMIN_TOKEN, or "
@@ -142,6 +145,8 @@ def guarded(handler: Handler) -> Handler:
             )
             return await handler(request)
         except Refused as refused:
+            if refused.status == 429:
+                await asyncio.sleep(LOCKED_SECONDS)
             return build_error_response(
                 refused.status, refused.sentence, refused.headers
             )

@@ -117,7 +117,7 @@ async def receive(request: web.Request, spool: Spool, filename: str) -> Upload:
         await receive_body(request, part)
         return await asyncio.to_thread(spool.keep, part, filename)
     except TimeoutError:
-        raise Refused(408, f"Nothing came for {IDLE_SECONDS:.0f} seconds.") from None
+        raise Refused(408, "The upload came too slowly: send it again.") from None
     except (web.RequestPayloadError, ConnectionError):
         raise Refused(400, "The upload broke off: send the file again.") from None
     except OSError as error:
