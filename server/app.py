@@ -18,6 +18,7 @@ from server.practice.batch import LEFT_OUT, LeftOut
 from server.practice.view_counts import TALLY, Tally, keep_views
 from server.reading.store import STORE, Store
 from server.routes import ROUTES
+from server.serving.clients import CLIENTS, LIMITS, Clients, Limits, keep_sweeping
 from server.serving.connection import Connection
 from server.serving.descriptors import watch_descriptors
 from server.telemetry.access_log import ACCESS_LOG, AccessLog
@@ -45,13 +46,15 @@ def build_app(
     log: AccessLog | None = None,
     pacer: Pacer | None = None,
     workers: int = 1,
+    limits: Limits = LIMITS,
 ) -> web.Application:
     """Return the application.
 
     answer_seconds bounds how long an answer may wait for the database until its head;
     watch shows on the first page what is being sent; cache_bytes bounds the chunks in
     memory, and with 0 all is read from PostgreSQL; spool is a folder for uploads that
-    several applications share, and metrics are their numbers; workers is how many.
+    several applications share, and metrics are their numbers; workers is how many;
+    limits are those of clients.
     """
     app = web.Application(middlewares=[measure, answer_errors])
     app[METRICS] = metrics or build_metrics()
@@ -62,6 +65,8 @@ def build_app(
     app[LEFT_OUT] = LeftOut()
     app[TROUBLES] = Troubles()
     app[TALLY] = Tally()
+    trusted = app[ACCESS_LOG].trusted
+    app[CLIENTS] = Clients(limits, trusted, app[METRICS])
 
     async def open_store(app: web.Application) -> AsyncIterator[None]:
         database = Database(
@@ -76,6 +81,7 @@ def build_app(
     app.cleanup_ctx.append(open_store)
     app.cleanup_ctx.append(keep_readiness)
     app.cleanup_ctx.append(keep_published)
+    app.cleanup_ctx.append(keep_sweeping)
     app.cleanup_ctx.append(watch_descriptors)
     app.cleanup_ctx.append(keep_views)  # ends first, and what it lost is published
     add_admin(app, database_url, admin_token, spool, workers=workers)

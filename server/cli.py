@@ -43,8 +43,12 @@ def build_parser() -> argparse.ArgumentParser:
         "demo", help="start everything at once, with sample clips"
     )
     demo.set_defaults(run=run_demo)
-    logged = ("access_log", "access_log_file", "trusted_proxies")
-    told = ("answer_seconds", "pace", "pace_whom", *logged, "admin_token")
+    told = (
+        *("answer_seconds", "pace", "pace_whom", "access_log", "access_log_file"),
+        *("trusted_proxies", "head_seconds", "body_rate", "stall_seconds"),
+        *("keepalive_seconds", "clients", "clients_per_address", "requests"),
+        "admin_token",
+    )
     add_settings(demo, ("data_dir", "host", "port", "connections", *told))
 
     server = commands.add_parser("serve", help="start the server")

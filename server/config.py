@@ -197,6 +197,52 @@ SETTINGS = {
             "separated by commas",
         ),
         Setting(
+            "head_seconds",
+            _count(1, 3600),
+            30,
+            "seconds in which the head of a request must come, the first one from the "
+            "connection's begin on",
+        ),
+        Setting(
+            "body_rate",
+            _count(1, 1_000_000),
+            500,
+            "bytes of a request body per second that must come, after head-seconds",
+        ),
+        Setting(
+            "stall_seconds",
+            _count(1, 86_400),
+            120,
+            "seconds after which a client that takes nothing of its answer is cut off",
+        ),
+        Setting(
+            "keepalive_seconds",
+            _count(1, 86_400),
+            960,
+            "seconds that an idle connection is kept for the next request; more than "
+            "an edge keeps it",
+        ),
+        Setting(
+            "clients",
+            _count(1, 1_000_000),
+            10_000,
+            "maximum number of client connections; workers divide it among them",
+        ),
+        Setting(
+            "clients_per_address",
+            _count(1, 1_000_000),
+            1_000,
+            "maximum number of connections of one client address in each worker; this "
+            "machine and trusted proxies have no such limit",
+        ),
+        Setting(
+            "requests",
+            _count(1, 1_000_000),
+            2_000,
+            "maximum number of requests answered at a time; workers divide it among "
+            "them",
+        ),
+        Setting(
             "admin_token",
             _token,
             "",

@@ -27,6 +27,7 @@ from server.postgres.pool import Database, DatabaseAway, StatementTimeout
 from server.postgres.refusals import find_remedy
 from server.postgres.target import open_database
 from server.reading.store import check_columns
+from server.serving.clients import pick_limits
 from server.serving.listen import address, bind, serve, share
 from server.telemetry.server_logs import open_logs, redirect_errors
 from server.video.pacing import Pacer
@@ -77,6 +78,7 @@ def _serve(
     metrics = build_metrics(1 if workers == 1 else 3 * workers)  # reloads overlap
     form, path = options.access_log, options.access_log_file
     logs = open_logs(form, path, options.trusted_proxies)
+    limits = pick_limits(options, workers)
 
     def run(
         listening: socket.socket, ready: Callable[[], None], spool: Path | None = None
@@ -94,6 +96,7 @@ def _serve(
             log=logs.access,
             pacer=Pacer(options.pace, options.pace_whom),
             workers=workers,
+            limits=limits,
         )
         if url != getattr(options, "database_url", ""):
             add_revival(app, options.data_dir, url)

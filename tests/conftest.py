@@ -22,6 +22,7 @@ import uvloop
 from server.app import build_app
 from server.postgres import embedded, migrations
 from server.reading.store import STORE, Store
+from server.serving.clients import LIMITS, Limits
 from server.serving.listen import answering, bind
 from tests.versions import list_newer
 
@@ -180,9 +181,11 @@ def insert_video(url: str, filename: str, data: bytes) -> int:
 
 
 @asynccontextmanager
-async def serve_database(url: str, *, cache_bytes: int) -> AsyncIterator[Served]:
+async def serve_database(
+    url: str, *, cache_bytes: int, limits: Limits = LIMITS
+) -> AsyncIterator[Served]:
     """Yield a server on a free port."""
-    app = build_app(url, cache_bytes=cache_bytes)
+    app = build_app(url, cache_bytes=cache_bytes, limits=limits)
     with bind("127.0.0.1", 0) as listening:
         async with answering(app, listening):
             yield Served(listening.getsockname()[1], url, app[STORE])

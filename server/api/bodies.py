@@ -25,18 +25,22 @@ async def read_body(
 ) -> bytes:
     """Return a body of at most most bytes and one of the types in kinds; raise Refused.
 
-    415 is for another type or charset than UTF-8, 413 for a body that is too long, 400
-    for one that breaks off.
+    415 is for another type or charset than UTF-8, 413 for a body that is too long, 408
+    for one that comes too slowly, 400 for one that breaks off.
     """
     if (
         request.content_type not in kinds
         or (request.charset or "utf-8").lower() != "utf-8"
     ):
         raise Refused(415, f"Send it as {' or '.join(kinds)} in UTF-8.")
+    if (request.content_length or 0) > most:
+        raise Refused(413, f"The body may have at most {most} bytes.")
     try:
         return await request.clone(client_max_size=most).read()
     except web.HTTPRequestEntityTooLarge:
         raise Refused(413, f"The body may have at most {most} bytes.") from None
+    except TimeoutError:
+        raise Refused(408, "The body came too slowly: send it again.") from None
     except (web.RequestPayloadError, ConnectionError):
         raise Refused(400, "The body broke off or isn't packed as it says.") from None
 

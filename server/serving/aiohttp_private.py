@@ -1,7 +1,8 @@
-"""The private names of aiohttp that a connection's short way needs, and no others.
+"""The private names of aiohttp that a connection needs, and no others.
 
 They are looked for once, when this is imported. Where one is gone, short answers go
-aiohttp's own way, and a warning says so.
+aiohttp's own way, and a warning says so; a body that is broken or too slow then ends
+its connection without an answer.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from aiohttp import web
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-NAMES = ("_current_request", "_next_keepalive_close_time", "_waiter")
+    from aiohttp import StreamReader
+
+NAMES = ("_current_request", "_messages", "_waiter")
 
 
 def find_missing(names: Iterable[str] = NAMES) -> list[str]:
@@ -46,6 +49,17 @@ def is_answering(connection: web.RequestHandler) -> bool:
     return connection._current_request is not None
 
 
-def keep_until(connection: web.RequestHandler, moment: float) -> None:
-    """Let an idle connection be closed at a moment of the loop's clock."""
-    connection._next_keepalive_close_time = moment
+def count_parsed(connection: web.RequestHandler) -> int:
+    """Return how many requests aiohttp has parsed and not begun to answer."""
+    return len(getattr(connection, "_messages", ()))
+
+
+def find_body(connection: web.RequestHandler) -> StreamReader | None:
+    """Return the body of the request that was parsed last and is not begun."""
+    parsed = getattr(connection, "_messages", None)
+    return parsed[-1][1] if parsed else None
+
+
+def drop_parsed(connection: web.RequestHandler) -> None:
+    """Forget what was parsed last: of a body, that it can't be one."""
+    connection._messages.pop()

@@ -6,17 +6,14 @@ import asyncio
 import logging
 from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
 from server.api.errors import build_error_response
 from server.postgres.pool import DatabaseAway, StatementTimeout
-from server.serving.aiohttp_private import (
-    awaits_request,
-    is_answering,
-    keep_until,
-)
+from server.serving.aiohttp_private import awaits_request, is_answering
+from server.serving.timed import TimedConnection
 from server.telemetry.log_lines import Outcome
 from server.telemetry.metrics import OTHER, VIDEO
 from server.video.gather import gather
@@ -27,17 +24,16 @@ from server.video.short import parse_short, read_request
 
 if TYPE_CHECKING:
     from server.reading.store import Store
+    from server.serving.clients import Clients
     from server.telemetry.access_log import AccessLog
     from server.telemetry.metrics import Metrics
     from server.video.gather import Gathered
     from server.video.plan import Plan
 
-KEEPALIVE_SECONDS = 960  # an edge reuses connections for up to 900 s; it must close
-HEADER_BYTES = 32 * 1024  # of one header, of which an edge passes on 16 KiB and more
 BAD_REQUEST = "Bad request: this is no HTTP/1.1 (RFC 9112), or a header is too long."
 
 
-class Connection(web.RequestHandler):
+class Connection(TimedConnection):
     """Answers short requests itself, and errors before any handler in their one shape.
 
     The short way parses, plans, gathers and writes as the handler does, but without
@@ -45,54 +41,37 @@ class Connection(web.RequestHandler):
     """
 
     __slots__ = (
-        *("_ahead", "_began", "_between", "_log", "_metrics", "_stalled", "_store"),
-        *("_taken", "_timer", "_failed", "_gathered", "_waited", "lost"),
+        *("_failed", "_gathered", "_log", "_stalled", "_store", "_taken", "_timer"),
+        "_waited",
     )
 
     def __init__(
         self,
         server: web.Server,
         store: Store | None,
+        clients: Clients,
         metrics: Metrics,
         log: AccessLog,
     ) -> None:
         """Take a store to answer from, or none, and what hears of each answer."""
-        super().__init__(
-            server,
-            loop=asyncio.get_running_loop(),
-            keepalive_timeout=KEEPALIVE_SECONDS,
-            max_line_size=HEADER_BYTES,
-            max_field_size=HEADER_BYTES,
-            access_log=None,  # type: ignore[arg-type] # as AppRunner passes it on
-        )
-        loop = asyncio.get_running_loop()
-        self.lost: asyncio.Future[None] = loop.create_future()
+        super().__init__(server, clients, metrics)
         self._store = store
-        self._metrics = metrics
         self._log = log
         self._stalled = False
-        self._between = True  # what aiohttp's parser has had ended with a head
         self._taken = b""  # a request that is being read for, unknown to aiohttp
-        self._ahead = b""  # what came after it
-        self._began = 0.0  # what is being answered, by monotonic
         self._gathered: Gathered | None = None  # of what is taken
         self._timer: asyncio.TimerHandle | None = None
         self._waited = 0.0  # seconds, for what was then handed over
         self._failed: DatabaseAway | None = None  # why it was
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Wait, when something is written, until the kernel has taken all of it."""
-        super().connection_made(transport)
-        cast("asyncio.Transport", transport).set_write_buffer_limits(high=0)
-
     def connection_lost(self, exc: BaseException | None) -> None:
         """Tell who waits for the end."""
+        taken, self._taken = self._taken, b""
         super().connection_lost(exc)
-        if self._stalled and not self._taken and not is_answering(self):
+        if self._stalled and not taken and not is_answering(self):
             self._metrics.note_abort(VIDEO)  # a short one; others tell by themselves
         self._forget_taken()
         self._set_stalled(False)
-        self.lost.set_result(None)
 
     def pause_writing(self) -> None:
         """Note that the client is slower than we are."""
@@ -111,13 +90,7 @@ class Connection(web.RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         """Answer a short request; aiohttp gets any other."""
-        if self._taken:  # one after the other
-            assert self.transport is not None
-            self.transport.pause_reading()
-            self._ahead += data
-        elif not (self._between and self._take(data)):
-            if data:  # aiohttp calls with none, to go on with what it has
-                self._between = data.endswith(b"\r\n\r\n")
+        if self._busy or self._intake.held or not self._take(data):
             super().data_received(data)
 
     def _take(self, data: bytes) -> bool:
@@ -129,7 +102,7 @@ class Connection(web.RequestHandler):
         if asked is None or self._stalled or store.crowded:
             return False
         video_id, headers = asked
-        began = self._began = monotonic()
+        began = self._active = monotonic()
         video = store.recall(video_id, began)
         if video is None:
             return False
@@ -137,9 +110,9 @@ class Connection(web.RequestHandler):
         gathered = gather(store, video, plan, render_head(plan, keep_alive=True))
         if gathered is None:
             return False
-        keep_until(self, began + KEEPALIVE_SECONDS)
         if gathered.pending:
             self._taken, self._gathered = data, gathered
+            self._claim()
             self._timer = asyncio.get_running_loop().call_later(
                 store.database.answer_seconds, self._give_up
             )
@@ -163,7 +136,11 @@ class Connection(web.RequestHandler):
             return
         data = self._forget_taken()
         self._write(plan, asked, buffers, data)
-        self._go_on()
+        self._release()
+        if self._dropping:
+            self._end_soon()
+        else:
+            self._go_on()
 
     def _give_up(self) -> None:
         """Have aiohttp refuse the request that was taken."""
@@ -201,7 +178,7 @@ class Connection(web.RequestHandler):
         """Write an answer and note it; asked is the Range header."""
         assert self.transport is not None
         self.transport.writelines(buffers)
-        seconds = monotonic() - self._began
+        seconds = monotonic() - self._active
         length = plan.body_bytes
         self._metrics.note_short(plan.status, length, asked, seconds)
         if self._log.wanted:
@@ -213,17 +190,8 @@ class Connection(web.RequestHandler):
 
     def _hand_over(self) -> None:
         """Let aiohttp answer the request that was taken, as if it came just now."""
-        self._waited = monotonic() - self._began
-        super().data_received(self._forget_taken())
-        self._go_on()
-
-    def _go_on(self) -> None:
-        """Take what came while a request was being read for."""
-        if self._ahead:
-            data, self._ahead = self._ahead, b""
-            assert self.transport is not None
-            self.transport.resume_reading()
-            self.data_received(data)
+        self._waited = monotonic() - self._active
+        web.RequestHandler.data_received(self, self._forget_taken())
 
     def close(self) -> None:
         """Answer what was taken, and no more."""

@@ -14,6 +14,7 @@ from aiohttp import web
 from server.errors import Fault
 from server.reading.store import STORE
 from server.serving import aiohttp_private
+from server.serving.clients import CLIENTS
 from server.serving.connection import Connection
 from server.serving.malloc import tuned_memory
 from server.telemetry.access_log import ACCESS_LOG
@@ -106,7 +107,8 @@ async def answering(
 
     def connect() -> Connection:
         assert runner.server is not None
-        return Connection(runner.server, store, app[METRICS], app[ACCESS_LOG])
+        clients, metrics, log = app[CLIENTS], app[METRICS], app[ACCESS_LOG]
+        return Connection(runner.server, store, clients, metrics, log)
 
     try:
         server = await loop.create_server(connect, sock=listening, backlog=BACKLOG)

@@ -22,7 +22,7 @@ from server.postgres.budget import lower_budget
 from server.postgres.pool import DatabaseAway
 from server.postgres.queries import queries
 from server.reading.store import STORE
-from server.telemetry.metrics import BOUNDS, CLASSES, KINDS, METRICS
+from server.telemetry.metrics import BOUNDS, CLASSES, KINDS, METRICS, REASONS
 from server.telemetry.publishing import publish
 
 if TYPE_CHECKING:
@@ -98,6 +98,7 @@ class Counted(Collector):
         """Yield every family."""
         yield from self._collect_answers()
         yield from self._collect_ranges()
+        yield from self._collect_closed()
         yield from self._collect_queries()
         yield from self._collect_plain()
         yield from self._collect_library()
@@ -148,6 +149,16 @@ class Counted(Collector):
         )
         for kind in KINDS:
             family.add_metric([kind], self._totals["ranges", kind])
+        yield family
+
+    def _collect_closed(self) -> Iterator[Metric]:
+        family = CounterMetricFamily(
+            "bytereel_connections_closed",
+            "Connections that the server closed or refused, by reason",
+            labels=["reason"],
+        )
+        for reason in REASONS:
+            family.add_metric([reason], self._totals["closed", reason])
         yield family
 
     def _collect_queries(self) -> Iterator[Metric]:

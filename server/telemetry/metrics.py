@@ -35,6 +35,12 @@ KINDS = (
 """What a GET of a video asked for; ignored is a Range that got a 200, and none is what
 got no bytes of a video for another reason, such as 304 or 404."""
 
+REASONS = (
+    *("head", "body", "stalled", "idle", "crowd", "address", "requests", "memory"),
+)
+"""Why the server closed a connection: its client was too slow or idle, or there were
+too many of them, or of requests, or too much was held for them."""
+
 COUNTERS = (
     *("unavailable", "cache_hits", "cache_misses", "cache_waits", "cache_evictions"),
     *("pool_waits", "pool_wait_microseconds", "pool_timeouts", "plays"),
@@ -72,6 +78,7 @@ def lay_out(
         widths |= {("queries", query, part): 1 for part in ("times", "microseconds")}
     for name, labels in {
         "ranges": KINDS,
+        "closed": REASONS,
         "counters": COUNTERS,
         "gauges": GAUGES,
     }.items():
@@ -178,6 +185,10 @@ class Metrics:
     def note_abort(self, route: str) -> None:
         """Count an answer that its client did not take whole."""
         self._row[self.place["aborted", route]] += 1
+
+    def note_closed(self, reason: str) -> None:
+        """Count a connection that the server closed for one of REASONS."""
+        self._row[self.place["closed", reason]] += 1
 
     def publish(
         self,

@@ -24,13 +24,14 @@ def find_client(peer: str, forwarded: Sequence[str], trusted: Networks) -> str:
     told = [part.strip() for header in forwarded for part in header.split(",")]
     client = peer
     for heard in reversed(told):
-        if not _is_trusted(client, trusted) or _parse_address(heard) is None:
+        if not is_trusted(client, trusted) or _parse_address(heard) is None:
             break
         client = str(_parse_address(heard))
     return client
 
 
-def _is_trusted(text: str, trusted: Networks) -> bool:
+def is_trusted(text: str, trusted: Networks) -> bool:
+    """Report whether an address is a trusted proxy's."""
     address = _parse_address(text)
     return address is not None and any(address in network for network in trusted)
 

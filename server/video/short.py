@@ -10,6 +10,7 @@ from functools import lru_cache
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
+from server.api.hosts import is_host
 from server.video.handler import ASKED
 
 HEAD_BYTES = 4 * 1024  # of a request that is read here, at most
@@ -70,7 +71,7 @@ def parse_head(data: bytes) -> Asked | None:
         if name not in ASKED and (name not in _ONCE or name in headers):
             return None
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
-    if "Host" not in headers:
+    if not is_host(headers.get("Host", "/")):
         return None
     return int(head[1]), {name: headers[name] for name in ASKED if name in headers}
 

@@ -526,7 +526,7 @@ def test_hostile_json_is_told_what_is_wrong(
     packed = words.ask(
         "POST", f"{VIDEO}/1/links", b"x", {**json, "Content-Encoding": "gzip"}
     )
-    assert packed.status == 400
+    assert packed.status == 415
 
 
 def test_database_without_our_tables_is_a_sentence(

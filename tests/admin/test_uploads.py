@@ -318,22 +318,27 @@ def test_upload_that_becomes_too_large_is_refused(
 @pytest.mark.parametrize(
     ("header", "body"),
     [
-        ("Content-Length: 1000", (b"something",)),
-        ("Transfer-Encoding: chunked", (b"5\r\nhello\r\n", b"no number\r\n")),
+        ("Content-Length: 1000", b"something"),
+        ("Transfer-Encoding: chunked", b"5\r\nhello\r\n"),
     ],
 )
 def test_slow_upload_is_given_up(
-    empty: Admin,
-    header: str,
-    body: tuple[bytes, ...],
-    monkeypatch: pytest.MonkeyPatch,
+    empty: Admin, header: str, body: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(uploads, "IDLE_SECONDS", 0.3)
     with sending(empty, header) as line:
-        for piece in body:
-            line.sendall(piece)
-            until(empty.list_spooled)
+        line.sendall(body)
+        until(empty.list_spooled)
         assert line.recv(100).startswith(b"HTTP/1.1 408 ")
+    assert empty.list_spooled() == []
+
+
+def test_upload_in_broken_chunks_is_refused(empty: Admin) -> None:
+    with sending(empty, "Transfer-Encoding: chunked") as line:
+        line.sendall(b"5\r\nhello\r\n")
+        until(empty.list_spooled)
+        line.sendall(b"no number\r\n")
+        assert line.recv(100).startswith(b"HTTP/1.1 400 ")
     assert empty.list_spooled() == []
 
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from server.reading.store import STALLED_MANY
 from server.serving import connection
+from server.serving.clients import LIMITS
 from server.video import short as hot
 from server.video.handler import parse_asked
 from tests.breakable import breakable
@@ -304,14 +305,13 @@ async def test_other_requests_take_the_long_way(
     assert not any(answered)
 
 
-async def test_idle_connection_is_closed_in_time(
-    served: Served, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    target = f"/v3/videos/{insert_video(served.database_url, 'a.mp4', DATA)}"
-    async with connect(served.port) as wire:
-        await wire.get(target)
-    monkeypatch.setattr(connection, "KEEPALIVE_SECONDS", 0.3)
-    async with connect(served.port) as wire:
+async def test_idle_connection_is_closed_in_time(database_url: str) -> None:
+    target = f"/v3/videos/{insert_video(database_url, 'a.mp4', DATA)}"
+    limits = LIMITS._replace(keepalive_seconds=0.3)
+    async with (
+        serve_database(database_url, cache_bytes=1_000_000, limits=limits) as served,
+        connect(served.port) as wire,
+    ):
         for _ in range(4):
             _, body = await wire.get(target, {"Range": "bytes=0-9"})
             assert body == DATA[:10]
