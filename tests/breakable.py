@@ -190,6 +190,8 @@ class Postgres:
             with suppress(psycopg2.OperationalError):
                 self.ask("SELECT 1")
                 return
+            if self.process.poll() is not None:
+                break
             time.sleep(0.02)
         raise AssertionError((self.folder / "log").read_text())
 

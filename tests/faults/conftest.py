@@ -1,0 +1,74 @@
+"""One PostgreSQL and one server a module, which live through all of its faults."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import pytest_asyncio
+
+from tests.faults.database import ROLE, Victim
+from tests.faults.link import linked
+from tests.faults.process import Process, pick_port, running
+from tests.faults.promise import Lab
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+SERVE = ("--cache-mb", "1", "--admin-token", "only-for-the-tests-here")
+
+
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    """Yield a folder that PostgreSQL's account may write to."""
+    with tempfile.TemporaryDirectory() as name:
+        os.chmod(name, 0o777)
+        yield Path(name)
+
+
+@pytest.fixture(scope="module")
+def victim(folder: Path) -> Iterator[Victim]:
+    """Yield the PostgreSQL, as the last fault left it."""
+    with Victim.running(folder) as victim:
+        yield victim
+
+
+@pytest.fixture(scope="module")
+def link_port() -> int:
+    """Return where the network before the PostgreSQL is, in each test anew."""
+    return pick_port()
+
+
+@pytest.fixture(scope="module")
+def revive(
+    folder: Path, victim: Victim, link_port: int
+) -> Iterator[Callable[[], Process]]:
+    """Yield what returns the server, started again if a fault ended it."""
+    url = f"postgresql://{ROLE}@127.0.0.1:{link_port}/postgres?sslmode=disable"
+    with ExitStack() as stack:
+        living: list[Process] = []
+
+        def start() -> Process:
+            if not living or living[-1].popen.poll() is not None:
+                process = running(url, folder, *SERVE, videos=victim.videos)
+                living.append(stack.enter_context(process))
+            return living[-1]
+
+        yield start
+
+
+@pytest_asyncio.fixture
+async def lab(
+    victim: Victim, revive: Callable[[], Process], link_port: int
+) -> AsyncIterator[Lab]:
+    """Yield all of it, well."""
+    await asyncio.to_thread(victim.ensure_well)
+    async with linked(str(victim.folder), victim.port, link_port) as link:
+        process = revive()
+        await process.wait_until_ready()
+        yield Lab(process, victim, link)
