@@ -6,6 +6,7 @@ import asyncio
 import os
 import tempfile
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,8 @@ from tests.faults.promise import Lab
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
+
+    from tests.faults.process import Serve
 
 SERVE = ("--cache-mb", "1", "--admin-token", "only-for-the-tests-here")
 
@@ -60,6 +63,17 @@ def revive(
             return living[-1]
 
         yield start
+
+
+@pytest.fixture
+def serve(folder: Path, victim: Victim) -> Serve:
+    """Return what starts a server of its own, with no link to the PostgreSQL between.
+
+    It takes arguments of the command, and what running() takes.
+    """
+    victim.ensure_well()
+    url = victim.url.replace("postgres@", f"{ROLE}@")
+    return partial(running, url, folder, videos=victim.videos)
 
 
 @pytest_asyncio.fixture

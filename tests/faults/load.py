@@ -138,7 +138,8 @@ class Load:
                     answer = await self._ask(wire, asked)
                 except TimeoutError:
                     answer = Answer(0, 0, Outcome.HUNG, "no connection, or no head")
-                except (OSError, EOFError) as error:
+                except (OSError, EOFError, RuntimeError) as error:
+                    # uvloop raises the last when it knows that the connection is lost.
                     answer = Answer(0, 0, Outcome.CLOSED, repr(error))
                 now = monotonic()
                 self.answers.append(answer._replace(began=began, ended=now))

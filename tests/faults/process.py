@@ -17,12 +17,14 @@ from tests.faults.load import wait_until
 from tests.wire import connect
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from typing import IO
 
     from tests.wire import Head
 
     Output = IO[bytes] | int
+    Serve = Callable[..., AbstractContextManager["Process"]]
 
 START_SECONDS = 30.0
 POLL_SECONDS = 0.02

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from tests.faults.load import HANG_SECONDS, Outcome, count_outcomes, loading
+from tests.faults.load import Outcome, count_outcomes, loading
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
@@ -78,17 +78,15 @@ async def judging(
     process: Process,
     allowed: frozenset[Outcome],
     *,
+    port: int = 0,
     clients: int = 6,
-    hang_seconds: float = HANG_SECONDS,
 ) -> AsyncIterator[Load]:
-    """Yield a load; at its end fail for an answer that is not right nor allowed.
+    """Yield a load; at its end fail for an answer that is neither right nor allowed.
 
-    Nor may there be a traceback in the log.
+    Nor may there be a traceback in the log. The load may go through another port.
     """
     logged = process.logged
-    async with loading(
-        process.port, process.videos, clients=clients, hang_seconds=hang_seconds
-    ) as load:
+    async with loading(port or process.port, process.videos, clients=clients) as load:
         yield load
     bad = [
         answer
