@@ -16,7 +16,7 @@ import pytest_asyncio
 from tests.faults.database import ROLE, Victim
 from tests.faults.link import linked
 from tests.faults.process import Process, pick_port, running
-from tests.faults.promise import Lab
+from tests.faults.promise import Backend, Lab
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -47,18 +47,24 @@ def link_port() -> int:
     return pick_port()
 
 
+def url_of(link_port: int) -> str:
+    """Return the database's URL for a server that goes by the link."""
+    return f"postgresql://{ROLE}@127.0.0.1:{link_port}/postgres?sslmode=disable"
+
+
 @pytest.fixture(scope="module")
 def revive(
     folder: Path, victim: Victim, link_port: int
 ) -> Iterator[Callable[[], Process]]:
     """Yield what returns the server, started again if a fault ended it."""
-    url = f"postgresql://{ROLE}@127.0.0.1:{link_port}/postgres?sslmode=disable"
     with ExitStack() as stack:
         living: list[Process] = []
 
         def start() -> Process:
             if not living or living[-1].popen.poll() is not None:
-                process = running(url, folder, *SERVE, videos=victim.videos)
+                process = running(
+                    url_of(link_port), folder, *SERVE, videos=victim.videos
+                )
                 living.append(stack.enter_context(process))
             return living[-1]
 
@@ -77,12 +83,16 @@ def serve(folder: Path, victim: Victim) -> Serve:
 
 
 @pytest_asyncio.fixture
-async def lab(
-    victim: Victim, revive: Callable[[], Process], link_port: int
-) -> AsyncIterator[Lab]:
-    """Yield all of it, well."""
+async def backend(victim: Victim, link_port: int) -> AsyncIterator[Backend]:
+    """Yield the PostgreSQL and the way to it, both well."""
     await asyncio.to_thread(victim.ensure_well)
     async with linked(str(victim.folder), victim.port, link_port) as link:
-        process = revive()
-        await process.wait_until_ready()
-        yield Lab(process, victim, link)
+        yield Backend(victim, link)
+
+
+@pytest_asyncio.fixture
+async def lab(backend: Backend, revive: Callable[[], Process]) -> Lab:
+    """Return all of it, well."""
+    process = revive()
+    await process.wait_until_ready()
+    return Lab(process, backend)

@@ -82,11 +82,8 @@ class Asked(NamedTuple):
 class Load:
     """Clients of known videos; half of them keep their connection."""
 
-    def __init__(
-        self, port: int, videos: Mapping[int, bytes], hang_seconds: float
-    ) -> None:
+    def __init__(self, port: int, videos: Mapping[int, bytes]) -> None:
         self.port, self.videos = port, videos
-        self.hang_seconds = hang_seconds
         self.answers: list[Answer] = []
         self._asking: dict[int, float] = {}  # client: since when it waits
 
@@ -133,7 +130,7 @@ class Load:
                 self._asking[number] = began = monotonic()
                 try:
                     if wire is None:
-                        async with asyncio.timeout(self.hang_seconds):
+                        async with asyncio.timeout(HANG_SECONDS):
                             wire = await kept.enter_async_context(connect(self.port))
                     answer = await self._ask(wire, asked)
                 except TimeoutError:
@@ -160,13 +157,13 @@ class Load:
 
     async def _ask(self, wire: Wire, asked: Asked) -> Answer:
         """Return what became of a request, without its times."""
-        async with asyncio.timeout(self.hang_seconds):
+        async with asyncio.timeout(HANG_SECONDS):
             head = await wire.ask("GET", f"/v3/videos/{asked.video}", asked.headers)
         fault = asked.judge_head(head)
         at = 0
         while at < head.length:
             try:
-                async with asyncio.timeout(self.hang_seconds):
+                async with asyncio.timeout(HANG_SECONDS):
                     data = await wire.reader.read(min(65536, head.length - at))
             except TimeoutError:
                 return Answer(0, 0, Outcome.HUNG, f"after {at} of {head.length} bytes")
@@ -186,16 +183,16 @@ async def loading(
     videos: Mapping[int, bytes],
     *,
     clients: int = 6,
-    hang_seconds: float = HANG_SECONDS,
+    first_within: float = 30.0,
 ) -> AsyncIterator[Load]:
     """Yield clients that ask without end, once some answers were right."""
-    load = Load(port, videos, hang_seconds)
+    load = Load(port, videos)
     tasks = [
         asyncio.create_task(load.run_client(number, keeps=number % 2 == 0))
         for number in range(clients)
     ]
     try:
-        await load.wait_for(3 * clients)
+        await load.wait_for(clients, first_within)
         yield load
     finally:
         for task in tasks:

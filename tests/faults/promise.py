@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,8 +13,7 @@ import pytest
 from tests.faults.load import Outcome, count_outcomes, loading
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable
-    from contextlib import AbstractAsyncContextManager
+    from collections.abc import AsyncIterator, Iterable
 
     from _pytest.mark.structures import ParameterSet
 
@@ -30,19 +30,29 @@ HEALTH_SECONDS = 5.0  # /healthz answers at once; machines that test are busy
 LINES_MAX = 30  # of the log, for a fault: not one for each request
 
 
-class Lab(NamedTuple):
-    """A server under load, and all that can break around it."""
+class Backend(NamedTuple):
+    """What is behind a server, to be broken."""
 
-    process: Process
     victim: Victim
     link: Link  # between the two
+
+
+class Lab(NamedTuple):
+    """A server, and what is behind it."""
+
+    process: Process
+    backend: Backend
+
+
+Fault = Callable[[Backend], AbstractAsyncContextManager[None]]
+"""Begins a fault, and ends it."""
 
 
 class Promise(NamedTuple):
     """A row of the table: during the fault each answer is right, or one of allowed."""
 
     name: str
-    fault: Callable[[Lab], AbstractAsyncContextManager[None]]
+    fault: Fault
     lasts: float  # seconds
     allowed: frozenset[Outcome] = NOT_NOW
     well_within: float = 5.0  # seconds after its end, until all is right again
@@ -66,7 +76,7 @@ async def keep(promise: Promise, lab: Lab) -> None:
         judging(lab.process, promise.allowed) as load,
         asking_health(lab.process),
     ):
-        async with promise.fault(lab):
+        async with promise.fault(lab.backend):
             await asyncio.sleep(promise.lasts)
         await load.measure_recovery(monotonic(), promise.well_within)
     lines = lab.process.read_log(logged).splitlines()
@@ -80,6 +90,7 @@ async def judging(
     *,
     port: int = 0,
     clients: int = 6,
+    first_within: float = 30.0,
 ) -> AsyncIterator[Load]:
     """Yield a load; at its end fail for an answer that is neither right nor allowed.
 

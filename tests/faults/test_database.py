@@ -2,141 +2,33 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
-import signal
-from contextlib import ExitStack, asynccontextmanager, closing
 from functools import partial
 from typing import TYPE_CHECKING
 
-import psycopg2
 import pytest
 
-from tests.faults.database import MAX_CONNECTIONS, ROLE
-from tests.faults.promise import ONLY_RIGHT, Lab, Promise, keep, rows
+from tests.faults.breakage import (
+    FAST,
+    IMMEDIATE,
+    KILL,
+    backend_killed,
+    changed,
+    crowded_out,
+    cut,
+    locked,
+    paused,
+    refused,
+    restarted_thrice,
+    sessions_ended,
+    slowed,
+    stalled,
+    stopped,
+)
+from tests.faults.database import ROLE
+from tests.faults.promise import ONLY_RIGHT, Promise, keep, rows
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-IMMEDIATE, FAST, KILL = signal.SIGQUIT, signal.SIGINT, signal.SIGKILL
-
-
-@asynccontextmanager
-async def stopped(lab: Lab, *, how: signal.Signals) -> AsyncIterator[None]:
-    await asyncio.to_thread(lab.victim.stop, how)
-    yield
-    await asyncio.to_thread(lab.victim.start)
-
-
-@asynccontextmanager
-async def restarted_thrice(lab: Lab) -> AsyncIterator[None]:
-    for _ in range(3):
-        async with stopped(lab, how=FAST):
-            pass
-        await asyncio.sleep(0.2)
-    yield
-
-
-@asynccontextmanager
-async def backend_killed(lab: Lab) -> AsyncIterator[None]:
-    backend = await asyncio.to_thread(lab.victim.find_backend)
-    os.kill(backend, KILL)  # the postmaster then ends all, and recovers
-    yield
-
-
-@asynccontextmanager
-async def sessions_ended(lab: Lab) -> AsyncIterator[None]:
-    for _ in range(3):
-        await asyncio.to_thread(lab.victim.disconnect)
-        await asyncio.sleep(0.1)
-    yield
-
-
-@asynccontextmanager
-async def paused(lab: Lab) -> AsyncIterator[None]:
-    lab.victim.signal_all(signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        lab.victim.signal_all(signal.SIGCONT)
-
-
-@asynccontextmanager
-async def locked(lab: Lab) -> AsyncIterator[None]:
-    with closing(lab.victim.connect("postgres")) as session:
-        lock = "LOCK TABLE videos IN ACCESS EXCLUSIVE MODE"
-        await asyncio.to_thread(session.cursor().execute, lock)
-        yield
-
-
-@asynccontextmanager
-async def changed(
-    lab: Lab, *, by: str, back: str, reconnects: bool = False
-) -> AsyncIterator[None]:
-    """Change the database by a statement, and take that back by another."""
-    await asyncio.to_thread(lab.victim.ask, by)
-    if reconnects:
-        await asyncio.to_thread(lab.victim.disconnect)
-    try:
-        yield
-    finally:
-        await asyncio.to_thread(lab.victim.ask, back)
-        if reconnects:
-            await asyncio.to_thread(lab.victim.disconnect)
-
-
-@asynccontextmanager
-async def crowded_out(lab: Lab) -> AsyncIterator[None]:
-    """Take every session that is not reserved, and those of the server first."""
-
-    def take_all(stack: ExitStack) -> None:
-        for _ in range(2):
-            lab.victim.disconnect()
-            for _ in range(MAX_CONNECTIONS):
-                try:
-                    stack.enter_context(closing(lab.victim.connect(ROLE)))
-                except psycopg2.OperationalError:
-                    break
-
-    with ExitStack() as stack:
-        await asyncio.to_thread(take_all, stack)
-        yield
-
-
-@asynccontextmanager
-async def slowed(lab: Lab, *, delay: float = 0.0, rate: int = 0) -> AsyncIterator[None]:
-    lab.link.delay, lab.link.rate = delay, rate
-    yield
-    lab.link.mend()
-
-
-@asynccontextmanager
-async def stalled(lab: Lab) -> AsyncIterator[None]:
-    lab.link.stall()
-    yield
-    lab.link.mend()
-
-
-@asynccontextmanager
-async def refused(lab: Lab) -> AsyncIterator[None]:
-    await lab.link.refuse()
-    yield
-    await lab.link.listen(lab.link.own_port)
-
-
-@asynccontextmanager
-async def cut(lab: Lab, *, orderly: bool, mid_row: bool = False) -> AsyncIterator[None]:
-    """Cut all connections thrice, at once or in the middle of what is sent next."""
-    end = lab.link.hang_up if orderly else lab.link.cut
-    for _ in range(3):
-        if mid_row:
-            lab.link.after_limit = end
-            lab.link.limit = 100_000
-        else:
-            end()
-        await asyncio.sleep(0.2)
-    yield
-
+    from tests.faults.promise import Lab
 
 OUTAGES = [
     Promise("stopped at once", partial(stopped, how=IMMEDIATE), 0.5),

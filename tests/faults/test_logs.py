@@ -26,11 +26,11 @@ ACCESS_LOG = ("--access-log", "json")
 MARK = "/v3/videos/987654"
 
 OUTPUTS = {
-    "disk full": '"$@" >/dev/full 2>&1',
-    "stdout closed": '"$@" >&-',
-    "stderr closed": '"$@" 2>&-',
-    "all closed": '"$@" <&- >&- 2>&-',
-    "reader gone": '"$@" 2>&1 | exec true',
+    "disk full": 'exec "$@" >/dev/full 2>&1',
+    "stdout closed": 'exec "$@" >&-',
+    "stderr closed": 'exec "$@" 2>&-',
+    "all closed": 'exec "$@" <&- >&- 2>&-',
+    "reader gone": 'exec "$@" > >(exec true) 2>&1',
 }
 """How a shell starts a server whose output can't be written."""
 
