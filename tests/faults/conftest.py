@@ -1,4 +1,4 @@
-"""One PostgreSQL and one server a module, which live through all of its faults."""
+"""One PostgreSQL and one server a run, which live through all faults."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 SERVE = ("--cache-mb", "1", "--admin-token", "only-for-the-tests-here")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def folder() -> Iterator[Path]:
     """Yield a folder that PostgreSQL's account may write to."""
     with tempfile.TemporaryDirectory() as name:
@@ -34,14 +34,14 @@ def folder() -> Iterator[Path]:
         yield Path(name)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def victim(folder: Path) -> Iterator[Victim]:
     """Yield the PostgreSQL, as the last fault left it."""
     with Victim.running(folder) as victim:
         yield victim
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def link_port() -> int:
     """Return where the network before the PostgreSQL is, in each test anew."""
     return pick_port()
@@ -52,7 +52,7 @@ def url_of(link_port: int) -> str:
     return f"postgresql://{ROLE}@127.0.0.1:{link_port}/postgres?sslmode=disable"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def revive(
     folder: Path, victim: Victim, link_port: int
 ) -> Iterator[Callable[[], Process]]:
@@ -78,8 +78,7 @@ def serve(folder: Path, victim: Victim) -> Serve:
     It takes arguments of the command, and what running() takes.
     """
     victim.ensure_well()
-    url = victim.url.replace("postgres@", f"{ROLE}@")
-    return partial(running, url, folder, videos=victim.videos)
+    return partial(running, victim.role_url, folder, videos=victim.videos)
 
 
 @pytest_asyncio.fixture

@@ -6,7 +6,7 @@ import os
 import random
 import signal
 import time
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,12 @@ SETUP = f"""
     CREATE ROLE {ROLE} LOGIN;
     GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {ROLE};
 """
+READ_ONLY = (
+    "ALTER DATABASE postgres SET default_transaction_read_only = on",
+    "SET transaction_read_only = off;"
+    " ALTER DATABASE postgres RESET default_transaction_read_only",
+)
+"""Statements that make it take no writes, and take them again."""
 
 
 class Victim(Postgres):
@@ -80,7 +86,8 @@ class Victim(Postgres):
 
     def signal_all(self, number: signal.Signals) -> None:
         for pid in self.pids:
-            os.kill(pid, number)
+            with suppress(ProcessLookupError):  # a session may just have ended
+                os.kill(pid, number)
 
     def find_backend(self) -> int:
         """Return a process that serves our server."""
@@ -93,6 +100,11 @@ class Victim(Postgres):
             "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
             f" WHERE usename = '{ROLE}'"
         )
+
+    @property
+    def role_url(self) -> str:
+        """Return its URL for a server."""
+        return self.url.replace("postgres@", f"{ROLE}@")
 
     def connect(self, user: str) -> psycopg2.extensions.connection:
         return psycopg2.connect(self.url.replace("postgres@", f"{user}@"))

@@ -128,16 +128,12 @@ class Load:
             while True:
                 asked = self._choose(rng)
                 self._asking[number] = began = monotonic()
-                try:
-                    if wire is None:
-                        async with asyncio.timeout(HANG_SECONDS):
-                            wire = await kept.enter_async_context(connect(self.port))
-                    answer = await self._ask(wire, asked)
-                except TimeoutError:
-                    answer = Answer(0, 0, Outcome.HUNG, "no connection, or no head")
-                except (OSError, EOFError, RuntimeError) as error:
-                    # uvloop raises the last when it knows that the connection is lost.
-                    answer = Answer(0, 0, Outcome.CLOSED, repr(error))
+                was_kept = wire is not None
+                wire, answer = await self._try(kept, wire, asked)
+                if was_kept and answer.outcome is Outcome.CLOSED:
+                    # It was closed as it idled, so once more (RFC 9112, 9.3.1).
+                    await kept.aclose()
+                    wire, answer = await self._try(kept, None, asked)
                 now = monotonic()
                 self.answers.append(answer._replace(began=began, ended=now))
                 if not keeps or answer.outcome not in (Outcome.RIGHT, Outcome.REFUSED):
@@ -145,6 +141,21 @@ class Load:
                     wire = None
                 self._asking[number] = now
                 await asyncio.sleep(PAUSE_SECONDS)
+
+    async def _try(
+        self, kept: AsyncExitStack, wire: Wire | None, asked: Asked
+    ) -> tuple[Wire | None, Answer]:
+        """Return the connection, and what became of the request."""
+        try:
+            if wire is None:
+                async with asyncio.timeout(HANG_SECONDS):
+                    wire = await kept.enter_async_context(connect(self.port))
+            return wire, await self._ask(wire, asked)
+        except TimeoutError:
+            return wire, Answer(0, 0, Outcome.HUNG, "no connection, or no head")
+        except (OSError, EOFError, RuntimeError) as error:
+            # uvloop raises the last when it knows that the connection is lost.
+            return wire, Answer(0, 0, Outcome.CLOSED, repr(error))
 
     def _choose(self, rng: random.Random) -> Asked:
         video, data = rng.choice(list(self.videos.items()))

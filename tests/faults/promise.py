@@ -13,7 +13,7 @@ import pytest
 from tests.faults.load import Outcome, count_outcomes, loading
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Container, Mapping, Sequence
 
     from _pytest.mark.structures import ParameterSet
 
@@ -59,13 +59,17 @@ class Promise(NamedTuple):
     is_long: bool = False
 
 
-def rows(promises: Iterable[Promise]) -> list[ParameterSet]:
+def rows(promises: Sequence[Promise]) -> list[ParameterSet]:
     """Return the rows for parametrize."""
+    long = {each.name for each in promises if each.is_long}
+    return cases({each.name: each for each in promises}, long)
+
+
+def cases(named: Mapping[str, object], long: Container[str]) -> list[ParameterSet]:
+    """Return cases for parametrize by their names, some of which take long."""
     return [
-        pytest.param(
-            each, id=each.name, marks=[pytest.mark.long] if each.is_long else []
-        )
-        for each in promises
+        pytest.param(each, id=name, marks=[pytest.mark.long] if name in long else [])
+        for name, each in named.items()
     ]
 
 

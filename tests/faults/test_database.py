@@ -24,7 +24,7 @@ from tests.faults.breakage import (
     stalled,
     stopped,
 )
-from tests.faults.database import ROLE
+from tests.faults.database import READ_ONLY, ROLE
 from tests.faults.promise import ONLY_RIGHT, Promise, keep, rows
 
 if TYPE_CHECKING:
@@ -32,17 +32,19 @@ if TYPE_CHECKING:
 
 OUTAGES = [
     Promise("stopped at once", partial(stopped, how=IMMEDIATE), 0.5),
-    Promise("stopped fast", partial(stopped, how=FAST), 0.5),
+    Promise("stopped fast", partial(stopped, how=FAST), 0.5, is_long=True),
     Promise("postmaster killed", partial(stopped, how=KILL), 0.5),
     Promise("away for long", partial(stopped, how=FAST), 20, is_long=True),
     Promise("restarted thrice", restarted_thrice, 0, is_long=True),
     Promise("backend killed", backend_killed, 0),
-    Promise("sessions ended", sessions_ended, 0),
+    Promise("sessions ended", sessions_ended, 0, is_long=True),
     Promise("connections refused", refused, 0.5),
-    Promise("connections reset", partial(cut, orderly=False), 0),
-    Promise("connections closed", partial(cut, orderly=True), 0),
+    Promise("connections reset", partial(cut, orderly=False), 0, is_long=True),
+    Promise("connections closed", partial(cut, orderly=True), 0, is_long=True),
     Promise("reset in a row", partial(cut, orderly=False, mid_row=True), 0),
-    Promise("closed in a row", partial(cut, orderly=True, mid_row=True), 0),
+    Promise(
+        "closed in a row", partial(cut, orderly=True, mid_row=True), 0, is_long=True
+    ),
 ]
 """It breaks off, or is away."""
 
@@ -82,6 +84,7 @@ CHANGES = [
             f" GRANT SELECT ON videos TO {ROLE}",
         ),
         0.5,
+        is_long=True,
     ),
     Promise(
         "rights revoked",
@@ -101,14 +104,14 @@ CHANGES = [
             reconnects=True,
         ),
         0.5,
+        is_long=True,
     ),
     Promise(
         "read only",
         partial(
             changed,
-            by="ALTER DATABASE postgres SET default_transaction_read_only = on",
-            back="SET transaction_read_only = off;"
-            " ALTER DATABASE postgres RESET default_transaction_read_only",
+            by=READ_ONLY[0],
+            back=READ_ONLY[1],
             reconnects=True,
         ),
         0.5,
@@ -122,6 +125,7 @@ CHANGES = [
             reconnects=True,
         ),
         0.5,
+        is_long=True,
     ),
     Promise("no session free", crowded_out, 0.5),
 ]

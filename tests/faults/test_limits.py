@@ -11,6 +11,8 @@ from contextlib import ExitStack, closing
 from time import monotonic
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.faults.load import Outcome
 from tests.faults.process import read_status
 from tests.faults.promise import judging
@@ -51,6 +53,7 @@ async def test_running_out_of_descriptors_passes(serve: Serve) -> None:
         assert re.search("file|descriptor", lines[0])
 
 
+@pytest.mark.long
 async def test_running_out_of_memory_passes(serve: Serve) -> None:
     with serve("--cache-mb", "0") as process:
         await process.wait_until_ready()

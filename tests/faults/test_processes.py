@@ -46,6 +46,7 @@ def stalled_downloads(process: Process) -> Iterator[asyncio.Task[None]]:
     task.cancel()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("workers", [1, 2])
 async def test_stop_ends_in_time(workers: int, serve: Serve) -> None:
     with serve("--workers", str(workers)) as process:
@@ -60,7 +61,7 @@ async def test_stop_ends_in_time(workers: int, serve: Serve) -> None:
                 assert load.since(began)
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.long)])
 async def test_second_stop_ends_at_once(workers: int, serve: Serve) -> None:
     with serve("--workers", str(workers)) as process:
         await process.wait_until_ready()
@@ -74,7 +75,7 @@ async def test_second_stop_ends_at_once(workers: int, serve: Serve) -> None:
             assert "Traceback" not in process.read_log()
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.long)])
 async def test_reloads_without_end_lose_nothing(workers: int, serve: Serve) -> None:
     with serve("--workers", str(workers)) as process:
         await process.wait_until_ready()
@@ -88,6 +89,7 @@ async def test_reloads_without_end_lose_nothing(workers: int, serve: Serve) -> N
             assert process.popen.poll() is None
 
 
+@pytest.mark.long
 async def test_killed_worker_is_replaced(serve: Serve) -> None:
     with serve("--workers", "2") as process:
         await process.wait_until_ready()
@@ -126,6 +128,7 @@ def serving_embedded(data_dir: Path) -> Iterator[Process]:
             process.popen.wait(30)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["data", "a,b 'c' %d"])
 async def test_embedded_server_is_started_again(name: str) -> None:
     with ExitStack() as stack:

@@ -22,7 +22,7 @@ from tests.faults.breakage import (
 from tests.faults.conftest import url_of
 from tests.faults.database import ROLE
 from tests.faults.process import running
-from tests.faults.promise import NOT_NOW, ONLY_RIGHT, asking_health, judging
+from tests.faults.promise import NOT_NOW, ONLY_RIGHT, asking_health, cases, judging
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,14 +53,14 @@ SLOW: dict[str, Fault] = {
 }
 
 
-@pytest.mark.parametrize("kind", FAULTS)
+@pytest.mark.parametrize("fault", cases(FAULTS, FAULTS.keys() - {"locked"}))
 async def test_start_without_database(
-    kind: str, backend: Backend, folder: Path
+    fault: Fault, backend: Backend, folder: Path
 ) -> None:
     """Answer at once, say why not yet, and serve as soon as that can be."""
     url, videos = url_of(backend.link.own_port), backend.victim.videos
     with ExitStack() as stack:
-        async with FAULTS[kind](backend):
+        async with fault(backend):
             process = stack.enter_context(running(url, folder, videos=videos))
             await process.wait_until_alive(ALIVE_SECONDS)
             head, body = await process.get("/readyz")
@@ -72,6 +72,7 @@ async def test_start_without_database(
         assert "Traceback" not in process.read_log()
 
 
+@pytest.mark.long
 async def test_start_with_short_timeout(backend: Backend, folder: Path) -> None:
     """Serve also where the role's statement_timeout is 1 ms, since ours counts."""
     short = partial(
@@ -88,11 +89,13 @@ async def test_start_with_short_timeout(backend: Backend, folder: Path) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("kind", SLOW)
-async def test_start_over_a_bad_line(kind: str, backend: Backend, folder: Path) -> None:
+@pytest.mark.parametrize("fault", cases(SLOW, ()))
+async def test_start_over_a_bad_line(
+    fault: Fault, backend: Backend, folder: Path
+) -> None:
     """Serve what is asked for over a line that is slow and goes on."""
     url, videos = url_of(backend.link.own_port), backend.victim.videos
-    async with SLOW[kind](backend):
+    async with fault(backend):
         with running(url, folder, videos=videos) as process:
             await process.wait_until_alive(ALIVE_SECONDS)
             await process.wait_until_ready(SLOW_SECONDS)
