@@ -12,6 +12,8 @@ from server.library.clips.check import FAULT, FIX, NOTE, TRANSCODE
 from server.library.ffmpeg.damage import read_written
 from server.library.ffmpeg.sandbox import OverrunError
 from server.library.mp4.boxes import MalformedError
+from server.library.mp4.inspection import digest_samples
+from server.library.mp4.movie import read_movie
 from server.library.mp4.reorder import reorder
 
 if TYPE_CHECKING:
@@ -101,16 +103,17 @@ def choose_method(
 
 def fix_clip(
     media: Media, flaws: Sequence[Flaw], target: Path, sandbox: Sandbox
-) -> None:
-    """Write to target the clip with its samples as they are.
+) -> tuple[Damage, ...]:
+    """Write to target the clip with its samples as they are; return what was lost.
 
     RepairError if a sample would differ, or FFmpeg or the boxes stand in the way.
     """
     codes = {flaw.code for flaw in flaws if flaw.repair == FIX}
     remuxes = bool(_REMUXED & codes)
+    damage: tuple[Damage, ...] = ()
     if remuxes:
         try:
-            _remux(media, target, sandbox)
+            damage = _remux(media, target, sandbox)
         except RepairError:
             if codes & _REMUXED != {EDITED} or codes == {EDITED}:
                 raise
@@ -121,18 +124,36 @@ def fix_clip(
                 file.writelines(reorder(*media))
         except MalformedError as error:
             raise RepairError(f"it {error}") from None
-    before = _digest(media, sandbox, planned=remuxes)
-    if not before or before != _digest_file(target, sandbox, planned=remuxes):
+    if not _keeps_samples(media, target, sandbox, planned=remuxes):
         raise RepairError("its samples would not stay the same")
+    return damage
 
 
-def _remux(media: Media, target: Path, sandbox: Sandbox) -> None:
+def _keeps_samples(
+    media: Media, target: Path, sandbox: Sandbox, *, planned: bool
+) -> bool:
+    """Report whether target has the samples of a clip, or those that a copy keeps."""
+    if before := _digest(media, sandbox, planned=planned):
+        return before == _digest_file(target, sandbox)
+    if planned:
+        return False
+    with target.open("rb") as file:  # FFmpeg may need the boxes that were mended
+        found, made = (
+            digest_samples(each.read, read_movie(*each))
+            for each in (media, open_media(file))
+        )
+    return found == made != []
+
+
+def _remux(media: Media, target: Path, sandbox: Sandbox) -> tuple[Damage, ...]:
     try:
-        reason = sandbox.run("remux", *media, FIX_SECONDS, target=str(target))
+        answer = sandbox.run("remux", *media, FIX_SECONDS, target=str(target))
     except OverrunError:
         raise RepairError(_OVERRUN) from None
-    if reason:
-        raise RepairError(reason)
+    written = read_written(answer)
+    if written.failure:
+        raise RepairError(written.failure)
+    return written.damage
 
 
 def transcode_clip(
@@ -169,7 +190,7 @@ def transcode_sound(
     """
     values = {"accept_damage": accept_damage}
     damage = _encode("transcode_sound", media, target, sandbox, values)
-    before, after = _digest(media, sandbox), _digest_file(target, sandbox)
+    before, after = _digest(media, sandbox, planned=True), _digest_file(target, sandbox)
     if not before or before[0] != after[0]:
         raise RepairError("its pictures would not stay the same")
     _compare(media, target, limits, sandbox, pictures=False)
@@ -216,8 +237,11 @@ def _compare(
         raise RepairError(reason)
 
 
-def _digest(media: Media, sandbox: Sandbox, *, planned: bool = True) -> list[list[str]]:
-    """Return digests of the samples of picture and sound; nothing without these."""
+def _digest(media: Media, sandbox: Sandbox, *, planned: bool) -> list[list[str]]:
+    """Return digests of the samples of picture and sound; nothing without these.
+
+    planned: of those that a copy keeps.
+    """
     try:
         found = sandbox.run("digest", *media, FIX_SECONDS, planned=planned)
     except OverrunError:
@@ -225,8 +249,7 @@ def _digest(media: Media, sandbox: Sandbox, *, planned: bool = True) -> list[lis
     return list(found)
 
 
-def _digest_file(
-    path: Path, sandbox: Sandbox, *, planned: bool = True
-) -> list[list[str]]:
+def _digest_file(path: Path, sandbox: Sandbox) -> list[list[str]]:
+    """Return digests of all samples that were written."""
     with path.open("rb") as file:
-        return _digest(open_media(file), sandbox, planned=planned)
+        return _digest(open_media(file), sandbox, planned=False)

@@ -69,7 +69,7 @@ def _try_all(sandbox: Sandbox, folder: Path) -> str:
         picture = sandbox.run("thumbnail", *media, _SECONDS, most=media.size * 100)
         return (
             probed.broken
-            or sandbox.run("remux", *media, _SECONDS, target=made)
+            or sandbox.run("remux", *media, _SECONDS, target=made)[0]
             or sandbox.run("transcode", *media, _SECONDS, target=made, limit=limit)[0]
             or ("" if picture else "no picture can be made of it")
         )

@@ -10,6 +10,7 @@ import av
 from av.codec.context import Flags
 
 from server.library.ffmpeg import nal_units
+from server.library.ffmpeg.damage import START, Damage
 from server.library.ffmpeg.probe import read_rational
 from server.library.ffmpeg.timing import fill_moments, plan_decoding
 from server.library.ffmpeg.tracks import (
@@ -48,6 +49,7 @@ class CopyPlan(NamedTuple):
     start: Fraction  # of the clip, in seconds on the clock of the file
     end: Fraction  # of its pictures
     parameters: bytes | None  # to stand in the index, if they do not
+    damage: list[Damage]  # pictures that are left out though they are to be shown
 
     def keeps_sound(self, packet: Packet[Any]) -> bool:
         """Report whether a packet of sound is heard, or starts what is heard."""
@@ -167,7 +169,18 @@ class _Survey:
         ):
             samples[number] = Sample(moment, decoded, length, self.found[number].is_key)
         end = start + (max(moments) + lengths[-1]) * self._base
-        return CopyPlan(samples, start, end, self._join_parameters())
+        parameters = self._join_parameters()
+        return CopyPlan(samples, start, end, parameters, self._tell_lost(samples))
+
+    def _tell_lost(self, samples: Sequence[Sample | None]) -> list[Damage]:
+        """Return what depends on pictures that were cut off before the file."""
+        visible = [
+            sample
+            for sample, found in zip(samples, self.found, strict=True)
+            if not found.is_hidden
+        ]
+        lost = visible.count(None)
+        return [Damage(START, lost, len(visible), 0.0)] if lost else []
 
     def _choose(self, shown: Sequence[int]) -> list[int]:
         """Return which packets are kept: not those that nothing shown depends on."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from server.library.report import count_noun
+
 PICTURES, SOUND, START, END = "pictures", "sound", "start", "end"
 _UNITS = {PICTURES: "pictures", START: "pictures", SOUND: "packets of sound"}
 
@@ -40,7 +42,8 @@ class Damage(NamedTuple):
             return f"lost what came after {self.moment:.1f} s of {self.total} s"
         unit = _UNITS[self.kind]
         if self.kind == START:
-            return f"lost its first {self.lost} {unit}, which are before any key frame"
+            many = count_noun(self.lost, "picture")
+            return f"lost {many} at its start, before any key frame"
         return f"lost {self.lost} of {self.total} {unit} at {self.moment:.1f} s"
 
 

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 import av
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from av.container import OutputContainer
+
+    from server.library.ffmpeg.damage import Damage
+
+    # Why writing failed, empty if it did not, and what is damaged of the source.
+    Answer = tuple[str, Sequence[Damage]]
 
 # The same file becomes the same bytes, so that it is known when it comes again.
 _OPTIONS = {"movflags": "+faststart", "fflags": "+bitexact"}

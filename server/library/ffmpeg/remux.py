@@ -21,14 +21,18 @@ if TYPE_CHECKING:
     from av.packet import Packet
     from av.video.stream import VideoStream
 
+    from server.library.ffmpeg.output import Answer
     from server.library.ffmpeg.source import Source
 
 _DRIFT_SECONDS = Fraction(1, 25)  # by which sound may come early or late
 _ADTS = 0xFFF0  # what its frames begin with (ISO/IEC 13818-7, 6.2)
 
 
-def remux(source: Source, target: str) -> str:
-    """Copy picture and sound into a new MP4; return why that failed, or nothing."""
+def remux(source: Source, target: str) -> Answer:
+    """Copy picture and sound into a new MP4.
+
+    Return why that failed, or nothing, and what nobody can decode of its start.
+    """
     try:
         plan = plan_copy(source)
         with (
@@ -44,8 +48,8 @@ def remux(source: Source, target: str) -> str:
                 elif sound and plan.keeps_sound(packet):
                     sound.write(packet)
     except (av.FFmpegError, OSError, ValueError) as error:
-        return explain(error)
-    return ""
+        return explain(error), []
+    return "", plan.damage
 
 
 class PictureCopier:
@@ -119,12 +123,13 @@ def digest(source: Source, *, planned: bool) -> list[list[str]]:
 
     Of H.264 and H.265 only what is neither a delimiter nor a parameter set counts, of
     AAC only what stands behind its headers: formats differ in these. planned leaves out
-    what remux does. Nothing if it cannot be read.
+    what remux does; without it all counts, whatever edit lists say. Nothing if it
+    cannot be read.
     """
     try:
         plan = plan_copy(source) if planned else None
         samples = iter(plan.samples) if plan else repeat(True)
-        with open_tracks(source) as container:
+        with open_tracks(source, edits=planned) as container:
             tracks = pick_tracks(container)
             sums = {each.index: hashlib.sha256() for each in tracks[:2] if each}
             reader = PayloadReader(tracks.picture)

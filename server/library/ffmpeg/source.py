@@ -43,6 +43,16 @@ class Source:
         return self._at
 
 
+def read_part(source: Source, start: int, length: int) -> bytes:
+    """Return bytes from a place on, fewer at the end; source goes on behind them."""
+    source.seek(start)
+    parts = []
+    while length and (part := source.read(length)):
+        parts.append(part)
+        length -= len(part)
+    return b"".join(parts)
+
+
 def _read_all(file: BinaryIO, length: int) -> bytes:
     data = file.read(length)
     if len(data) < length:  # the other side has gone

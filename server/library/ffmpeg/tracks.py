@@ -14,6 +14,7 @@ from server.library.ffmpeg.probe import (
     has_decoder,
     read_rational,
 )
+from server.library.ffmpeg.source import read_part
 from server.library.mp4.boxes import MalformedError, Tree, list_boxes
 
 if TYPE_CHECKING:
@@ -48,10 +49,13 @@ class Tracks(NamedTuple):
     start: Fraction  # in seconds, on the clock of the file
 
 
-def open_tracks(source: Source) -> InputContainer:
-    """Open a file from its beginning, without edit lists that make no sense."""
+def open_tracks(source: Source, *, edits: bool = True) -> InputContainer:
+    """Open a file from its beginning, without edit lists that make no sense.
+
+    Without edits none is heeded, so that all samples come.
+    """
     options = {"format_whitelist": FORMATS}
-    if count_edits(source) > _MOST_EDITS:
+    if not edits or count_edits(source) > _MOST_EDITS:
         options["ignore_editlist"] = "1"
     source.seek(0)
     container: InputContainer = av.open(
@@ -64,12 +68,7 @@ def list_traks(source: Source) -> list[Tree]:
     """Return the boxes of an MP4 about its tracks; none if they are malformed."""
 
     def read(offset: int, length: int) -> bytes:
-        source.seek(offset)
-        parts = []
-        while length and (part := source.read(length)):
-            parts.append(part)
-            length -= len(part)
-        return b"".join(parts)
+        return read_part(source, offset, length)
 
     with suppress(MalformedError):
         for box in list_boxes(read, 0, source.size):

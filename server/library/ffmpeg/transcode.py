@@ -26,9 +26,8 @@ if TYPE_CHECKING:
     from fractions import Fraction
 
     from server.library.ffmpeg.damage import Damage
+    from server.library.ffmpeg.output import Answer
     from server.library.ffmpeg.source import Source
-
-    Answer = tuple[str, Sequence[Damage]]
 
 _TRIES = 4
 _LEAST_BIT_RATE = 60_000  # of the picture
@@ -93,7 +92,7 @@ def transcode_sound(
 ) -> Answer:
     """Encode the sound and copy the pictures into an MP4.
 
-    Return why that failed, and what of the sound is damaged.
+    Return why that failed, and what is damaged of the sound and of the start.
     """
     try:
         plan = plan_copy(source)
@@ -113,7 +112,7 @@ def transcode_sound(
             for frame in decoder.decode(None):
                 sound.write(frame)
             sound.finish()
-        damage = decoder.tell()
+        damage = [*plan.damage, *decoder.tell()]
         _judge(damage, accept_damage=accept_damage)
     except DamagedError as error:
         return str(error), error.damage

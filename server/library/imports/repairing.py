@@ -96,10 +96,10 @@ class _Steps:
     def take(self, method: Method, target: Path, opened: ExitStack) -> None:
         """Make a new file and go on with it, if it is better."""
         media, policy = open_media(self._kept.file), self._policy
-        damage: tuple[Damage, ...] = ()
         try:
             if method == FIX:
-                fix_clip(media, self._kept.report.flaws, target, self._sandbox)
+                flaws = self._kept.report.flaws
+                damage = fix_clip(media, flaws, target, self._sandbox)
             else:
                 encode = transcode_sound if method == SOUND else transcode_clip
                 damage = encode(

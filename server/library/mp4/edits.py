@@ -68,7 +68,7 @@ def apply_edits(
 ) -> Shown:
     """Return what is shown of media of a length whose first picture is at first."""
     shown = [edit for edit in edits if edit.start >= 0]
-    if not shown or len(edits) > MOST_EDITS:
+    if not edits or len(edits) > MOST_EDITS:
         return Shown(length / timescale, 0, 0, False, False, len(edits))
     delay = 0
     for edit in edits:

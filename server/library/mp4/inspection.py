@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
 
 from server.library.mp4.aac import count_contradictions
@@ -43,3 +44,23 @@ def inspect(read: Read, movie: Movie) -> Inspection:
 def _list_frames(read: Read, track: Track) -> Iterator[bytes]:
     for offset, size in list_places(track.table):
         yield read(offset, min(size, _FRAME_BYTES))
+
+
+def digest_samples(read: Read, movie: Movie | None) -> list[bytes]:
+    """Return a digest of all samples of the picture, and one of the sound.
+
+    Nothing if they cannot all be read.
+    """
+    if movie is None or movie.missing or movie.malformed:
+        return []
+    found = []
+    for track in (movie.picture, movie.sound):
+        if track is None:
+            continue
+        if not track.samples.is_readable:
+            return []
+        told = sha256()
+        for offset, size in list_places(track.table):
+            told.update(read(offset, size))
+        found.append(told.digest())
+    return found

@@ -163,7 +163,7 @@ def _read_references(dref: Tree | None) -> dict[int, bool]:
         return {1: True}
     return {
         number: bool(child.number(3, 1) & _SELF_CONTAINED)
-        for number, child in enumerate(dref.children(8), 1)
+        for number, child in enumerate(dref.children(8)[: dref.number(4, 4)], 1)
     }
 
 

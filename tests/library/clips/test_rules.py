@@ -13,7 +13,7 @@ import pytest
 from server.library.clips.check import FAULT, Limits
 from server.library.clips.checking import check_media
 from server.library.clips.codes import CODES
-from server.library.clips.repair import open_media
+from server.library.clips.repair import fix_clip, open_media
 from server.library.ffmpeg.sandbox import Sandbox
 from server.library.files import open_file
 from server.library.mp4.reorder import reorder
@@ -168,6 +168,14 @@ MENDED: dict[str, tuple[Change, list[str]]] = {
         write(b"elst", 8, bytes(4)),
         ["fault edit-list-empty fix"],
     ),
+    "nothing but an empty edit": (
+        write(b"elst", 12, b"\xff" * 4),
+        ["fault edit-list-empty fix"],
+    ),
+    "no file of those that are none": (
+        write(b"dref", 4, bytes(4)),
+        ["fault data-reference fix"],
+    ),
     "key frames marked that are none": (
         write(b"stss", 8, pack(">III", 1, 5, 21)),
         ["fault key-frame-marks fix"],
@@ -199,7 +207,7 @@ def test_boxes_are_mended_and_pictures_stay(
     assert report.movie.seconds == pytest.approx(1, abs=0.05)
     mended = tmp_path / "b.mp4"
     with open_file(path) as file:
-        mended.write_bytes(b"".join(reorder(*open_media(file))))
+        assert fix_clip(open_media(file), report.flaws, mended, sandbox) == ()
     assert tell(judge(mended, sandbox)) == []
     (tmp_path / "good.mp4").write_bytes(second)
     assert read_frames(mended) == read_frames(tmp_path / "good.mp4")

@@ -181,6 +181,15 @@ def make_pulse(
     return path
 
 
+def cut_off(whole: Path, target: Path, number: int) -> Path:
+    """Write an MPEG-TS without its first pictures, so many in decoding order."""
+    with av.open(str(whole)) as container:
+        places = [p.pos or 0 for p in container.demux(video=0) if p.size]
+    data = whole.read_bytes()
+    target.write_bytes(data[:564] + data[places[number] :])
+    return target
+
+
 def find_pulse(path: Path) -> tuple[float, float]:
     """Return when the picture turns white and the sound loud, in seconds."""
     with av.open(str(path)) as container:
