@@ -11,6 +11,7 @@ from av.codec.context import Flags
 
 from server.library.ffmpeg import nal_units
 from server.library.ffmpeg.damage import START, Damage
+from server.library.ffmpeg.fragments import read_delay
 from server.library.ffmpeg.probe import read_rational
 from server.library.ffmpeg.timing import fill_moments, plan_decoding
 from server.library.ffmpeg.tracks import (
@@ -52,12 +53,16 @@ class CopyPlan(NamedTuple):
     damage: list[Damage]  # pictures that are left out though they are to be shown
 
     def keeps_sound(self, packet: Packet[Any]) -> bool:
-        """Report whether a packet of sound is heard, or starts what is heard."""
+        """Report whether a packet of sound is heard, or needed by the first that is.
+
+        AAC adds half of each frame to the one before (ISO/IEC 14496-3, 4.6.11).
+        """
         if not packet.is_discard or packet.pts is None:
             return True
         base = read_rational(packet.time_base)
-        begin, end = packet.pts * base, (packet.pts + (packet.duration or 0)) * base
-        return end >= self.start - base and begin < self.end
+        length = (packet.duration or 0) * base
+        begin = packet.pts * base
+        return begin + 2 * length >= self.start - base and begin < self.end
 
 
 class _Found(NamedTuple):
@@ -83,7 +88,8 @@ def plan_copy(source: Source) -> CopyPlan:
     """Look at all pictures; ValueError if they cannot be copied."""
     with open_tracks(source) as container:
         tracks = pick_tracks(container)
-        survey = _Survey(container, tracks.picture)
+        delay = _tell_delay(source, container, tracks)
+        survey = _Survey(container, tracks.picture, delay)
         sound_start: Fraction | None = None
         for packet in read_packets(container, tracks):
             if packet.stream.index == tracks.picture.index:
@@ -97,9 +103,21 @@ def plan_copy(source: Source) -> CopyPlan:
         return survey.plan(sound_start)
 
 
+def _tell_delay(source: Source, container: InputContainer, tracks: Tracks) -> int:
+    """Return by how much FFmpeg tells pictures too late, in units of their track."""
+    if "mp4" not in container.format.name.split(","):
+        return 0
+    at = source.tell()
+    delay = read_delay(source, tracks.picture.id)
+    source.seek(at)
+    return delay
+
+
 class _Survey:
-    def __init__(self, container: InputContainer, stream: VideoStream) -> None:
-        self._stream, self.found = stream, list[_Found]()
+    def __init__(
+        self, container: InputContainer, stream: VideoStream, delay: int
+    ) -> None:
+        self._stream, self._delay, self.found = stream, delay, list[_Found]()
         self._base = read_rational(stream.time_base)
         self._is_avi = container.format.name == "avi"
         self._codec = stream.codec_context.name
@@ -130,9 +148,11 @@ class _Survey:
             self._sets |= dict.fromkeys(
                 unit for unit in units if nal_units.is_parameter_set(self._codec, unit)
             )
-        shown = None if self._is_avi else packet.pts
-        if shown is None:
+        shown = None
+        if packet.pts is None or self._is_avi:
             self._decode(packet, len(self.found))
+        else:
+            shown = packet.pts - self._delay
         self.found.append(
             _Found(
                 shown,

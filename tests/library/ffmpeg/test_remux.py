@@ -93,6 +93,20 @@ def test_copy_has_the_same_pictures_and_sound(
         assert tag == ("hvc1" if SOURCES[name].get("video") is H265 else "avc1")
 
 
+def test_fragments_with_negative_shifts_stay_in_step(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    """Times of display may be told as negative distances (14496-12, 8.8.8)."""
+    flags = "+frag_keyframe+empty_moov+negative_cts_offsets"
+    path = make_pulse(tmp_path / "a.mp4", "mp4", options={"movflags": flags})
+    copied = copy(path, sandbox)
+    assert decode(copied) == decode(path)
+    assert list_sounds(copied) == list_sounds(path)
+    seen, heard = find_pulse(copied)
+    assert seen == pytest.approx(PULSE, abs=0.0011)
+    assert heard == pytest.approx(find_pulse(path)[1], abs=0.0011)
+
+
 def test_clock_that_wraps_goes_on(tmp_path: Path, sandbox: Sandbox) -> None:
     """The clock of MPEG-TS has 33 bits, of 1/90,000 s (ISO/IEC 13818-1, 2.4.3.7)."""
     path = make_pulse(
