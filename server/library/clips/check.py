@@ -18,6 +18,8 @@ _REMEDIES = {repair: f"import it with --{repair}" for repair in (FIX, TRANSCODE)
 IMPORT_MP4 = "import an MP4 video"
 EXPORT = "export it again from what it was made of"
 LOSE = f"{EXPORT}, or lose that with --transcode --accept-damage"
+LOSABLE = ("damaged-pictures", "damaged-sound")
+"""Codes of flaws that are nothing to repair, but what is damaged can be left out."""
 
 
 class Flaw(NamedTuple):
@@ -58,9 +60,15 @@ def name_stored_remedy(flaw: Flaw, video_id: int | None) -> Flaw:
 
     Importing the file again would only find that it is there. None stands for a file.
     """
-    if flaw.repair is None or video_id is None:
+    if video_id is None:
         return flaw
-    return flaw._replace(remedy=f"bytereel replace {video_id} --{flaw.repair}")
+    replace = f"bytereel replace {video_id}"
+    if flaw.code in LOSABLE:
+        losing = f"{replace} --transcode --accept-damage"
+        return flaw._replace(remedy=f"{EXPORT}, or lose that with {losing}")
+    if flaw.repair is None:
+        return flaw
+    return flaw._replace(remedy=f"{replace} --{flaw.repair}")
 
 
 def read_flaws(kept: Iterable[Mapping[str, Any]]) -> list[Flaw]:

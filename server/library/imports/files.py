@@ -9,7 +9,6 @@ import psycopg2
 from tqdm import tqdm
 
 from server.errors import Fault
-from server.library.clips.check import FAULT
 from server.library.clips.checking import CheckReport, blame_ourselves, check_media
 from server.library.clips.repair import open_media
 from server.library.clips.selftest import check_ffmpeg
@@ -33,7 +32,7 @@ from server.library.imports.importer import (
     RepairPolicy,
 )
 from server.library.imports.jobs import ImporterPool, StoppedError, silence_psycopg2
-from server.library.imports.repairing import repairing
+from server.library.imports.repairing import find_refusal, repairing
 from server.library.imports.rows import (
     Imported,
     Inventory,
@@ -234,7 +233,7 @@ def _import_offer(
         return known.tell(shown)
     report = check_media(open_media(source), sandbox, policy.limits)
     with repairing(source, report, policy, sandbox) as (file, checked, how):
-        movie = check_movie(checked, shown)
+        movie = check_movie(checked, shown, policy)
         row = build_row(name, movie, digest)
         if how:
             before = digest if inventory.keeps_source else None
@@ -246,11 +245,13 @@ def _import_offer(
         return done._replace(flaws=tuple(checked.flaws), repaired=how)
 
 
-def check_movie(report: CheckReport, shown: str) -> Movie:
-    """Return what a file's boxes say; Fault if it must not be kept."""
-    faults = [flaw for flaw in report.flaws if flaw.severity == FAULT]
-    for flaw in sorted(faults, key=lambda flaw: flaw.repair is not None):
-        raise Fault(flaw.tell(shown))
+def check_movie(report: CheckReport, shown: str, policy: RepairPolicy) -> Movie:
+    """Return what a file's boxes say; Fault if it must not be kept.
+
+    policy is what was done about its flaws.
+    """
+    if refusal := find_refusal(report.flaws, policy):
+        raise Fault(refusal.tell(shown))
     if report.movie is None:  # for the types: what has no boxes has a fault
         raise Fault(f"{shown} is not a video: import an MP4 video")
     return report.movie

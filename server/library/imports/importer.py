@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from server.library.clips.check import Limits
+from server.library.clips.check import FIX, LOSABLE, TRANSCODE, Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from psycopg2.extensions import connection as Connection
 
+    from server.library.clips.check import Flaw
     from server.library.ffmpeg.sandbox import Sandbox
     from server.library.imports.rows import Imported, Inventory
 
@@ -41,6 +42,13 @@ class RepairPolicy(NamedTuple):
     limits: Limits = Limits()
     accept_damage: bool = False  # encode what is whole, and say what was lost
     dry_run: bool = False  # only tell what would be done
+
+    def includes(self, flaw: Flaw) -> bool:
+        """Report whether the repair of a flaw is done anyway."""
+        if flaw.code in LOSABLE:
+            return self.accept_damage
+        done = {FIX: self.fix or self.transcode, TRANSCODE: self.transcode}
+        return flaw.repair is not None and done[flaw.repair]
 
 
 NO_REPAIR = RepairPolicy()

@@ -6,7 +6,16 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from server.library.clips.check import FAULT, FIX, NOTE, WARNING, Flaw
+from server.library.clips.check import (
+    EXPORT,
+    FAULT,
+    FIX,
+    NOTE,
+    TRANSCODE,
+    WARNING,
+    Flaw,
+    repairable,
+)
 from server.library.clips.checking import CheckReport, check_media
 from server.library.clips.repair import (
     DAMAGE,
@@ -28,12 +37,14 @@ if TYPE_CHECKING:
     import io
     from collections.abc import Iterator, Sequence
 
+    from server.library.clips.check import Repair
     from server.library.ffmpeg.damage import Damage
     from server.library.ffmpeg.sandbox import Sandbox
     from server.library.imports.importer import RepairPolicy
 
 _MUCH = 0.9  # of the time without a key frame
 _EXPORT_AGAIN = "export it again"
+_HARDEST = (None, TRANSCODE, FIX)
 NOT_REPAIRED = "not-repaired"  # the flaw of a file that stays as it is
 
 
@@ -133,9 +144,24 @@ class _Steps:
     def finish(self) -> RepairedFile:
         """Return the file to keep, with a word on what failed and on what was lost."""
         kept = self._kept
-        report = _note_failure(kept.report, self._error) if self._error else kept.report
+        report = kept.report
+        if self._error:
+            more: Repair | None = None if self._policy.transcode else TRANSCODE
+            report = _note_failure(report, self._error, more)
         lost = [_note_loss(damage) for damage in self._damage]
         return kept._replace(report=report._replace(flaws=[*lost, *report.flaws]))
+
+
+def find_refusal(flaws: Sequence[Flaw], policy: RepairPolicy) -> Flaw | None:
+    """Return the fault that keeps a file out, the hardest to repair, if any does.
+
+    Its remedy is never what the policy does anyway.
+    """
+    faults = [flaw for flaw in flaws if flaw.severity == FAULT]
+    worst = min(faults, key=lambda flaw: _HARDEST.index(flaw.repair), default=None)
+    if worst and policy.includes(worst):
+        return worst._replace(remedy=EXPORT, repair=None)
+    return worst
 
 
 def _find_codes(flaws: Sequence[Flaw]) -> set[str]:
@@ -167,15 +193,20 @@ def _note_loss(damage: Damage) -> Flaw:
     return Flaw(code, WARNING, damage.describe_loss(), _EXPORT_AGAIN)
 
 
-def _note_failure(report: CheckReport, error: RepairError) -> CheckReport:
-    """Return the report with a word on why the file stays as it is."""
+def _note_failure(
+    report: CheckReport, error: RepairError, more: Repair | None
+) -> CheckReport:
+    """Return the report with a word on why the file stays as it is.
+
+    more is the repair that may still help.
+    """
     sentence = f"could not be repaired ({error})"
     flaw = Flaw(NOT_REPAIRED, WARNING, sentence, _EXPORT_AGAIN)
-    worst = [flaw for flaw in report.flaws if flaw.severity == FAULT]
-    if worst:  # these reject it, so they say why
-        flaw = worst[0]._replace(
-            sentence=f"{worst[0].sentence}, and {sentence}",
-            remedy=_EXPORT_AGAIN,
-            repair=None,
+    if more:
+        flaw = repairable(NOT_REPAIRED, WARNING, sentence, more)
+    worst = next((flaw for flaw in report.flaws if flaw.severity == FAULT), None)
+    if worst:  # this rejects it, so it says why
+        flaw = flaw._replace(
+            severity=FAULT, sentence=f"{worst.sentence}, and {sentence}"
         )
     return report._replace(flaws=[flaw, *report.flaws])

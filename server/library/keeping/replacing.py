@@ -11,7 +11,7 @@ from psycopg2.errors import UniqueViolation
 from tqdm import tqdm
 
 from server.errors import Fault
-from server.library.clips.check import FAULT, Flaw, name_stored_remedy
+from server.library.clips.check import Flaw, name_stored_remedy
 from server.library.clips.checking import check_media
 from server.library.clips.repair import open_media
 from server.library.clips.selftest import check_ffmpeg
@@ -26,7 +26,12 @@ from server.library.files import (
 )
 from server.library.imports.files import Offer, check_movie
 from server.library.imports.importer import Importer
-from server.library.imports.repairing import NOT_REPAIRED, RepairedFile, repairing
+from server.library.imports.repairing import (
+    NOT_REPAIRED,
+    RepairedFile,
+    find_refusal,
+    repairing,
+)
 from server.library.imports.rows import (
     KnownVideo,
     build_row,
@@ -152,18 +157,25 @@ def _replace(
     report = check_media(open_media(source), importer.sandbox, policy.limits)
     with repairing(source, report, policy, importer.sandbox) as repaired:
         if before and is_same:
-            _need_change(repaired, before, shown, old)
+            _need_change(repaired, before, offer, old, policy)
         return _bring(importer, swap, old, offer, origin, repaired, inventory)
 
 
 def _need_change(
-    repaired: RepairedFile, before: KnownVideo, shown: str, old: OldClip
+    repaired: RepairedFile,
+    before: KnownVideo,
+    offer: Offer,
+    old: OldClip,
+    policy: RepairPolicy,
 ) -> None:
     """Raise Fault unless other bytes than the old clip's came of a repair."""
-    flaws = [name_stored_remedy(flaw, old.id) for flaw in repaired.report.flaws]
-    for flaw in flaws:
-        if flaw.severity == FAULT or flaw.code == NOT_REPAIRED:
-            raise Fault(flaw.tell(shown))
+    shown, flaws = offer.shown, repaired.report.flaws
+    failed = (flaw for flaw in flaws if flaw.code == NOT_REPAIRED)
+    refusal = find_refusal(flaws, policy) or next(failed, None)
+    if refusal and not policy.includes(refusal):
+        refusal = name_stored_remedy(refusal, old.id)
+    if refusal:
+        raise Fault(refusal.tell(shown))
     if repaired.repaired is None:
         raise Fault(
             f"{shown} has nothing that this repair mends, so there is nothing to "
@@ -191,7 +203,7 @@ def _bring(
     """Put a file that was checked, and perhaps repaired, in the old clip's place."""
     file, checked, how = repaired
     name, shown = offer.name, offer.shown
-    movie = check_movie(checked, shown)
+    movie = check_movie(checked, shown, importer.policy)
     row = build_row(name, movie, origin)
     if how:
         source = origin if inventory.keeps_source else None

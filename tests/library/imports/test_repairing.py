@@ -8,17 +8,27 @@ from typing import TYPE_CHECKING
 import av
 import pytest
 
-from server.library.clips.check import FAULT, WARNING, Flaw, Limits, Repair
+from server.library.clips.check import (
+    EXPORT,
+    FAULT,
+    LOSE,
+    WARNING,
+    Flaw,
+    Limits,
+    Repair,
+)
 from server.library.clips.checking import CheckReport, check_media
 from server.library.clips.repair import choose_method, open_media, plan_repair
 from server.library.ffmpeg.sandbox import Sandbox
 from server.library.files import open_file
-from server.library.imports.importer import RepairPolicy
-from server.library.imports.repairing import repairing
+from server.library.imports.importer import NO_REPAIR, RepairPolicy
+from server.library.imports.repairing import find_refusal, repairing
 from tests.clips import Kind, make
 from tests.library.ffmpeg.encoding import (
     NOISY,
+    cut_off,
     damage_picture,
+    make_at,
     make_cut,
     make_late_sound,
     make_pulse,
@@ -174,6 +184,63 @@ def test_late_sound_needs_no_new_pictures(tmp_path: Path, sandbox: Sandbox) -> N
         (tmp_path / "b.mp4").write_bytes(done.file.read())
     with av.open(str(tmp_path / "b.mp4")) as container:
         assert [bytes(p) for p in container.demux(video=0) if p.size] == before
+
+
+@pytest.mark.parametrize("policy", [FIX, TRANSCODE])
+def test_lost_start_is_told_by_a_copy(
+    policy: RepairPolicy, tmp_path: Path, sandbox: Sandbox
+) -> None:
+    whole = make_pulse(tmp_path / "whole.ts", "mpegts")
+    path = cut_off(whole, tmp_path / "a.ts", 4)
+    with repaired(path, policy, sandbox) as done:
+        assert done.repaired == "fixed"
+        [lost] = done.report.flaws
+    assert (lost.code, lost.severity) == ("start-lost", WARNING)
+    assert lost.sentence == "lost 11 pictures at its start, before any key frame"
+
+
+REFUSALS = [
+    ([], FIX, None),
+    ([flaw("extra-track", "fix", WARNING)], NO_REPAIR, None),
+    ([flaw("codec", "transcode")], NO_REPAIR, ("codec", "transcode")),
+    (
+        [flaw("fragmented", "fix"), flaw("codec", "transcode")],
+        FIX,
+        ("codec", "transcode"),
+    ),
+    ([flaw("codec", "transcode"), flaw("truncated", None)], FIX, ("truncated", None)),
+    ([flaw("fragmented", "fix")], FIX, ("fragmented", None)),
+    ([flaw("fragmented", "fix")], TRANSCODE, ("fragmented", None)),
+    ([flaw("codec", "transcode")], TRANSCODE, ("codec", None)),
+]
+
+
+@pytest.mark.parametrize(("flaws", "policy", "expected"), REFUSALS)
+def test_refusal_names_a_remedy_that_was_not_tried(
+    flaws: list[Flaw], policy: RepairPolicy, expected: tuple[str, str | None] | None
+) -> None:
+    refusal = find_refusal(flaws, policy)
+    assert (refusal and (refusal.code, refusal.repair)) == expected
+
+
+def test_accepted_damage_is_no_remedy_once_it_was_tried() -> None:
+    losing = flaw("damaged-pictures", None)._replace(remedy=LOSE)
+    refusal = find_refusal([losing], TRANSCODE)
+    assert refusal == losing
+    refusal = find_refusal([losing], ACCEPT)
+    assert refusal
+    assert refusal.remedy == EXPORT
+
+
+def test_pause_of_minutes_is_refused(tmp_path: Path, sandbox: Sandbox) -> None:
+    """It would be there again once all has been encoded."""
+    path = make_at(tmp_path / "a.mp4", [0, 0.1, 90, 90.1])
+    with repaired(path, TRANSCODE, sandbox) as done:
+        assert done.repaired is None
+        refusal = find_refusal(done.report.flaws, TRANSCODE)
+    assert refusal
+    assert (refusal.code, refusal.remedy) == ("sample-times", EXPORT)
+    assert refusal.sentence == "has a sample that lasts 90 s (stts)"
 
 
 def test_damage_is_refused_or_told(tmp_path: Path, sandbox: Sandbox) -> None:
