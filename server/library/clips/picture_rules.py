@@ -19,6 +19,7 @@ from server.library.clips.check import (
 from server.library.mp4.codecs import APPLE_TAGS
 from server.library.mp4.headers import fits_aperture, has_wrong_size
 from server.library.mp4.key_frames import plan_marks
+from server.library.report import count_noun
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,8 +59,8 @@ def list_picture_flaws(
     yield from _list_keys(track, keys, is_told=probed.bad_pictures > 0)
     if probed.disordered and not track.samples.contradictions:
         sentence = (
-            f"shows {probed.disordered} pictures in another order than that in which "
-            "they are coded (ctts)"
+            f"shows {count_noun(probed.disordered, 'picture')} in another order than "
+            "that of the coding (ctts)"
         )
         yield repairable("sample-times", FAULT, sentence, TRANSCODE)
     yield from _list_guidelines(track, limits)
@@ -79,6 +80,8 @@ def _list_entry(track: Track, standard: str, probed: ProbeResult) -> Iterator[Fl
         if probed.pictures and probed.bad_pictures < probed.pictures:
             sentence = f"has the parameters of {standard} in its samples only"
             yield repairable("in-band-parameters", FAULT, sentence, FIX)
+        elif probed.pictures or probed.broken:
+            yield Flaw("damaged", FAULT, sentence, EXPORT)
         else:
             yield repairable("damaged", FAULT, sentence, TRANSCODE)
     elif coding.codec in APPLE_TAGS:
@@ -179,7 +182,7 @@ def _list_keys(
         moment = track.seconds * (keys.broken[0] - 1) / samples.total
         sentence = (
             f"is damaged at {moment:.1f} s: {len(keys.broken)} of {samples.total} "
-            "samples are not made of whole units"
+            "samples cannot be cut into whole units"
         )
         yield Flaw("damaged-pictures", FAULT, sentence, LOSE)
     yield from _list_sizes(track.coding, keys)
@@ -222,7 +225,8 @@ def _list_start(keys: KeyFrames) -> Iterator[Flaw]:
         following = min((each for each in keys.closed if each > 1), default=1 << 32)
         lost = [number for number in keys.skipped if number < following]
         if lost:
-            sentence = f"begins in the middle (CRA), so {len(lost)} pictures are lost"
+            many = count_noun(len(lost), "picture")
+            sentence = f"begins in the middle (CRA) and loses {many}"
             yield repairable("open-gop-at-start", WARNING, sentence, TRANSCODE)
         return
     sentence = "does not begin with a key frame, whatever it marks (no IDR picture)"

@@ -26,6 +26,7 @@ from server.library.clips.sound_rules import list_sound_flaws, name_sound
 from server.library.clips.time_rules import YEAR, list_shifts, list_times
 from server.library.mp4.inspection import Inspection
 from server.library.mp4.sample_tables import BOXES, COPY, ENCODING
+from server.library.report import count_noun
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -112,7 +113,10 @@ def list_damage(probed: ProbeResult) -> Iterator[Flaw]:
             "pieces of sound",
         ),
     ):
-        if bad:
+        if bad and bad == total and name == "pictures":  # nothing would be left
+            sentence = f"cannot be decoded (not one of {count_noun(total, 'picture')})"
+            yield Flaw("undecodable", FAULT, sentence, EXPORT)
+        elif bad:
             sentence = (
                 f"is damaged at {first:.1f} s: {bad} of {total} {name} cannot be "
                 "decoded"
@@ -158,7 +162,7 @@ def _hides_media(found: list[Flaw]) -> bool:
 def _list_boxes(movie: Movie) -> Iterator[Flaw]:
     """Yield what is wrong with the file as such."""
     if movie.missing:
-        sentence = f"is cut short: at least {movie.missing} bytes are missing"
+        sentence = f"is cut short by at least {count_noun(movie.missing, 'byte')}"
         if movie.missing > _MOST_MISSING:
             sentence = "says that samples lie where no file ends"
         yield Flaw("truncated", FAULT, sentence, "copy it again, whole")
@@ -197,7 +201,7 @@ def _list_tracks(
         yield repairable("several-video-tracks", WARNING, sentence, FIX)
     if movie.sound is not None:
         yield from _list_reference(movie.sound)
-        yield from list_sound_flaws(movie, seen)
+        yield from list_sound_flaws(movie, seen, probed.bad_sounds)
     if not movie.is_fragmented:
         yield from list_shifts(movie)
         yield from list_times(movie)

@@ -29,8 +29,11 @@ _APPLE_SOUND |= {"mp3", "ac3", "eac3"}  # as FFmpeg names them
 _CHANNELS = {1: "one channel", 2: "two channels"}
 
 
-def list_sound_flaws(movie: Movie, seen: Inspection) -> Iterator[Flaw]:
-    """Yield what is wrong with the sound that players are to play."""
+def list_sound_flaws(movie: Movie, seen: Inspection, bad: int) -> Iterator[Flaw]:
+    """Yield what is wrong with the sound that players are to play.
+
+    bad is how many of its frames cannot be decoded.
+    """
     track, sounds = movie.sound, movie.list_tracks("soun")
     if track is None:
         return
@@ -51,7 +54,7 @@ def list_sound_flaws(movie: Movie, seen: Inspection) -> Iterator[Flaw]:
     is_aac = codec == "mp4a" and kind in (*_AAC, 0)  # 0: nothing says what it is
     yield from name_sound("mp3" if kind in _MP3 else codec, is_aac)
     if is_aac:
-        yield from _list_config(track, seen)
+        yield from _list_config(track, seen, bad)
 
 
 def name_sound(codec: str, is_aac: bool) -> Iterator[Flaw]:
@@ -64,7 +67,7 @@ def name_sound(codec: str, is_aac: bool) -> Iterator[Flaw]:
     yield repairable("audio-codec", severity, sentence, TRANSCODE)
 
 
-def _list_config(track: Track, seen: Inspection) -> Iterator[Flaw]:
+def _list_config(track: Track, seen: Inspection, bad: int) -> Iterator[Flaw]:
     """Yield how a configuration lacks or contradicts (ISO/IEC 14496-3, 1.6)."""
     if track.coding.aac is None:
         sentence = "has AAC without its configuration (AudioSpecificConfig)"
@@ -75,7 +78,7 @@ def _list_config(track: Track, seen: Inspection) -> Iterator[Flaw]:
             f"(stts), which none of {track.coding.aac.rate} Hz does"
         )
         yield Flaw("sample-times", FAULT, sentence, EXPORT)
-    elif seen.contradicting:
+    elif seen.contradicting and not _is_mere_damage(track, seen, bad):
         told = track.coding.aac.channels
         name = _CHANNELS.get(told, f"channelConfiguration {told}")
         sentence = (
@@ -83,3 +86,9 @@ def _list_config(track: Track, seen: Inspection) -> Iterator[Flaw]:
             f"{seen.contradicting} of {track.samples.total} frames"
         )
         yield repairable("audio-config", FAULT, sentence, TRANSCODE)
+
+
+def _is_mere_damage(track: Track, seen: Inspection, bad: int) -> bool:
+    """Report whether frames that are not as configured are just some damaged ones."""
+    few = seen.contradicting * 2 < track.samples.total
+    return few and seen.contradicting <= bad

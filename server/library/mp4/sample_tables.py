@@ -170,8 +170,9 @@ def _contradict_times(
     """Yield what is wrong with times; only the last sample may last for none."""
     longest = max((time for time in times[1] if time < _NEGATIVE), default=0)
     if longest > _MOST_SECONDS * timescale:
+        # Encoded anew it would last as long: nothing tells how long it should.
         yield Contradiction(
-            f"has a sample that lasts {longest / timescale:.0f} s (stts)", ENCODING
+            f"has a sample that lasts {longest / timescale:.0f} s (stts)", None
         )
     negative = sum(
         count for count, time in zip(*times, strict=True) if time >= _NEGATIVE

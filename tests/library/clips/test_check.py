@@ -218,16 +218,18 @@ def test_padding_at_the_end_is_no_flaw(
     assert judge(path, sandbox) == []
 
 
-@pytest.mark.parametrize("part", [0.5, 0.8])
+@pytest.mark.parametrize(
+    ("part", "code"), [(0.5, "undecodable"), (0.8, "damaged-pictures")]
+)
 def test_download_that_stopped_is_damaged(
-    part: float, good: Path, tmp_path: Path, sandbox: Sandbox
+    part: float, code: str, good: Path, tmp_path: Path, sandbox: Sandbox
 ) -> None:
     data = good.read_bytes()
     start = data.index(b"mdat") + 4
     kept = start + int((len(data) - start) * part)
     (tmp_path / "a.mp4").write_bytes(data[:kept] + bytes(len(data) - kept))
     assert name(judge(tmp_path / "a.mp4", sandbox)) == {
-        "fault damaged-pictures",
+        f"fault {code}",
         "fault damaged-sound",
     }
 

@@ -320,8 +320,9 @@ def test_damage_is_told_beside_other_faults(tmp_path: Path, sandbox: Sandbox) ->
     assert "of 30 " in told.sentence
 
 
+@pytest.mark.parametrize("garbage", [b"\xa5", b"\x25"])  # begins a pair of channels
 def test_damaged_sound_is_a_fault(
-    second: bytes, tmp_path: Path, sandbox: Sandbox
+    garbage: bytes, second: bytes, tmp_path: Path, sandbox: Sandbox
 ) -> None:
     path = tmp_path / "a.mp4"
     path.write_bytes(second)
@@ -330,9 +331,9 @@ def test_damaged_sound_is_a_fault(
         place, size = packets[20].pos, packets[20].size
     assert place is not None
     data = bytearray(second)
-    data[place : place + size] = b"\xa5" * size
+    data[place : place + size] = garbage * size
     path.write_bytes(data)
-    assert "fault damaged-sound None" in tell(judge(path, sandbox))
+    assert tell(judge(path, sandbox)) == ["fault damaged-sound None"]
 
 
 def test_clip_that_begins_between_key_frames_is_a_fault(
@@ -507,7 +508,7 @@ def test_sample_of_a_day_is_told(
     data = bytearray(second)
     write(b"stts", 12, pack(">I", 1 << 31 - 1))(data)
     (tmp_path / "a.mp4").write_bytes(data)
-    assert "fault sample-times transcode" in tell(judge(tmp_path / "a.mp4", sandbox))
+    assert "fault sample-times None" in tell(judge(tmp_path / "a.mp4", sandbox))
 
 
 def test_half_a_matroska_file_is_cut_short(tmp_path: Path, sandbox: Sandbox) -> None:
