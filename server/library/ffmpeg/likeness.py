@@ -6,6 +6,8 @@ from math import sqrt
 from operator import mul
 from typing import TYPE_CHECKING, NamedTuple
 
+from server.library.report import count_noun
+
 if TYPE_CHECKING:
     from array import array
     from collections.abc import Sequence
@@ -55,7 +57,7 @@ def _compare_times(source: Sketch, made: Sketch) -> str:
         return f"{source.misplaced} of its pictures come at the times of others"
     if len(source.moments) != len(made.moments):
         return (
-            f"it would have {len(made.moments)} pictures instead of "
+            f"it would have {count_noun(len(made.moments), 'picture')} instead of "
             f"{len(source.moments)}"
         )
     for before, after in zip(source.moments, made.moments, strict=True):

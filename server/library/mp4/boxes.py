@@ -57,7 +57,7 @@ def read_box(read: Read, start: int, stop: int) -> Box | None:
         size = stop - start
     if start + size < body:
         raise MalformedError(
-            f"has a box {name!r} at byte {start} that claims to have {size} bytes"
+            f"has a box {name!r} at byte {start} whose size is given as {size}"
         )
     return Box(name, start, body, start + size)
 

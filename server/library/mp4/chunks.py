@@ -31,7 +31,7 @@ def read_table(
     body = box.data[skip + 4 :][: rows * columns * width]
     if len(body) < rows * columns * width:
         raise MalformedError(
-            f"has a table {box.kind!r} that claims {rows} entries and ends before"
+            f"has a table {box.kind!r} that ends before its last entry, of {rows}"
         )
     numbers = array({1: "B", 2: "H", 4: "I", 8: "Q"}[width])
     numbers.frombytes(body)
@@ -84,7 +84,7 @@ def _read_sizes(stbl: Tree) -> tuple[int, int, array[int]]:
     pairs = bytes(compact.data[12:][: (count + 1) // 2])
     if len(pairs) * 2 < count:
         raise MalformedError(
-            f"has a table 'stz2' that claims {count} entries and ends before"
+            f"has a table 'stz2' that ends before its last entry, of {count}"
         )
     halves = (half for pair in pairs for half in (pair >> 4, pair & 15))
     return count, 0, array("I", islice(halves, count))

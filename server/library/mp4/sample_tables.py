@@ -12,6 +12,7 @@ from operator import mul
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from server.library.mp4.chunks import Chunks, locate, read_chunks, read_table
+from server.library.report import count_noun
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -139,8 +140,8 @@ def _contradict(
     timed, placed = sum(times[0]), sum(map(mul, chunks.runs, chunks.lengths))
     if timed == placed != count:
         yield Contradiction(
-            f"contradicts itself: the table of sizes (stsz) counts {count} samples, "
-            f"those of times and chunks {timed}",
+            f"contradicts itself: the table of sizes (stsz) counts "
+            f"{count_noun(count, 'sample')}, those of times and chunks {timed}",
             None,
         )
         return
@@ -152,8 +153,8 @@ def _contradict(
         if told != count and (told or mended_by != BOXES or name[0] == "t"):
             lacks = name[0] == "s" and told < count
             yield Contradiction(
-                f"contradicts itself: the table of {name} counts {told} samples, the "
-                f"file has {count}",
+                f"contradicts itself: the table of {name} counts "
+                f"{count_noun(told, 'sample')}, the file has {count}",
                 None if lacks else mended_by,
             )
     if keys and not all(map(int.__lt__, [0, *keys], [*keys, count + 1])):
@@ -179,7 +180,8 @@ def _contradict_times(
     )
     if negative:
         yield Contradiction(
-            f"has {negative} samples that last less than no time (stts)", ENCODING
+            f"has {count_noun(negative, 'sample')} of less than no time (stts)",
+            ENCODING,
         )
     runs = [(count, time) for count, time in zip(*times, strict=True) if count]
     without = sum(count for count, time in runs if not time)
@@ -187,7 +189,7 @@ def _contradict_times(
         without -= 1
     if without:
         yield Contradiction(
-            f"has {without} samples that last for no time (stts)", ENCODING
+            f"has {count_noun(without, 'sample')} of no time (stts)", ENCODING
         )
 
 

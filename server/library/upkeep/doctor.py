@@ -11,8 +11,8 @@ from server.errors import Fault
 from server.library.clips.check import FAULT, WARNING
 from server.library.clips.selftest import check_ffmpeg
 from server.library.ffmpeg.sandbox import Sandbox
-from server.library.report import show
-from server.library.upkeep.findings import CHECKS, Finding
+from server.library.report import count_noun, show
+from server.library.upkeep.findings import CHECKS, COUNTED, Finding
 from server.postgres.plain import first_line
 from server.postgres.queries import queries, sql_directory
 from server.postgres.refusals import ABSENT, find_remedy, is_damage, opening
@@ -89,6 +89,8 @@ def _explain(code: str, error: psycopg2.Error) -> Finding:
 
 
 def _show(name: str, value: object) -> str:
+    if name in COUNTED and isinstance(value, int):
+        return count_noun(value, COUNTED[name])
     return str(value) if name.endswith("id") else show(name, value)
 
 

@@ -16,6 +16,9 @@ class Finding(NamedTuple):
     remedy: str
 
 
+COUNTED = {"clips": "video", "uses": "link", "noted": "byte"}
+"""What columns of the queries count, in the singular."""
+
 # The query, and the finding for each of its rows: {…} is a column.
 CHECKS = (
     (
@@ -32,7 +35,7 @@ CHECKS = (
         Finding(
             "dangling-link",
             FAULT,
-            "{uses} definitions or questions show video {video_id}, which is gone",
+            "{uses} to video {video_id}, which is gone",
             "bytereel unlink {video_id}",
         ),
     ),
@@ -50,7 +53,7 @@ CHECKS = (
         Finding(
             "compressed",
             FAULT,
-            "{clips} videos are compressed ({ids} …), and each seek unpacks them",
+            "{clips} in compressed form ({ids} …), which each seek unpacks",
             "in SQL: UPDATE videos SET video_data = video_data || ''::bytea "
             "WHERE pg_column_compression(video_data) IS NOT NULL",
         ),
@@ -87,7 +90,7 @@ CHECKS = (
         Finding(
             "wrong-size",
             FAULT,
-            "video {id} {filename} is noted as {noted} bytes and has {real}",
+            "video {id} {filename} is noted as {noted} and has {real}",
             "in SQL: UPDATE videos SET file_size_bytes = octet_length(video_data) "
             "WHERE id = {id}",
         ),
@@ -97,8 +100,7 @@ CHECKS = (
         Finding(
             "wrong-type",
             FAULT,
-            "{clips} videos are of the type “{mime_type}”, which no player takes "
-            "({ids} …)",
+            "{clips} of the type “{mime_type}”, which no player takes ({ids} …)",
             "set mime_type to video/mp4, video/quicktime or video/webm",
         ),
     ),
@@ -144,7 +146,7 @@ CHECKS = (
         Finding(
             "no-date",
             NOTE,
-            "{clips} videos have no date, so they are served without one ({ids} …)",
+            "{clips} without a date, which players are not told then ({ids} …)",
             "set created_at if it is known when they came",
         ),
     ),
@@ -258,7 +260,7 @@ CHECKS = (
         Finding(
             "standby-lag",
             WARNING,
-            "this standby is {seconds} seconds behind its primary",
+            "this standby is {seconds} s behind its primary",
             "see to the connection between them, or ask the primary",
         ),
     ),

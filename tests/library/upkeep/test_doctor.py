@@ -65,8 +65,7 @@ def test_video_that_no_backup_takes_is_named(database_url: str) -> None:
             "INSERT INTO definitions (word, definition_text, learning_language,"
             " native_language, video_id) VALUES ('a', 'a', 'en', 'de', 77);",
             "fault dangling-link",
-            "1 definitions or questions show video 77, which is gone: "
-            "bytereel unlink 77",
+            "1 link to video 77, which is gone: bytereel unlink 77",
         ),
         (
             "ALTER TABLE question_videos DROP CONSTRAINT question_videos_video_id_fkey",
@@ -84,7 +83,7 @@ def test_video_that_no_backup_takes_is_named(database_url: str) -> None:
             " VALUES ('z.mp4', decode(repeat('00', 50000), 'hex'));"
             "ALTER TABLE videos ALTER video_data SET STORAGE EXTERNAL",
             "fault compressed",
-            "1 videos are compressed (2 …)",
+            "1 video in compressed form (2 …)",
         ),
         (
             "DROP TRIGGER videos_refuse_change ON videos",
@@ -106,7 +105,7 @@ def test_video_that_no_backup_takes_is_named(database_url: str) -> None:
             "ALTER TABLE videos DROP CONSTRAINT videos_mime_type_check;"
             "UPDATE videos SET mime_type = E'text/html\\n'",
             "fault wrong-type",
-            "1 videos are of the type “text/html\\n”",
+            "1 video of the type “text/html\\n”",
         ),
         (
             "DROP INDEX idx_questions_video",
