@@ -9,6 +9,7 @@ from server.demo.samples import SAMPLES, make_samples
 from server.errors import Fault
 from server.library.imports.files import import_paths
 from server.library.output import announce
+from server.library.report import count_noun
 from server.library.temporary import temporary_folder
 from server.postgres.plain import connect
 from server.postgres.queries import queries
@@ -29,7 +30,7 @@ def import_samples(url: str) -> None:
     missing = [sample for sample in SAMPLES if sample.filename not in known]
     if not missing:
         return
-    announce(f"Making {len(missing)} sample clips …")
+    announce(f"Making {count_noun(len(missing), 'sample clip')} …")
     with temporary_folder() as folder:
         for row in import_paths(url, make_samples(folder, missing)):
             if row.error:

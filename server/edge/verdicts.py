@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from server.edge.answers import find_size
 from server.edge.faults import build_finding, merge_findings
 from server.edge.policies import judge_cache, judge_headers, judge_kept_error
+from server.library.report import count_noun
 from server.video.ranges import fit_ranges, parse_range
 
 if TYPE_CHECKING:
@@ -79,8 +80,10 @@ def judge_end(answer: EdgeAnswer) -> Iterator[EdgeFinding]:
     if not answer.status:
         yield build_finding("no-answer", f"no answer came: {answer.error}", name)
     elif answer.error:
-        whole = f" of {answer.length:,}" if answer.length is not None else ""
-        sentence = f"{answer.received:,}{whole} bytes came, then {answer.error}"
+        came = count_noun(answer.received, "byte")
+        if answer.length is not None:
+            came = f"{answer.received:,} of {count_noun(answer.length, 'byte')}"
+        sentence = f"{came} came, then {answer.error}"
         yield build_finding("short-body", sentence, name)
 
 
@@ -117,7 +120,8 @@ def judge_part(
     if answer.total is None:
         yield build_finding("no-total", f"Content-Range is {text}", name)
     elif size is not None and answer.total != size:
-        sentence = f"Content-Range is {text}, while the video has {size:,} bytes"
+        whole = count_noun(size, "byte")
+        sentence = f"Content-Range is {text}, while the video has {whole}"
         yield build_finding("wrong-total", sentence, name)
     yield from judge_length(answer, len(span))
     expected = truth.parts.get(span)
@@ -169,12 +173,14 @@ def judge_full(
     if full.encoded or full.error:
         return
     if origin is None and not full.cut and full.received != size:
-        sentence = f"{full.received:,} bytes came, while the video has {size or 0:,}"
+        came = count_noun(full.received, "byte")
+        sentence = f"{came} came, while the video has {size or 0:,}"
         yield build_finding("short-body", sentence, name)
     if origin is None or full.cut != origin.cut:
         return
     if full.received != origin.received:
-        sentence = f"it has {full.received:,} bytes, at the origin {origin.received:,}"
+        has = count_noun(full.received, "byte")
+        sentence = f"it has {has}, at the origin {origin.received:,}"
         yield build_finding("other-bytes", sentence, name)
     elif full.digest != origin.digest:
         sentence = "its bytes are not those of the origin"
@@ -195,7 +201,7 @@ def judge_past_end(
     elif answer.total is None:
         yield build_finding("bare-416", "the 416 does not tell the size", name)
     elif answer.total != size:
-        sentence = f"the 416 tells of {answer.total:,} bytes, where there are {size:,}"
+        sentence = f"the 416 tells of {answer.total:,} bytes instead of {size:,}"
         yield build_finding("wrong-total", sentence, name)
 
 

@@ -25,6 +25,7 @@ from server.edge.client import (
     open_session,
 )
 from server.errors import Fault
+from server.library.report import count_noun
 from server.postgres.refusals import opening
 from server.postgres.rows import read_rows
 
@@ -236,7 +237,8 @@ async def fetch(
                     tell(len(data))
                     await pace.spend(len(data))
     except FAILURES as error:
-        why = f"{received:,} of {size:,} bytes came, then {explain(error)}"
+        whole = count_noun(size, "byte")
+        why = f"{received:,} of {whole} came, then {explain(error)}"
         raise WarmingFailed(why, reached=status > 0) from None
     if status != 200:
         raise WarmingFailed(f"it is a {status}", reached=True)
