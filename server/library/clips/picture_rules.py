@@ -16,6 +16,7 @@ from server.library.clips.check import (
     Limits,
     repairable,
 )
+from server.library.ffmpeg.likeness import has_lost_order
 from server.library.mp4.codecs import APPLE_TAGS
 from server.library.mp4.headers import fits_aperture, has_wrong_size
 from server.library.mp4.key_frames import plan_marks
@@ -62,7 +63,10 @@ def list_picture_flaws(
             f"shows {count_noun(probed.disordered, 'picture')} in another order than "
             "that of the coding (ctts)"
         )
-        yield repairable("sample-times", FAULT, sentence, TRANSCODE)
+        if has_lost_order(probed.disordered, probed.pictures):
+            yield Flaw("sample-times", FAULT, sentence, EXPORT)
+        else:
+            yield repairable("sample-times", FAULT, sentence, TRANSCODE)
     yield from _list_guidelines(track, limits)
 
 

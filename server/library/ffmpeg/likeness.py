@@ -52,8 +52,13 @@ def find_difference(source: Sketch, made: Sketch) -> str:
     )
 
 
+def has_lost_order(misplaced: int, total: int) -> bool:
+    """Report whether so many pictures come at others' times that no copy is right."""
+    return misplaced > max(total * _MOST_WRONG, 1)
+
+
 def _compare_times(source: Sketch, made: Sketch) -> str:
-    if source.misplaced > max(len(source.moments) * _MOST_WRONG, 1):
+    if has_lost_order(source.misplaced, len(source.moments)):
         return f"{source.misplaced} of its pictures come at the times of others"
     if len(source.moments) != len(made.moments):
         return (
