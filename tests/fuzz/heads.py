@@ -11,7 +11,7 @@ from aiohttp.http_parser import HttpRequestParser, RawRequestMessage
 from aiohttp.test_utils import make_mocked_request
 
 from server.routes import ROUTES
-from server.serving.connection import HEADER_BYTES
+from server.serving.bounded import HEADER_BYTES
 from server.video.handler import get_video, parse_asked
 from server.video.short import parse_short, read_request
 
