@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import shutil
+import socket
+import subprocess
 import threading
 import time
 from contextlib import closing, contextmanager
@@ -14,13 +16,14 @@ from typing import TYPE_CHECKING
 import aiohttp
 import psycopg2
 import pytest
-from psycopg2.extensions import make_dsn
+from psycopg2.extensions import make_dsn, parse_dsn
 
 from server.errors import Fault
 from server.postgres import migrations
+from server.postgres.embedded.supervisor import pick_account
 from server.postgres.migration_locks import taking_turn
 from server.postgres.queries import sql_directory
-from tests.conftest import insert_video, serve_database
+from tests.conftest import insert_video, needs, open_folder, serve_database
 from tests.postgres.test_migrations import NAMES, start_apply, write_files
 from tests.postgres.test_schema import run
 
@@ -50,6 +53,13 @@ def holding(url: str, statement: str) -> Iterator[int]:
     with closing(psycopg2.connect(name)) as reader, reader.cursor() as cursor:
         cursor.execute(statement)
         yield reader.info.backend_pid
+
+
+@pytest.fixture
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+    return port
 
 
 def copy_until(folder: Path, last: str) -> Path:
@@ -209,3 +219,47 @@ def test_new_migrations_only_add() -> None:
         code = "\n".join(line.partition("--")[0] for line in text.splitlines())
         for word in ("DROP COLUMN", "DROP TABLE", "RENAME", " TYPE ", "SET NOT NULL"):
             assert word not in code.upper(), (name, word)
+
+
+def test_older_version_that_migrates_is_waited_for(
+    empty_url: str, tmp_path: Path
+) -> None:
+    """It knows no turn, only the lock of its transaction."""
+    folder = write_files(tmp_path, INDEX)
+    with holding(empty_url, "SELECT pg_advisory_xact_lock(7229811746)"):
+        process = start_apply(empty_url, folder)
+        time.sleep(3)
+        assert process.poll() is None
+        assert run(empty_url, "SELECT to_regclass('a')") == [(None,)]
+    output, _ = process.communicate(timeout=60)
+    assert len(output.split()) == len(INDEX)
+
+
+@needs("pgbouncer")
+def test_index_is_built_through_a_pooler(
+    empty_url: str, tmp_path: Path, free_port: int
+) -> None:
+    where = parse_dsn(empty_url)
+    with open_folder() as place:
+        place.chmod(0o777)  # root's pooler is nobody
+        settings = place / "pgbouncer.ini"
+        settings.write_text(
+            f"[databases]\n* = host={where['host']} port={where['port']}"
+            " user=postgres\n"
+            f"[pgbouncer]\nlisten_port = {free_port}\nauth_type = any\n"
+            f"unix_socket_dir = {place}\npool_mode = transaction\n"
+        )
+        pooler = subprocess.Popen(
+            ["pgbouncer", "-q", settings], **pick_account(place / "none")
+        )
+        try:
+            while not (place / f".s.PGSQL.{free_port}").exists():
+                assert pooler.poll() is None
+                time.sleep(0.02)
+            url = make_dsn(empty_url, host=str(place), port=free_port)
+            folder = write_files(tmp_path, INDEX)
+            assert len(migrations.apply(url, directory=folder)) == len(INDEX)
+        finally:
+            pooler.terminate()
+            pooler.wait()
+    assert run(empty_url, VALID) == [(True,)]
