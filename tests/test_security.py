@@ -15,6 +15,8 @@ from server.pages import PAGE_HEADERS
 from server.pages.practice import _WORKER_HEADERS
 from server.routes import ROUTES
 from server.telemetry.access_log import AccessLog
+from server.telemetry.line_output import LineOutput
+from server.telemetry.log_target import LogFile
 from server.video.watch import Watch
 from tests.admin.client import TOKEN
 from tests.api.test_openapi import serving
@@ -68,7 +70,8 @@ def serving_all(url: str, spool: Path) -> Iterator[int]:
     """Yield the port of a server with everything switched on."""
     run(url, EXAMPLE_2)
     run(url, "INSERT INTO thumbnails VALUES (1, 'image/jpeg', 1, 1, 'x')")
-    options = {"watch": Watch(), "log": AccessLog("json", ())}
+    lines = LineOutput(LogFile(spool / "access.log"))
+    options = {"watch": Watch(), "log": AccessLog("json", (), lines)}
     with serving(url, admin_token=TOKEN, spool=spool, **options) as address:
         yield int(address.rpartition(":")[2])
 
