@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 HEADER_BYTES = 32 * 1024  # of one header, of which an edge passes on 16 KiB and more
 BUFFER_BYTES = 64 * 1024  # of a body that a handler has not read yet
 LINGER_SECONDS = 2.0  # for a client to read an answer before its connection is cut
-DISCARD_BYTES = 1 << 20  # of what it may go on to send meanwhile
+DROPPED_BYTES = 64 * 1024  # that are read meanwhile; the rest waits in the kernel
 FOREVER_SECONDS = 1e8  # aiohttp closes no idle connection, the sweep does
 
 BROKEN = "The body is not framed as its headers say."
@@ -102,10 +102,11 @@ class BoundedConnection(web.RequestHandler):
             self._advance()
 
     def _drop(self, count: int) -> None:
-        """Read on, so that the client gets its answer, but not without end."""
+        """Read a little on, so that the client gets its answer; the rest may wait."""
         self._dropped += count
-        if self._dropped > DISCARD_BYTES:
-            self._abort()
+        wire = self.transport
+        if self._dropped > DROPPED_BYTES and wire is not None and not wire.is_closing():
+            wire.pause_reading()
 
     def _abort(self) -> None:
         if self.transport is not None:
@@ -218,9 +219,10 @@ class BoundedConnection(web.RequestHandler):
         start_time: float | None,
     ) -> tuple[web.StreamResponse, bool]:
         """Send an answer, then take the next request."""
-        large = not self._intake.ends_soon()
-        if large or self._dropping:
+        if not self._intake.ends_soon():
             self._dropping = True
+        refused = self._dropping
+        if refused:
             resp.force_close()
         try:
             return await super().finish_response(request, resp, start_time)
@@ -231,16 +233,17 @@ class BoundedConnection(web.RequestHandler):
                 self._go_on()
             else:
                 self._dropping = True
-                await self._linger(content)
+                if refused:
+                    await self._linger()
+                    if content is not None and not content.is_eof():
+                        content.feed_eof()  # so that aiohttp does not wait for it
+                web.RequestHandler.close(self)
 
-    async def _linger(self, content: StreamReader | None) -> None:
-        """Close; drop what comes for a moment, in which the client may read."""
-        if content is not None and not content.is_eof():
-            if self.transport is not None and not self.transport.is_closing():
-                self.transport.write_eof()
-                await asyncio.wait([self.lost], timeout=LINGER_SECONDS)
-            content.feed_eof()  # so that aiohttp does not wait for it
-        web.RequestHandler.close(self)
+    async def _linger(self) -> None:
+        """Drop what comes for a moment, in which the client may read its answer."""
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.write_eof()
+            await asyncio.wait([self.lost], timeout=LINGER_SECONDS)
 
     def look(self, now: float) -> None:
         """Close it if it is overdue; without limits of time it never is."""

@@ -11,7 +11,7 @@ from server.api.errors import Refused
 
 BODY_BYTES = 64 * 1024  # of the body of any request but an upload
 LINE_BYTES = 1024  # of the line before a chunk, or of a trailer
-OVERHEAD_BYTES = 8 * 1024  # of such lines, beyond the bytes they frame
+OVERHEAD_BYTES = 2 * 1024  # of such lines, beyond the bytes they frame
 
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _SIZE = re.compile(
@@ -51,7 +51,7 @@ class Chunked:
     """A body in chunks, of at most most bytes or of any length."""
 
     __slots__ = (
-        *("_data_left", "_line", "_most", "_overhead", "_part", "ended", "left"),
+        *("_data_left", "_line", "_most", "_overhead", "_part", "ended"),
         *("received", "since"),
     )
 
@@ -60,12 +60,16 @@ class Chunked:
         self.since = since
         self.received = 0  # bytes of chunks
         self.ended = False
-        self.left = None  # how many bytes come is not known
         self._most = most
         self._part = "size"  # what comes next: "size", "end" of a chunk, "trailer"
         self._data_left = 0  # of a chunk
         self._line = b""  # as far as it has come
         self._overhead = 0
+
+    @property
+    def left(self) -> int | None:
+        """Return how many bytes may come; None for any number."""
+        return None if self._most is None else self._most - self.received
 
     def take(self, data: bytes) -> int:
         """Return how many bytes of data belong to the body; raise Refused."""
