@@ -15,21 +15,27 @@ if TYPE_CHECKING:
 
 FREED_BYTES = 16 << 20  # free memory that the process keeps at the end of its heap
 BURST_BYTES = 24 << 20  # by which the process grew, then it gives back what is free
+LOOKS, LOOKS_APART = 120, 10  # times TRIM_SECONDS: for a minute, each five seconds
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 TRIM_SECONDS = 0.5
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # mallopt(3)
 
 
 class Burst:
-    """Memory that grew for a while."""
+    """Memory that grew for a while, and is free a while later."""
 
     def __init__(self, resident: int) -> None:
         self._settled = self._last = resident  # bytes
+        self._looks = 0  # that are still taken after a burst
 
-    def has_passed(self, resident: int) -> bool:
-        """Report whether much more is resident than once, and no more than just now."""
+    def has_left(self, resident: int) -> bool:
+        """Report whether a burst may have left free memory; to be asked regularly."""
         last, self._last = self._last, resident
-        return resident - self._settled > BURST_BYTES and resident <= last
+        if resident - self._settled > BURST_BYTES and resident <= last:
+            self._looks = LOOKS
+            return True
+        self._looks = max(self._looks - 1, 0)
+        return self._looks % LOOKS_APART == 1
 
     def settle(self, resident: int) -> None:
         """Take what is left as what is needed."""
@@ -66,7 +72,7 @@ async def tuned_memory(store: Store) -> AsyncIterator[None]:
     async def trim() -> None:
         while True:
             await asyncio.sleep(TRIM_SECONDS)
-            if store.crowded or burst.has_passed(measure_resident()):
+            if store.crowded or burst.has_left(measure_resident()):
                 libc.malloc_trim(0)  # malloc_trim(3)
                 burst.settle(measure_resident())
 
