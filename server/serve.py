@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-START_SECONDS = 3.0  # to wait for the database before serving without it
+START_SECONDS = 2.0  # to wait for the database before serving without it
 
 
 def run_demo(options: argparse.Namespace) -> int:

@@ -49,7 +49,9 @@ class Readiness:
             self._look = asyncio.create_task(self._look_now(), context=Context())
         look = {self._look}  # which others may wait for too
         _, pending = await asyncio.wait(look, timeout=self._database.answer_seconds / 3)
-        return SLOW if pending else self._reason
+        if pending:
+            self._reason = SLOW  # until the look says more
+        return self._reason
 
     async def close(self) -> None:
         """Look no more."""
