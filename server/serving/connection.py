@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from server.api.errors import build_error_response
+from server.api.troubles import NO_MEMORY
 from server.postgres.pool import DatabaseAway, StatementTimeout
 from server.serving.aiohttp_private import awaits_request, is_answering
 from server.serving.timed import TimedConnection
@@ -134,8 +135,11 @@ class Connection(TimedConnection):
             self._failed = error if isinstance(error, DatabaseAway) else None
             self._hand_over()
             return
-        data = self._forget_taken()
-        self._write(plan, asked, buffers, data)
+        try:
+            self._write(plan, asked, buffers, self._forget_taken())
+        except MemoryError:  # nobody else would tell the client
+            transport.abort()
+            return
         self._release()
         if self._dropping:
             self._end_soon()
@@ -211,9 +215,11 @@ class Connection(TimedConnection):
             raise ConnectionError("an answer is on its way already")
         if isinstance(exc, UnicodeError):  # aiohttp stumbled over a header's bytes
             status = 400
-        self._metrics.note(OTHER, status, 0, (0, 0))
         sentence = BAD_REQUEST if status == 400 else "Internal server error"
         level = logging.DEBUG if status == 400 else logging.ERROR
+        if isinstance(exc, MemoryError):
+            status, sentence, level, exc = 503, NO_MEMORY, logging.WARNING, None
+        self._metrics.note(OTHER, status, 0, (0, 0))
         self.logger.log(level, "%s: %s", sentence, request.remote, exc_info=exc)
         response = build_error_response(status, sentence)
         response.force_close()
