@@ -7,6 +7,7 @@ The proxy lives in the test's event loop: nothing passes while the test itself b
         proxy.cut()                           # reset every connection; new ones pass
         proxy.limit = 1000                    # so many bytes more come from the server…
         proxy.after_limit = proxy.cut         # …then this happens: cut or stall
+        proxy.delay = 2.0                     # seconds that each answer comes later
         proxy.stall()                         # accept, and pass nothing: a black hole
         proxy.resume()
         await proxy.refuse()                  # cut, and refuse new connections for good
@@ -52,6 +53,7 @@ class Breakable:
         self.host, self.port = host, port
         self.url = ""
         self.accepted = 0
+        self.delay = 0.0
         self.limit: int | None = None
         self.after_limit: Callable[[], None] = self.cut
         self._server: asyncio.Server | None = None
@@ -124,6 +126,8 @@ class Breakable:
     ) -> None:
         while data := await reader.read(65536):
             await self._flows.wait()
+            if counts and self.delay:
+                await asyncio.sleep(self.delay)
             if counts and self.limit is not None:
                 data, rest = data[: self.limit], data[self.limit :]
                 self.limit -= len(data)

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import psycopg2
 import pytest
 
-from server.postgres.pool import Database, DatabaseAway
+from server.postgres.pool import Database, DatabaseAway, StatementTimeout
 from server.reading import batches as reads
 from server.reading.batches import BATCH_BYTES, Reader, VideoSlice
+from server.reading.store import CHUNK_BYTES, Store
 from tests.breakable import breakable
 from tests.conftest import execute, insert_video
 
@@ -29,12 +30,15 @@ KIB = 1024
 class Watched(Database):
     """Remembers which videos travelled together."""
 
-    def __init__(self, url: str) -> None:
-        super().__init__(url, connections=4)
+    def __init__(self, url: str, **settings: Any) -> None:
+        super().__init__(url, connections=4, **settings)
         self.batches: list[list[int]] = []
+        self.lacks_memory = False
 
     async def fetch_binary(self, query: str, values: Mapping[str, Any]) -> list[Row]:
         self.batches.append(list(values["ids"]))
+        if self.lacks_memory:
+            raise MemoryError
         return await super().fetch_binary(query, values)
 
 
@@ -198,6 +202,48 @@ async def test_failing_read_is_avoided_by_the_next_batches(odd_url: str) -> None
                 return_exceptions=True,
             )
         assert database.batches == [[1], [2], [4, 5]]
+
+
+async def test_timeout_of_a_batch_is_not_waited_for_again(odd_url: str) -> None:
+    database = Watched(odd_url, statement_seconds=0.2)
+    await database.open()
+    reader = Reader(database, lanes=1)
+    reads = [reader.read(number, 0, 20) for number in (1, 3, 4)]
+    found = await asyncio.gather(*reads, return_exceptions=True)
+    assert [type(one) for one in found] == [StatementTimeout] * 3
+    assert database.batches == [[1, 3, 4]]
+    found = await asyncio.gather(
+        *(reader.read(number, 0, 20) for number in (1, 3, 4)), return_exceptions=True
+    )
+    await database.close()
+    assert [type(one) for one in found] == [VideoSlice, StatementTimeout, VideoSlice]
+
+
+async def test_timeout_among_single_reads_ends_them_all(odd_url: str) -> None:
+    database = Watched(odd_url, statement_seconds=0.2)
+    await database.open()
+    reader = Reader(database, lanes=1)
+    reads = [reader.read(number, 0, 20) for number in (1, 2, 3, 4)]
+    found = await asyncio.gather(*reads, return_exceptions=True)
+    await database.close()
+    assert isinstance(found[1], psycopg2.Error)
+    failed = [type(one) for one in (found[0], *found[2:])]
+    assert failed == [VideoSlice, StatementTimeout, StatementTimeout]
+
+
+async def test_lack_of_memory_reaches_all_who_wait(database_url: str) -> None:
+    number = insert_video(database_url, "a.mp4", DATA)
+    async with watched(database_url) as database:
+        store = Store(database, cache_bytes=1_000_000, lanes=1)
+        video, _ = await store.find(number, 0, 0)
+        assert video is not None
+        database.lacks_memory = True
+        chunks = [store.read(video, start * CHUNK_BYTES, 0) for start in range(20)]
+        found = await asyncio.gather(*chunks, return_exceptions=True)
+        assert {type(one) for one in found} == {MemoryError}
+        database.lacks_memory = False
+        chunks = [store.read(video, start * CHUNK_BYTES, 0) for start in range(20)]
+        assert b"".join(await asyncio.gather(*chunks)) == DATA[: 20 * CHUNK_BYTES]
 
 
 async def test_slow_read_is_avoided_by_the_next_batches(
