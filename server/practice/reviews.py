@@ -22,6 +22,7 @@ from server.practice.batch import HEADERS, NOT_MIGRATED
 from server.practice.scheduling import Card, plan_review
 from server.practice.submission import Submission, fit_time, parse_submission
 from server.reading.store import STORE
+from server.reading.waiting import within_budget
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -106,8 +107,13 @@ async def post_review(request: web.Request) -> web.Response:
     try:
         submission = parse_submission(await read_body(request))
         database = request.app[STORE].database
-        async with _turns.setdefault(submission.saved_word_id, Lock()):
+        turn = _turns.setdefault(submission.saved_word_id, Lock())
+        async with within_budget():
+            await turn.acquire()
+        try:
             review = await keep_review(database, submission)
+        finally:
+            turn.release()
     except Fault as fault:
         return build_error_response(400, str(fault))
     except Refused as refused:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TypeVar
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, TypeVar
 
 from server.postgres.budget import find_budget
 from server.postgres.pool import StatementTimeout
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
 Read = TypeVar("Read")
 
@@ -39,3 +43,18 @@ async def wait_for(read: asyncio.Future[Read]) -> Read:
     if not read.done():
         raise StatementTimeout("The bytes did not come in time.")
     return read.result()
+
+
+@asynccontextmanager
+async def within_budget() -> AsyncIterator[None]:
+    """Count what is awaited here; StatementTimeout when it takes too long."""
+    loop = asyncio.get_running_loop()
+    budget, began = find_budget(), loop.time()
+    try:
+        async with asyncio.timeout(None if budget is None else budget.left):
+            yield
+    except TimeoutError as error:
+        raise StatementTimeout("Others that wait for it came first.") from error
+    finally:
+        if budget is not None:
+            budget.left -= loop.time() - began

@@ -8,7 +8,7 @@ import json
 from collections import Counter
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import uuid4
 
 import psycopg2
@@ -16,20 +16,20 @@ import pytest
 from aiohttp import ClientSession
 
 from server.api.bodies import BODY_MAX
+from server.app import build_app
 from server.postgres import migrations
 from server.postgres.pool import Database, DatabaseAway
 from server.postgres.queries import queries
 from server.practice.reviews import keep_review
 from server.practice.submission import Submission
-from tests.conftest import serve_database
+from server.reading.store import STORE
+from server.serving.listen import answering, bind
+from tests.conftest import Served, serve_database
 from tests.postgres.test_migrations import WORDS
 from tests.postgres.test_pool import until
 from tests.postgres.test_schema import run
 from tests.practice.test_batch import EXAMPLE_2, LEARNER, read_words
 from tests.wire import connect
-
-if TYPE_CHECKING:
-    from tests.conftest import Served
 
 RIGHT = {
     "user_id": LEARNER,
@@ -346,6 +346,30 @@ async def test_database_without_tables_gets_one_sentence(empty_url: str) -> None
         status, answer = await review(served)
     assert (status, list(answer)) == (503, ["error"])
     assert "bytereel migrate" in answer["error"]
+
+
+async def test_read_only_database_keeps_no_answer(example: Served) -> None:
+    name = run(example.database_url, "SELECT current_database()")[0][0]
+    run(
+        example.database_url,
+        f"ALTER DATABASE {name} SET default_transaction_read_only = on",
+    )
+    status, answer = await review(example)
+    assert (status, "takes no changes now" in answer["error"]) == (503, True)
+
+
+async def test_answers_to_one_word_share_no_endless_line(database_url: str) -> None:
+    app = build_app(database_url, answer_seconds=1.0)
+    with bind("127.0.0.1", 0) as listening:
+        async with answering(app, listening):
+            port = listening.getsockname()[1]
+            served = Served(port, database_url, app[STORE])
+            with closing(psycopg2.connect(database_url)) as other:
+                other.cursor().execute("LOCK saved_words IN ACCESS EXCLUSIVE MODE")
+                async with asyncio.timeout(20):  # where each for itself takes a second
+                    sent = [review(served) for _ in range(60)]
+                    outcomes = await asyncio.gather(*sent)
+            assert {status for status, _ in outcomes} == {503}
 
 
 async def test_write_is_sent_only_once(example: Served) -> None:
