@@ -26,6 +26,7 @@ from server.library.ffmpeg.memory import (
 )
 from server.library.ffmpeg.sandbox import Sandbox
 from server.library.imports.importer import Importer, RepairPolicy
+from server.postgres.locks import limited_lock_waits
 from server.postgres.plain import Unreachable, connect
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
 THREADS = 4
+LOCK_SECONDS = 10.0  # that a job waits for each lock in the database
 HEAVY_MAX = 2  # of them for checking, repairing and saving, so that the rest goes on
 
 Given = ParamSpec("Given")
@@ -58,11 +60,14 @@ class Jobs:
         self, job: Callable[Given, Made], *given: Given.args, **named: Given.kwargs
     ) -> Made:
         """Return what a job returns; raise Refused if the database made it fail."""
+
+        def limited() -> Made:
+            with limited_lock_waits(LOCK_SECONDS):
+                return job(*given, **named)
+
         loop = asyncio.get_running_loop()
         try:
-            return await loop.run_in_executor(
-                self._threads, partial(job, *given, **named)
-            )
+            return await loop.run_in_executor(self._threads, limited)
         except Fault as fault:
             if isinstance(fault, Unreachable) or isinstance(
                 fault.__cause__, psycopg2.Error

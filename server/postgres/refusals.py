@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import psycopg2
 
 from server.errors import Fault
+from server.postgres.locks import limit_lock_waits
 from server.postgres.plain import connect, first_line
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ def opening(url: str) -> Iterator[Connection]:
     with closing(connect(url)) as connection:
         connection.set_session(readonly="default")  # a standby refuses READ WRITE
         try:
+            with connection.cursor() as cursor:
+                limit_lock_waits(cursor)
             yield connection
         except psycopg2.Error as error:
             raise explain(connection, error) from error

@@ -4,6 +4,10 @@
 -- Lets a large file arrive where statements have a time limit; until the commit.
 SET LOCAL statement_timeout = 0;
 
+-- name: limit_lock_waits
+-- Has a transaction wait for each lock so long at most, where somebody waits for it.
+SELECT set_config('lock_timeout', %(milliseconds)s, TRUE);
+
 -- name: describe_inventory
 -- Whether our videos have source digests, and we may keep thumbnails of them; those of
 -- another table than this one would be refused.

@@ -20,6 +20,7 @@ from server.library.imports.copy_stream import (
     VideoRow,
     build_copy,
 )
+from server.postgres.locks import limit_lock_waits
 from server.postgres.plain import first_line
 from server.postgres.queries import queries
 from server.postgres.rows import read_rows
@@ -245,6 +246,7 @@ def transaction(connection: Connection) -> Iterator[Cursor]:
     try:
         with connection.cursor() as cursor:
             cursor.execute(queries()["allow_long_statements"])
+            limit_lock_waits(cursor)
             yield cursor
         connection.commit()
     except BaseException:
