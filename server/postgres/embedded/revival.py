@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import fcntl
 import logging
 import os
@@ -53,6 +54,8 @@ async def keep_supervised(folder: Path, url: str) -> NoReturn:
             revived = await asyncio.to_thread(revive, folder, url)
         except FAILURES as error:
             pause = min(2 * pause, MOST_SECONDS)
+            if getattr(error, "errno", None) in (errno.EMFILE, errno.ENFILE):
+                continue  # which the server tells itself
             if said != str(error):
                 said = str(error)
                 _log.warning("the embedded PostgreSQL cannot be kept: %s", said)
