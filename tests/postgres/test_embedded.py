@@ -205,6 +205,17 @@ def test_server_ends_with_a_killed_command(used: Path) -> None:
         wait_until(lambda: not processes(used))
 
 
+def test_told_twice_to_stop_waits_for_nothing(
+    used: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[Path] = []
+    monkeypatch.setattr(embedded, "_leave", waited.append)
+    with pytest.raises(SystemExit), embedded.running(used, FAST):
+        raise SystemExit(143)
+    wait_until(lambda: not processes(used))
+    assert not waited
+
+
 def test_server_is_restarted_for_a_command_that_uses_it(used: Path) -> None:
     with embedded.running(used, FAST) as url:
         (first,) = processes(used, "/bin/postgres")

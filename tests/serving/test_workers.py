@@ -203,8 +203,12 @@ BEATING = """
 
 
 def start(work: str) -> subprocess.Popen[str]:
+    return run_script(SCRIPT.format(work=work))
+
+
+def run_script(script: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", SCRIPT.format(work=work)],
+        [sys.executable, "-c", script],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -316,3 +320,35 @@ def test_nobody_hangs_because_all_stood_still() -> None:
         time.sleep(2)
         assert list_workers(process) == workers
         process.send_signal(signal.SIGTERM)
+
+
+LATER = """
+import os
+real, failing = os.fork, []
+
+def fork():
+    if failing and failing.pop():
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+    return real()
+
+def begin():
+    failing[:] = [True, True]
+    print("ready", flush=True)
+
+os.fork = fork
+"""
+
+
+def test_worker_that_cannot_be_started_is_started_later() -> None:
+    script = SCRIPT.replace('lambda: print("ready", flush=True)', "begin")
+    script = script.format(work="ready(); time.sleep(99)")
+    with run_script(LATER + script) as process:
+        read_ready(process)
+        killed, stays = list_workers(process)
+        os.kill(killed, signal.SIGKILL)
+        wait_until(lambda: list_workers(process) == {stays})
+        wait_until(lambda: len(list_workers(process)) == 2)
+        process.send_signal(signal.SIGTERM)
+        text, _ = process.communicate(timeout=15)
+    assert text.count("cannot start a worker (Resource temp") == 2
+    assert "Traceback" not in text
