@@ -165,12 +165,18 @@ def watch(server: Server, users: int, log: Path) -> None:
             if not tries or now >= started + pick_pause(tries):
                 tries, started = tries + 1, now
                 if answered:
-                    print("bytereel: PostgreSQL ended: starting it again", flush=True)
+                    note("PostgreSQL ended: starting it again")
                 server.start()
         with suppress(FileNotFoundError):
             if log.stat().st_size > LOG_BYTES:
                 os.truncate(log, 0)
         time.sleep(POLL_SECONDS)
+
+
+def note(sentence: str) -> None:
+    """Write to PostgreSQL's log, which is our standard output, if the disk has room."""
+    with suppress(OSError):
+        os.write(1, f"bytereel: {sentence}\n".encode())
 
 
 def pick_pause(tries: int) -> float:
