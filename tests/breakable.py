@@ -10,6 +10,7 @@ The proxy lives in the test's event loop: nothing passes while the test itself b
         proxy.delay = 2.0                     # seconds that each answer comes later
         proxy.stall()                         # accept, and pass nothing: a black hole
         proxy.resume()
+        proxy.say(b"Z")                       # to clients, as if from the server
         await proxy.refuse()                  # cut, and refuse new connections for good
         proxy.accepted                        # how many connections there have been
 
@@ -60,6 +61,7 @@ class Breakable:
         self._flows = asyncio.Event()
         self._flows.set()
         self._open: set[asyncio.StreamWriter] = set()
+        self._clients: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def cut(self) -> None:
@@ -70,6 +72,10 @@ class Breakable:
             if end.family != socket.AF_UNIX:
                 end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             writer.transport.abort()
+
+    def say(self, data: bytes) -> None:
+        for writer in self._clients:
+            writer.write(data)
 
     def stall(self) -> None:
         self._flows.clear()
@@ -103,6 +109,7 @@ class Breakable:
     ) -> None:
         writers = [writer]
         self._open.add(writer)
+        self._clients.add(writer)
         try:
             if self.host.startswith("/"):
                 path = f"{self.host}/.s.PGSQL.{self.port}"
@@ -117,6 +124,7 @@ class Breakable:
         except OSError:
             pass  # cut, by the test or by the server
         finally:
+            self._clients.discard(writer)
             for each in writers:
                 self._open.discard(each)
                 each.transport.abort()

@@ -9,6 +9,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import aiopg
+import psycopg2
 from psycopg2 import extensions
 
 from server.postgres.libpq import Exchange
@@ -151,7 +152,11 @@ class Session(aiopg.Connection):
         session._step()
         if session._hung_up():  # uvloop calls once, then forgets a socket in error
             session._leave_loop()
-            session._enter_loop()
+            try:
+                session._enter_loop()
+            except psycopg2.Error as error:
+                session._wake(error)
+                session.close()
 
     def _step(self) -> None:
         """Let libpq send and receive what it can; wake the reader when it's done."""
@@ -196,7 +201,10 @@ class Session(aiopg.Connection):
         return bool(poll.poll(0))
 
     def _enter_loop(self) -> None:
-        self._fileno = self._conn.fileno()
+        number = self._conn.fileno()
+        if number < 0:  # for lack of memory libpq has closed it, without an error
+            raise psycopg2.OperationalError("libpq has given up the connection")
+        self._fileno = number
         self._loop.add_reader(self._fileno, self._ready, self._weakref)
 
     def _leave_loop(self) -> None:

@@ -1,0 +1,45 @@
+"""A connection that libpq gives up by itself, as it does for lack of memory too."""
+
+from __future__ import annotations
+
+import asyncio
+
+from server.postgres.pool import Counts, DatabaseAway
+from tests.breakable import breakable
+from tests.postgres.test_pool import BOTH, ROWS, opened, start, until
+
+# A message that libpq takes for impossibly long: fe-protocol3.c, handleSyncLoss.
+GARBAGE = b"Z\x7f\xff\xff\xff"
+
+
+@BOTH
+async def test_connection_given_up_while_idle_is_replaced(
+    database_url: str, method: str
+) -> None:
+    async with breakable(database_url) as proxy, opened(proxy.url) as database:
+        await getattr(database, method)(ROWS, {})
+        proxy.say(GARBAGE)
+        await until(lambda: database.counts == Counts(open=0, in_use=0, waiting=0))
+        assert len(await getattr(database, method)(ROWS, {})) == 3
+        assert proxy.accepted == 2
+
+
+@BOTH
+async def test_connection_given_up_while_reading_is_replaced(
+    database_url: str, method: str
+) -> None:
+    async with breakable(database_url) as proxy, opened(proxy.url) as database:
+        await getattr(database, method)(ROWS, {})
+        for _ in range(3):
+            proxy.stall()
+            task = start(database, ROWS, method)
+            await until(lambda: database.counts.in_use)
+            proxy.say(GARBAGE)
+            proxy.resume()
+            try:
+                async with asyncio.timeout(10):
+                    rows = await task
+            except DatabaseAway:
+                continue
+            assert len(rows) == 3
+        assert len(await getattr(database, method)(ROWS, {})) == 3
