@@ -151,6 +151,19 @@ def test_rules_for_cloudflare_are_for_videos_alone() -> None:
     assert set(starts) == {video, f"/api{video}"}
 
 
+def test_promises_are_tested() -> None:
+    promises = README.partition("## What we promise\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (?!if|-).*\|$", promises, re.M)
+    assert rows
+    named = set()
+    for row in rows:
+        path, name = re.findall(r"`(\w+/test_\w+\.py)::(test_\w+)` \|$", row)[0]
+        text = (ROOT / "tests" / path).read_text(encoding="utf-8")
+        assert re.search(rf"^(?:async )?def {name}\(", text, re.M), row
+        named.add(ROOT / "tests" / path)
+    assert set(ROOT.glob("tests/faults/test_*.py")) <= named
+
+
 def test_listen_line_is_there_to_be_replaced() -> None:
     text = render_nginx("80", "127.0.0.1:8080", Path("/var/cache/bytereel"), 1)
     assert len(re.findall(r"^ *listen 80;$", text, re.M)) == 1
