@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from tests.faults.promise import Backend, Fault
 
-ALIVE_SECONDS = 15.0  # from the start, with Python's own on a busy machine
+ALIVE_SECONDS = 30.0  # from the start, with Python's own on a busy machine
 READY_SECONDS = 15.0  # from the end of the fault
 SLOW_SECONDS = 90.0  # until videos are served over a bad line
 
