@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -101,7 +102,8 @@ async def judging(
     Nor may there be a traceback in the log. The load may go through another port.
     """
     logged = process.logged
-    async with loading(port or process.port, process.videos, clients=clients) as load:
+    clients_of = partial(loading, port or process.port, process.videos)
+    async with clients_of(clients=clients, first_within=first_within) as load:
         yield load
     bad = [
         answer

@@ -71,6 +71,7 @@ async def test_accepted_views_are_written(fault: Fault, lab: Lab) -> None:
         await asyncio.sleep(1.5)  # until it was tried to write them
     await wait_until(lambda: ask(COUNT) - before == accepted, WRITTEN_SECONDS)
     assert await post_view(lab.process) == 204
+    await wait_until(lambda: ask(COUNT) - before == accepted + 1, WRITTEN_SECONDS)
     assert "Traceback" not in lab.process.read_log(logged)
 
 
