@@ -24,6 +24,7 @@ _FIELD = re.compile(
     rb"([^\r\n]*)",
     re.IGNORECASE,
 )
+_BLANK = re.compile(rb"(?:\r\n)*+")
 _ABSOLUTE = re.compile(rb"https?://([^/?#]*)", re.IGNORECASE)
 
 NO_HTTP = "Bad request: this is no HTTP/1.1 (RFC 9112)."
@@ -63,10 +64,9 @@ def find_end(data: bytes, searched: int = 0) -> int:
 
 def skip_blank(data: bytes) -> int:
     """Return where the request line begins: empty lines may precede it."""
-    begin = 0
-    while data.startswith(b"\r\n", begin):
-        begin += 2
-    return begin
+    found = _BLANK.match(data)
+    assert found  # at the least nothing
+    return found.end()
 
 
 def _has_bare_ends(data: bytes) -> bool:
