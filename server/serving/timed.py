@@ -5,6 +5,8 @@ It is looked at every few seconds, so nothing is timed request by request.
 
 from __future__ import annotations
 
+import socket
+import struct
 from typing import TYPE_CHECKING
 
 from server.api.errors import Refused
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from server.serving.clients import Clients
     from server.telemetry.metrics import Metrics
 
+RESET = struct.pack("ii", 1, 0)  # SO_LINGER: wait for nothing (socket(7))
 SLOW = "The request came too slowly: send it again."
 
 
@@ -48,9 +51,19 @@ class TimedConnection(BoundedConnection):
         elif reason == "head" and self._intake.held:
             self._refuse(Refused(408, SLOW))
         elif reason == "stalled":
-            self._abort()
+            self._reset()
         else:
             self.force_close()
+
+    def _reset(self) -> None:
+        """Cut it, and have the kernel forget what it could not send yet.
+
+        It would keep that for minutes, and the client would see no end.
+        """
+        if self.transport is not None:
+            wire = self.transport.get_extra_info("socket")
+            wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        self._abort()
 
     def _find_overdue(self, now: float) -> str:
         """Return why the client has had its time, as note_closed names it."""
