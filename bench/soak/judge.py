@@ -48,7 +48,7 @@ ALLOWED = {
     "descriptors": Allowance(0.10, 12),
     "threads": Allowance(0.0, 4),
     "tasks": Allowance(0.25, 12),
-    "sessions": Allowance(0.0, 4),
+    "sessions": Allowance(0.0, 8),
     "PostgreSQL MiB": Allowance(0.25, 48),
     "p50 ms": Allowance(1.0, 10),
     "p99 ms": Allowance(1.0, 60),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from server.library.mp4.aac import AacConfig, read_config
+from server.library.mp4.boxes import MalformedError
 from server.library.mp4.parameter_sets import (
     CHROMA,
     Sequence,
@@ -22,6 +23,7 @@ APPLE_TAGS = {"avc3": "avc1", "hev1": "hvc1", "dvhe": "dvh1"}
 """What Apple's players want a picture to be tagged instead."""
 
 _SEQUENCE_UNIT = 33  # H.265, table 7-1
+_MOST_UNITS = 1_000  # in a record; real ones have four
 _CONFIG, _SPECIFIC = 4, 5  # ISO/IEC 14496-1, table 1
 
 
@@ -149,12 +151,17 @@ def _read_hevc(coding: Coding, box: Tree) -> Coding:
 
 def _list_units(box: Tree) -> list[tuple[int, bytes]]:
     """Return type and bytes of the units in a record of H.265."""
-    found, at = [], 23
+    found: list[tuple[int, bytes]] = []
+    at = 23
     for _ in range(box.number(22, 1)):
         kind, count = box.number(at, 1) & 63, box.number(at + 1, 2)
         at += 3
         for _ in range(count):
             size = box.number(at, 2)
+            if len(found) == _MOST_UNITS:
+                raise MalformedError(
+                    f"has an H.265 track with more than {_MOST_UNITS} parameter sets"
+                )
             found.append((kind, bytes(box.data[at + 2 : at + 2 + size])))
             at += 2 + size
     return found

@@ -6,6 +6,7 @@ Sources: ITU-T H.264, 7.3.1 and table 7-1; H.265, table 7-1; ISO/IEC 14496-15, 4
 from __future__ import annotations
 
 from contextlib import suppress
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from server.library.mp4.boxes import MalformedError
@@ -28,6 +29,9 @@ _HEVC_SKIPPED = {8, 9}  # RASL
 _HEVC_CLOSED = range(16, 21)  # BLA and IDR
 _HEVC_CRA = 21
 _HEVC_SLICES = range(32)
+# What no clip has; what a file made for that has would take minutes to look at.
+_MOST_UNITS = 2_000_000  # of all samples
+_MOST_SEQUENCES = 1_000  # different parameter sets that are read
 
 
 class KeyFrames(NamedTuple):
@@ -45,7 +49,7 @@ class KeyFrames(NamedTuple):
 def find_key_frames(read: Read, track: Track) -> KeyFrames | None:
     """Return where decoding can begin; None for codings of another kind.
 
-    Also for several in one track, and for more samples than a clip may have.
+    Also for several in one track, and for more samples or units than a clip may have.
     """
     coding = track.coding
     if not coding.unit_width or coding.encrypted or len(track.codings) > 1:
@@ -54,10 +58,14 @@ def find_key_frames(read: Read, track: Track) -> KeyFrames | None:
         return None
     is_avc = coding.is_avc
     found = KeyFrames([], [], [], [], set(), [], is_avc)
+    left, sequences = _MOST_UNITS, set[bytes]()
     for number, (offset, size) in enumerate(list_places(track.table), 1):
         sample = read(offset, size)
-        units = list(split_units(sample, coding.unit_width))
-        found.sizes.update(_list_sizes(units, is_avc))
+        units = list(islice(split_units(sample, coding.unit_width), left))
+        left -= len(units)
+        if not left:
+            return None
+        found.sizes.update(_list_sizes(units, is_avc, sequences))
         if not units or sum(map(len, units)) + len(units) * coding.unit_width != size:
             found.broken.append(number)
         elif not any(_get_type(unit, is_avc) in _slices(is_avc) for unit in units):
@@ -80,11 +88,15 @@ def split_units(sample: bytes, width: int) -> Iterator[bytes]:
         yield sample[at - size : at]
 
 
-def _list_sizes(units: list[bytes], is_avc: bool) -> Iterator[tuple[int, int]]:
-    """Yield the sizes of pictures that parameter sets in a sample tell."""
+def _list_sizes(
+    units: list[bytes], is_avc: bool, known: set[bytes]
+) -> Iterator[tuple[int, int]]:
+    """Yield the sizes of pictures that parameter sets tell that are not known yet."""
     kind, reader = _SEQUENCES[is_avc]
     for unit in units:
-        if _get_type(unit, is_avc) == kind:
+        is_new = _get_type(unit, is_avc) == kind and unit not in known
+        if is_new and len(known) < _MOST_SEQUENCES:
+            known.add(unit)
             with suppress(MalformedError):
                 told = reader(unit)
                 yield told.width, told.height
