@@ -38,9 +38,9 @@ def fuzz_log_line(data: bytes) -> None:
     found = _COMBINED.fullmatch(write("combined", target, headers))
     assert found is not None
     _, shown, referer, agent = found.groups()
-    assert unescape(shown) == target
-    assert unescape(referer) == (headers.get("Referer") or "-")
-    assert unescape(agent) == (headers.get("User-Agent") or "-")
+    assert unescape(shown) == encode(target)
+    assert unescape(referer) == encode(headers.get("Referer") or "-")
+    assert unescape(agent) == encode(headers.get("User-Agent") or "-")
 
 
 class Lines:
@@ -67,7 +67,11 @@ def write(form: str, target: str, headers: CIMultiDictProxy[str]) -> str:
     return line
 
 
-def unescape(text: str) -> str:
+def unescape(text: str) -> bytes:
     """Return what \\xNN stand for."""
-    data = _ESCAPED.sub(lambda match: chr(int(match[1], 16)), text).encode("latin-1")
-    return data.decode(errors="surrogateescape")
+    return _ESCAPED.sub(lambda match: chr(int(match[1], 16)), text).encode("latin-1")
+
+
+def encode(text: str) -> bytes:
+    """Return what the client sent."""
+    return text.encode(errors="surrogateescape")

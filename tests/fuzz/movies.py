@@ -30,7 +30,7 @@ WORDS = [
 _READ_BYTES = 20  # for each byte of a file, at most
 _ODD = (0, 1, 2, 7, 8, 255, (1 << 31) - 1, 1 << 31, (1 << 32) - 2, (1 << 32) - 1)
 _NAMES = re.compile(b"|".join(word for word in WORDS if word.isalnum()))
-_NEGATIVE = re.compile(r"[ (]-\d")
+_NEGATIVE = re.compile(r"[ (]-\d+ ")  # a count below 0
 
 
 class Meter:
