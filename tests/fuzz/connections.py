@@ -16,6 +16,8 @@ from server.api.troubles import TROUBLES, Troubles
 from server.app import answer_errors, build_metrics
 from server.model import Video
 from server.postgres.pool import DatabaseAway
+from server.practice.view_counts import TALLY, Tally
+from server.practice.views import post_views
 from server.reading.store import CHUNK_BYTES, STORE, Store
 from server.routes import ROUTES
 from server.serving.clients import LIMITS, Clients
@@ -37,6 +39,9 @@ WORDS = [
     *(b"\xff", b"GET /v3/videos/7 HTTP/1.1\r\nHost: a\r\n\r\n", b"HEAD ", b"POST "),
     *(b"/healthz", b"/v3/videos/8", b" HTTP/1.0\r\n", b" HTTP/2.0\r\n", b"OPTIONS * "),
     *(b"http://a:b/", b"?viewer=", b"%00", b"//", b"5\r\nhello\r\n", b"0\r\n\r\n"),
+    *(b"POST /v3/views HTTP/1.1\r\nHost: a\r\n", b"Content-Type: application/json\r\n"),
+    *(b"Content-Encoding: gzip\r\n", b"Content-Encoding: deflate\r\n", b"charset=x"),
+    *(b'{"views":[{"video_id":7,"reached":"half"}]}', b"Content-Length: 43\r\n\r\n"),
     *(b"CONNECT a:1 ", b"Content-Length: 5\r\n\r\nhello", b"Range: bytes=0-1,4-5\r\n"),
 ]
 
@@ -133,9 +138,10 @@ def build_stand() -> Stand:
     app[METRICS], app[ACCESS_LOG] = build_metrics(), AccessLog("none", ())
     app[PACER], app[WATCH], app[TROUBLES] = Pacer(0), None, Troubles()
     store = Store(NoDatabase(), cache_bytes=1_000_000, lanes=1)  # type: ignore[arg-type]
-    app[STORE] = store
+    app[STORE], app[TALLY] = store, Tally()
     app.add_routes([each for each in ROUTES if each.path.startswith("/v3/videos")])
     app.router.add_get("/healthz", get_health)
+    app.router.add_post("/v3/views", post_views)
     runner = web.AppRunner(app)
     loop.run_until_complete(runner.setup())
     assert runner.server is not None
