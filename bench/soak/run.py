@@ -123,12 +123,13 @@ async def repeat(
 ) -> None:
     """Ask the same again and again; note what comes of it."""
     while True:
+        begun = monotonic()
         try:
             await step()
         except Wrong as wrong:
             tally.note_wrong(name, wrong)
         except (Refused, aiohttp.ClientError, OSError, TimeoutError) as error:
-            tally.note_missing(name, error)
+            tally.note_missing(name, error, begun)
             await asyncio.sleep(REST_SECONDS)
         except Exception as error:
             tally.note_wrong(name, error)

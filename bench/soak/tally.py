@@ -18,7 +18,7 @@ class Refused(Exception):
 
 
 class Tally:
-    """Counts answers; knows until when a fault excuses that there is none."""
+    """Counts answers; knows which of them a fault excuses for being cut off."""
 
     def __init__(self) -> None:
         self.right: Counter[str] = Counter()
@@ -26,21 +26,23 @@ class Tally:
         self.faults: Counter[str] = Counter()
         self.wrong: list[str] = []
         self.latencies: list[float] = []
-        self._excused_until = 0.0
+        self._fault_at = float("-inf")
 
     def excuse(self, fault: str) -> None:
         """Note a fault of which answers may suffer for a moment."""
         self.faults[fault] += 1
-        self._excused_until = monotonic() + GRACE_SECONDS
+        self._fault_at = monotonic()
 
-    @property
-    def is_excused(self) -> bool:
-        """Report whether an answer may be late or refused."""
-        return monotonic() < self._excused_until
+    def excuses(self, begun: float) -> bool:
+        """Report whether there was a fault while or just before something was asked.
 
-    def note_missing(self, kind: str, error: Exception) -> None:
-        """Note that an answer was refused or broke off."""
-        if self.is_excused:
+        A slow reader sees much later that the rest will not come.
+        """
+        return self._fault_at > begun - GRACE_SECONDS
+
+    def note_missing(self, kind: str, error: Exception, begun: float) -> None:
+        """Note that an answer was refused or broke off; begun is when it was asked."""
+        if self.excuses(begun):
             self.excused[kind] += 1
         else:
             self.note_wrong(kind, error)
