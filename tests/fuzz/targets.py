@@ -20,6 +20,7 @@ CORPUS = Path(__file__).parent / "corpus"
 MODULES = {
     "head": "heads",
     "connection": "connections",
+    "framing": "framing",
     "ranges": "ranges",
     "conditions": "conditions",
     "json": "bodies",
