@@ -191,6 +191,8 @@ def _take_files(found: dict[str, Any]) -> list[str]:
     files: list[str] = _take(found, "clips", (list,))
     if not all(isinstance(file, str) for file in files):
         raise TypeError("clips")
+    if "\0" in "".join(files).encode().decode():  # halves raise
+        raise ValueError("clips")
     return files
 
 

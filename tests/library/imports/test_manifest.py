@@ -63,6 +63,8 @@ def test_manifest_is_read_as_it_was_written(tmp_path: Path) -> None:
         lambda told: told["clips"].append(5),
         lambda told: told["definitions"][0].update(word=None),
         lambda told: told["definitions"][0].update(clips=[5]),
+        lambda told: told["definitions"][0].update(clips=["\ud800"]),
+        lambda told: told["definitions"][0].update(clips=["\0"]),
         lambda told: told["definitions"][0]["questions"][0].pop("choices"),
     ],
 )
