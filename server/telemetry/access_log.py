@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from server.telemetry.log_lines import LogEntry, render_combined, render_json
-from server.telemetry.proxies import find_client
+from server.telemetry.proxies import UNIX, find_client
 
 if TYPE_CHECKING:
     from multidict import CIMultiDictProxy
@@ -68,7 +68,9 @@ class AccessLog:
 
     def find_client(self, peer: object, headers: Headers) -> str:
         """Return the client's address, from what asyncio calls peername."""
-        address = str(peer[0]) if isinstance(peer, tuple) else ""
+        address = UNIX if isinstance(peer, str) else ""
+        if isinstance(peer, tuple):
+            address = str(peer[0])
         forwarded = headers.getall("X-Forwarded-For", ())
         return find_client(address, forwarded, self.trusted)
 

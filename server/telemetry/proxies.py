@@ -5,6 +5,9 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 Networks = Sequence[IPv4Network | IPv6Network]
 
+UNIX = "unix:"
+"""The peer on a unix socket, which only a proxy uses: it is trusted."""
+
 
 def parse_networks(text: str) -> Networks:
     """Return addresses and networks from a list with commas; raise ValueError."""
@@ -19,7 +22,7 @@ def find_client(peer: str, forwarded: Sequence[str], trusted: Networks) -> str:
     their order: each proxy adds at the end whom it heard, and what stands before the
     first one that is not trusted may be made up.
     """
-    if not trusted:
+    if not trusted and peer != UNIX:
         return peer
     told = [part.strip() for header in forwarded for part in header.split(",")]
     client = peer
@@ -32,6 +35,8 @@ def find_client(peer: str, forwarded: Sequence[str], trusted: Networks) -> str:
 
 def is_trusted(text: str, trusted: Networks) -> bool:
     """Report whether an address is a trusted proxy's."""
+    if text == UNIX:
+        return True
     address = _parse_address(text)
     return address is not None and any(address in network for network in trusted)
 
