@@ -53,7 +53,8 @@ def build_parser() -> argparse.ArgumentParser:
 
     server = commands.add_parser("serve", help="start the server")
     server.set_defaults(run=run_serve)
-    add_settings(server, (*_DATABASE, "host", "port", *capacity, *told))
+    place = ("host", "port", "socket", "share_port")
+    add_settings(server, (*_DATABASE, *place, *capacity, *told))
 
     add_settings(add_migrate(commands), _DATABASE)
     add_settings(add_check_all(add_check(commands)), _DATABASE)

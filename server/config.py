@@ -138,6 +138,19 @@ SETTINGS = {
             "port", _count(0, 65535), 8080, "TCP port to listen on; 0 picks a free one"
         ),
         Setting(
+            "socket",
+            str,
+            "",
+            "path of a unix socket to listen on, like unix:/run/bytereel.sock, in "
+            "place of --host and --port",
+        ),
+        Setting(
+            "share_port",
+            _choice("no", "yes"),
+            "no",
+            "yes lets another server with yes take over the same port or unix socket",
+        ),
+        Setting(
             "connections",
             _count(1, 1000),
             10,

@@ -28,14 +28,16 @@ from server.postgres.refusals import find_remedy
 from server.postgres.target import open_database
 from server.reading.store import check_columns
 from server.serving.clients import pick_limits
-from server.serving.listen import address, bind, serve, share
+from server.serving.listen import bind, serve
+from server.serving.listening import Listening, share
+from server.serving.systemd import Notifier, take_sockets
+from server.serving.unix_socket import bind_unix
 from server.telemetry.server_logs import open_logs, redirect_errors
 from server.video.pacing import Pacer
 from server.video.watch import Watch
 
 if TYPE_CHECKING:
     import argparse
-    import socket
     from collections.abc import Callable
     from pathlib import Path
 
@@ -48,47 +50,53 @@ def run_demo(options: argparse.Namespace) -> int:
     with embedded.running(options.data_dir) as url:
         migrations.apply(url)
         seed(url)
-        return _serve(options, url, workers=1, cache_mb=0, watch=Watch())
+        found = bind(options.host, options.port, search=True)
+        if found.getsockname()[1] != options.port != 0:
+            announce(f"Port {options.port} is taken, so this is the next free one.")
+        options.workers, options.cache_mb = 1, 0
+        return _serve(options, url, Listening(found), lambda: None, Watch())
 
 
 def run_serve(options: argparse.Namespace) -> int:
     """Serve until told to stop."""
     redirect_errors()
+    given, notifier = take_sockets(), Notifier()  # before a process inherits them
     with open_database(options) as url:
         check_schema(url)
-        workers, cache_mb = options.workers, options.cache_mb
-        return _serve(options, url, workers=workers, cache_mb=cache_mb, watch=None)
+        listening = given or _listen(options)
+        return _serve(options, url, listening, lambda: notifier.tell("READY=1"))
+
+
+def _listen(options: argparse.Namespace) -> Listening:
+    shared = options.share_port == "yes"
+    if options.socket:
+        return bind_unix(options.socket, shared=shared)
+    return Listening(bind(options.host, options.port, shared=shared))
 
 
 def _serve(
     options: argparse.Namespace,
     url: str,
-    *,
-    workers: int,
-    cache_mb: int,
-    watch: Watch | None,
+    listening: Listening,
+    notify: Callable[[], None],
+    watch: Watch | None = None,
 ) -> int:
-    listening = bind(options.host, options.port, search=watch is not None)
-    if listening.getsockname()[1] != options.port != 0:
-        announce(f"Port {options.port} is taken, so this is the next free one.")
-    banner = f"bytereel is at {address(listening)} (Ctrl-C stops it)"
-    connections = max(options.connections // workers, 1)
-    cache_bytes = cache_mb * 1_000_000 // workers
-
+    banner = f"bytereel is at {', '.join(listening.addresses)} (Ctrl-C stops it)"
+    workers = options.workers
     metrics = build_metrics(1 if workers == 1 else 3 * workers)  # reloads overlap
     form, path = options.access_log, options.access_log_file
     logs = open_logs(form, path, options.trusted_proxies)
     limits = pick_limits(options, workers)
 
     def run(
-        listening: socket.socket, ready: Callable[[], None], spool: Path | None = None
+        listening: Listening, ready: Callable[[], None], spool: Path | None = None
     ) -> None:
         metrics.claim()
         app = build_app(
             url,
-            connections=connections,
+            connections=max(options.connections // workers, 1),
             answer_seconds=options.answer_seconds,
-            cache_bytes=cache_bytes,
+            cache_bytes=options.cache_mb * 1_000_000 // workers,
             watch=watch,
             admin_token=options.admin_token,
             spool=spool,
@@ -102,34 +110,39 @@ def _serve(
             add_revival(app, options.data_dir, url)
         loop = asyncio.Runner(loop_factory=uvloop.new_event_loop)
         with logs.writing(), listening, loop as runner:
-            runner.run(serve(app, listening, ready))
+            runner.run(serve(app, listening, ready, alone=workers == 1))
 
     def tell() -> None:
         check_beside()
+        listening.publish()
         logs.announce(banner)
+        notify()
 
-    if workers == 1:
-        run(listening, tell)
-    else:
-        sockets = share(listening, workers)
-        supervise(run, sockets, tell, with_spool=bool(options.admin_token))
+    try:
+        if workers == 1:
+            run(listening, tell)
+        else:
+            shares = share(listening, workers)
+            supervise(run, shares, tell, with_spool=bool(options.admin_token))
+    finally:
+        listening.stop()
     return 0
 
 
 def supervise(
     run: Callable[..., None],
-    sockets: list[socket.socket],
+    shares: list[Listening],
     ready: Callable[[], None],
     *,
     with_spool: bool,
 ) -> None:
-    """Have one process for each socket; with_spool gives them a folder in common."""
+    """Have one process for each share; with_spool gives them a folder in common."""
     if sys.platform != "linux":
         raise Fault("more than one worker needs Linux: leave --workers at 1")
     from server.serving.workers import Workers  # can't be imported elsewhere
 
     with opening_spool() if with_spool else nullcontext() as spool:
-        Workers(partial(run, spool=spool), sockets).supervise(ready)
+        Workers(partial(run, spool=spool), shares).supervise(ready)
 
 
 def check_schema(url: str) -> None:

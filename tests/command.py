@@ -7,7 +7,7 @@ import subprocess
 import sys
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
@@ -64,14 +64,20 @@ def run(
 
 
 @contextmanager
-def starting(url: str, *arguments: str, run_by: Sequence[str] = ()) -> Iterator[Server]:
-    """Yield a server once it names its address; kill it at the end."""
+def starting(
+    url: str, *arguments: str, run_by: Sequence[str] = (), **more: Any
+) -> Iterator[Server]:
+    """Yield a server once it names its address; kill it at the end.
+
+    more goes to Popen.
+    """
     process = subprocess.Popen(
         [*run_by, sys.executable, "-m", "server", *arguments],
         cwd=ROOT,
         env={**os.environ, "DATABASE_URL": url},
         stdout=subprocess.PIPE,
         text=True,
+        **more,
     )
     assert process.stdout is not None
     with process.stdout:
@@ -79,7 +85,7 @@ def starting(url: str, *arguments: str, run_by: Sequence[str] = ()) -> Iterator[
             lines = []
             for line in process.stdout:
                 lines.append(line)
-                if "http://" in line:
+                if line.startswith("bytereel is at "):
                     break
             yield Server(process, lines)
         finally:
@@ -88,7 +94,7 @@ def starting(url: str, *arguments: str, run_by: Sequence[str] = ()) -> Iterator[
 
 
 def serving(
-    url: str, *arguments: str, run_by: Sequence[str] = ()
+    url: str, *arguments: str, run_by: Sequence[str] = (), **more: Any
 ) -> AbstractContextManager[Server]:
     """Yield a server of this database on a free port; run_by begins its command."""
-    return starting(url, "serve", "--port", "0", *arguments, run_by=run_by)
+    return starting(url, "serve", "--port", "0", *arguments, run_by=run_by, **more)

@@ -43,7 +43,7 @@ class Connection(TimedConnection):
 
     __slots__ = (
         *("_failed", "_gathered", "_log", "_stalled", "_store", "_taken", "_timer"),
-        "_waited",
+        *("_waited", "draining", "heard"),
     )
 
     def __init__(
@@ -59,6 +59,8 @@ class Connection(TimedConnection):
         self._store = store
         self._log = log
         self._stalled = False
+        self.draining = False
+        self.heard = 0.0  # when bytes came last, by monotonic; only while draining
         self._taken = b""  # a request that is being read for, unknown to aiohttp
         self._gathered: Gathered | None = None  # of what is taken
         self._timer: asyncio.TimerHandle | None = None
@@ -91,13 +93,15 @@ class Connection(TimedConnection):
 
     def data_received(self, data: bytes) -> None:
         """Answer a short request; aiohttp gets any other."""
+        if self.draining:
+            self.heard = monotonic()
         if self._busy or self._intake.held or not self._take(data):
             super().data_received(data)
 
     def _take(self, data: bytes) -> bool:
         """Report whether the request is answered without aiohttp, now or soon."""
         store = self._store
-        if store is None or not awaits_request(self):
+        if store is None or self.draining or not awaits_request(self):
             return False
         asked = parse_short(data)
         if asked is None or self._stalled or store.crowded:
@@ -196,6 +200,21 @@ class Connection(TimedConnection):
         """Let aiohttp answer the request that was taken, as if it came just now."""
         self._waited = monotonic() - self._active
         web.RequestHandler.data_received(self, self._forget_taken())
+
+    def drain(self) -> None:
+        """Leave requests to aiohttp from now on, for it can close after an answer."""
+        self.draining = True
+        self.heard = monotonic()
+
+    @property
+    def idle(self) -> bool:
+        """Report whether nothing is being answered."""
+        return not self._busy and awaits_request(self)
+
+    @property
+    def has_more(self) -> bool:
+        """Report whether something has come behind the request that is answered."""
+        return bool(self._intake.held)
 
     def close(self) -> None:
         """Answer what was taken, and no more."""

@@ -1,13 +1,19 @@
 """Listen, answer until told to stop, finish what is being sent."""
 
+from __future__ import annotations
+
 import asyncio
 import errno
 import logging
+import os
 import resource
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable
+import sys
+import threading
 from contextlib import asynccontextmanager, suppress
+from time import monotonic, sleep
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
@@ -16,73 +22,107 @@ from server.reading.store import STORE
 from server.serving import aiohttp_private
 from server.serving.clients import CLIENTS
 from server.serving.connection import Connection
+from server.serving.draining import Draining
+from server.serving.listening import BACKLOG, HALF_OPEN_SECONDS, open_port
 from server.serving.malloc import tuned_memory
 from server.telemetry.access_log import ACCESS_LOG
 from server.telemetry.metrics import METRICS
 
-SHUTDOWN_SECONDS = 10  # what is being sent may take this long after SIGTERM
-BACKLOG = 1024
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from server.serving.listening import Listening
+
+SHUTDOWN_SECONDS = 10  # from SIGTERM to the end of the process, at most
+ANSWER_SECONDS = 8.5  # of them for what is being sent; the rest is for closing
+EXIT_SECONDS = 9.5  # then threads that go on are left behind
+LAST_SECONDS = 0.2
 PORTS_TRIED = 100
 
 _log = logging.getLogger(__name__)
 
 
-def bind(host: str, port: int, *, search: bool = False) -> socket.socket:
+def bind(
+    host: str, port: int, *, search: bool = False, shared: bool = False
+) -> socket.socket:
     """Return a listening socket; with search, on the next free port if need be.
 
+    With shared another server may listen on the port too, if it says the same.
     Raises Fault when the address can't be had.
     """
     for tried in range(port, min(port + PORTS_TRIED, 65536) if search else port + 1):
         try:
-            return _listen(host, tried)
+            return open_port(host, tried, shared=shared)
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 raise Fault(
                     f"cannot listen on {host}:{tried} ({error.strerror}): "
                     "choose another --host or --port"
                 ) from error
+    if shared:
+        raise Fault(
+            f"port {port} of {host} is taken by a server without --share-port yes, or "
+            "of another user: choose another --port, or 0"
+        )
     raise Fault(f"port {port} of {host} is taken: choose another --port, or 0")
 
 
-def _listen(host: str, port: int, *, shared: bool = False) -> socket.socket:
-    return socket.create_server(
-        (host, port),
-        family=socket.AF_INET6 if ":" in host else socket.AF_INET,
-        backlog=BACKLOG,
-        reuse_port=shared,
-    )
-
-
-def share(listening: socket.socket, count: int) -> list[socket.socket]:
-    """Return count listening sockets of one port; the kernel spreads connections.
-
-    The first was bound without SO_REUSEPORT, so two servers can't share by mistake;
-    on one socket for all the worker that wakes first would take most (socket(7)).
-    """
-    host, port = listening.getsockname()[:2]
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    return [listening, *(_listen(host, port, shared=True) for _ in range(count - 1))]
-
-
-def address(listening: socket.socket) -> str:
-    """Return the URL a person types for it."""
-    host, port = listening.getsockname()[:2]
-    name = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-    return f"http://[{name}]:{port}/" if ":" in name else f"http://{name}:{port}/"
-
-
 async def serve(
-    app: web.Application, listening: socket.socket, ready: Callable[[], None]
+    app: web.Application,
+    listening: Listening,
+    ready: Callable[[], None],
+    *,
+    alone: bool = True,
 ) -> None:
-    """Answer on the socket until SIGINT or SIGTERM; call ready once it answers."""
+    """Answer on the sockets until SIGINT or SIGTERM; call ready once all is answered.
+
+    A process that is not alone has a parent, which looks after Ctrl-C, SIGHUP and
+    clients that are half-way in.
+    """
     allow_connections()
-    loop = asyncio.get_running_loop()
     stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    async with answering(app, listening), tuned_memory(app[STORE]):
+    _heed_signals(stop, alone=alone)
+    async with (
+        answering(app, *listening.sockets) as draining,
+        tuned_memory(app[STORE]),
+    ):
         ready()
         await stop.wait()
+        draining.begin()
+        if alone:
+            listening.stop()
+            await asyncio.sleep(HALF_OPEN_SECONDS)
+
+
+def _heed_signals(stop: asyncio.Event, *, alone: bool) -> None:
+    """Have the first SIGINT or SIGTERM set stop, and the second end the process."""
+    loop = asyncio.get_running_loop()
+    numbers = (signal.SIGINT, signal.SIGTERM) if alone else (signal.SIGTERM,)
+
+    def begin() -> None:
+        for number in numbers:
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_DFL)
+        timer = threading.Timer(EXIT_SECONDS, _leave)
+        timer.daemon = True
+        timer.start()
+        stop.set()
+
+    for number in numbers:
+        loop.add_signal_handler(number, begin)
+    if alone:
+        loop.add_signal_handler(
+            signal.SIGHUP,
+            _log.warning,
+            "SIGHUP replaces nothing with one worker: restart, or use --workers 2",
+        )
+
+
+def _leave() -> None:
+    """End the process, whatever its threads are doing."""
+    _log.warning("something still runs after %g s: ended all the same", EXIT_SECONDS)
+    sleep(LAST_SECONDS)  # for the line to be written
+    os._exit(0)
 
 
 def allow_connections() -> None:
@@ -94,32 +134,79 @@ def allow_connections() -> None:
 
 @asynccontextmanager
 async def answering(
-    app: web.Application, listening: socket.socket
-) -> AsyncIterator[None]:
-    """Answer on the socket; at the end finish what is being sent."""
-    loop = asyncio.get_running_loop()
-    runner = web.AppRunner(app, shutdown_timeout=SHUTDOWN_SECONDS)
+    app: web.Application, *sockets: socket.socket
+) -> AsyncIterator[Draining]:
+    """Answer on the sockets, which are closed at the end; finish what is being sent."""
+    runner = web.AppRunner(app)
     await runner.setup()
+    server = runner.server
+    assert server is not None
+    draining = Draining(server)
 
     store = None if aiohttp_private.MISSING else app[STORE]
     if reason := aiohttp_private.explain_missing():
         _log.warning("%s", reason)
 
     def connect() -> Connection:
-        assert runner.server is not None
         clients, metrics, log = app[CLIENTS], app[METRICS], app[ACCESS_LOG]
-        return Connection(runner.server, store, clients, metrics, log)
+        return draining.watch(Connection(server, store, clients, metrics, log))
 
     try:
-        server = await loop.create_server(connect, sock=listening, backlog=BACKLOG)
-        try:
-            yield
-        finally:
-            server.close()
+        async with _accepting(connect, sockets):
+            yield draining
     finally:
-        until = loop.time() + SHUTDOWN_SECONDS
-        connections = runner.server.connections if runner.server else []
-        lost = [each.lost for each in connections if isinstance(each, Connection)]
-        await runner.cleanup()
-        if lost:  # aiohttp leaves what is still in the buffers to the loop
-            await asyncio.wait(lost, timeout=max(until - loop.time(), 0))
+        draining.begin()
+        assert draining.began is not None
+        await app.shutdown()
+        await draining.finish(draining.began + ANSWER_SECONDS)
+        await draining.break_off()
+        await app.cleanup()
+
+
+@asynccontextmanager
+async def _accepting(
+    connect: Callable[[], Connection], sockets: tuple[socket.socket, ...]
+) -> AsyncIterator[None]:
+    """Accept connections; at the end take those that wait in the queue, too."""
+    servers: list[asyncio.AbstractServer] = []
+    copies: list[socket.socket] = []
+    try:
+        for each in sockets:
+            copies.append(each.dup())
+            servers.append(await _start(connect, each))
+        yield
+    finally:
+        for server in servers:
+            server.close()
+        for copy in copies:
+            with copy:
+                await _accept_rest(connect, copy)
+
+
+async def _start(
+    connect: Callable[[], Connection], listening: socket.socket
+) -> asyncio.AbstractServer:
+    loop = asyncio.get_running_loop()
+    if listening.family != socket.AF_UNIX:
+        return await loop.create_server(connect, sock=listening, backlog=BACKLOG)
+    kept: dict[str, Any] = {}
+    if sys.version_info >= (3, 13):
+        kept["cleanup_socket"] = False  # the file may be another server's by then
+    return await loop.create_unix_server(
+        connect, sock=listening, backlog=BACKLOG, **kept
+    )
+
+
+async def _accept_rest(
+    connect: Callable[[], Connection], listening: socket.socket
+) -> None:
+    loop = asyncio.get_running_loop()
+    listening.setblocking(False)
+    until = monotonic() + HALF_OPEN_SECONDS  # others may listen on the same queue
+    while monotonic() < until:
+        try:
+            accepted, _ = listening.accept()
+        except OSError:
+            return
+        with suppress(OSError):
+            await loop.connect_accepted_socket(connect, accepted)

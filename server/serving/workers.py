@@ -4,7 +4,6 @@ import ctypes
 import logging
 import os
 import signal
-import socket
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -13,9 +12,10 @@ from typing import NamedTuple, NoReturn
 
 from server.errors import Fault
 from server.serving.heartbeat import TURN_SECONDS, Heartbeat
+from server.serving.listening import HALF_OPEN_SECONDS, Listening
 
 RESTART_SECONDS = 1.0  # from one start to the next of what crashes in a loop
-STOP_SECONDS = 9.3  # then it hangs, and is killed: all is over after ten seconds
+STOP_SECONDS = 9.0  # then it hangs, and is killed: all is over after ten seconds
 READY = signal.SIGRTMIN  # queued with its sender's id, where others merge: signal(7)
 STOPS = {signal.SIGINT, signal.SIGTERM}
 WATCHED = {*STOPS, signal.SIGHUP, signal.SIGUSR1, signal.SIGCHLD, READY}
@@ -23,7 +23,7 @@ PR_SET_PDEATHSIG = 1  # prctl(2)
 
 _log = logging.getLogger(__name__)
 
-Run = Callable[[socket.socket, Callable[[], None]], None]
+Run = Callable[[Listening, Callable[[], None]], None]
 
 
 class Worker(NamedTuple):
@@ -40,7 +40,7 @@ class Worker(NamedTuple):
 class Workers:
     """One process a socket, each running run(socket, ready)."""
 
-    def __init__(self, run: Run, sockets: Sequence[socket.socket]) -> None:
+    def __init__(self, run: Run, sockets: Sequence[Listening]) -> None:
         self._run = run
         self._sockets = sockets  # open here too, so queued clients outlive a worker
         self._living: dict[int, Worker] = {}
@@ -203,6 +203,9 @@ class Workers:
 
     def _end(self) -> None:
         """Refuse what is new, let all finish what they are sending."""
+        for listening in self._sockets:
+            listening.stop()
+        time.sleep(HALF_OPEN_SECONDS)
         for listening in self._sockets:
             listening.close()
         self._due.clear()

@@ -178,7 +178,8 @@ SCRIPT = """
 import asyncio, signal, sys, time
 from server.serving import heartbeat, workers
 from server.errors import Fault
-from server.serving.listen import bind, share
+from server.serving.listen import bind
+from server.serving.listening import Listening, share
 
 def work(listening, ready):
     {work}
@@ -186,7 +187,7 @@ def work(listening, ready):
 workers.STOP_SECONDS = 0.3
 heartbeat.BEAT_SECONDS, heartbeat.TURN_SECONDS = 0.05, 0.1
 workers.TURN_SECONDS, heartbeat.HANG_SECONDS = 0.1, 1
-sockets = share(bind("127.0.0.1", 0), 2)
+sockets = share(Listening(bind("127.0.0.1", 0)), 2)
 try:
     workers.Workers(work, sockets).supervise(lambda: print("ready", flush=True))
 except Fault as fault:
