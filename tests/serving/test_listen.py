@@ -1,0 +1,108 @@
+"""What a server of one process does at SIGTERM, SIGINT and SIGHUP."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import time
+from contextlib import ExitStack, closing, contextmanager
+from typing import TYPE_CHECKING
+from urllib.request import urlopen
+
+import psycopg2
+import pytest
+
+from server.serving.listen import SHUTDOWN_SECONDS
+from tests.admin.client import TOKEN, Admin
+from tests.admin.test_uploads import UPLOADS, upload
+from tests.clips import make
+from tests.command import serving
+from tests.conftest import insert_video
+from tests.serving.test_workers import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.command import Server
+
+GET = "GET /v3/videos/%d HTTP/1.1\r\nHost: a\r\n\r\n"
+POST = f"POST %s HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {TOKEN}\r\n"
+JSON = "Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
+
+
+@contextmanager
+def locked(url: str) -> Iterator[None]:
+    """Have nobody read or write videos."""
+    with closing(psycopg2.connect(url)) as connection:
+        with connection.cursor() as cursor:
+            cursor.execute("LOCK TABLE videos IN ACCESS EXCLUSIVE MODE")
+        yield
+
+
+def send(stack: ExitStack, server: Server, text: str) -> socket.socket:
+    """Send to the server, and take little of what it answers."""
+    client = stack.enter_context(socket.socket())
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32 * 1024)
+    client.connect(("127.0.0.1", server.port))
+    client.sendall(text.encode())
+    return client
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_end_comes_in_time_whatever_clients_do(
+    number: signal.Signals, database_url: str, tmp_path: Path
+) -> None:
+    video = insert_video(database_url, "run_person.mp4", bytes(20_000_000))
+    clip = make(tmp_path / "good.mp4").read_bytes()
+    said = tmp_path / "stderr"
+    with ExitStack() as stack, said.open("w") as stderr:
+        arguments = ("--admin-token", TOKEN)
+        server = stack.enter_context(serving(database_url, *arguments, stderr=stderr))
+        admin = Admin(server.port, database_url, tmp_path)
+        uploaded = upload(admin, "good.mp4", clip)["upload"]
+        assert send(stack, server, GET % video).recv(4) == b"HTTP"  # and it stalls
+        stack.enter_context(locked(database_url))
+        send(stack, server, (GET % video)[:30])
+        send(stack, server, GET % (video + 1))
+        send(stack, server, POST % f"{UPLOADS}/{uploaded}" + JSON)  # in a thread
+        slow = POST % f"{UPLOADS}?filename=slow.mp4" + "Content-Length: 99999\r\n\r\nx"
+        send(stack, server, slow)
+        time.sleep(1)
+        server.process.send_signal(number)
+        began = time.monotonic()
+        assert server.process.wait(30) == 0
+        assert time.monotonic() - began <= SHUTDOWN_SECONDS
+    assert "Traceback" not in said.read_text()
+
+
+@pytest.mark.parametrize("first", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
+def test_second_signal_ends_at_once(
+    first: signal.Signals, second: signal.Signals, database_url: str
+) -> None:
+    video = insert_video(database_url, "run_person.mp4", bytes(20_000_000))
+    with ExitStack() as stack:
+        server = stack.enter_context(serving(database_url))
+        assert send(stack, server, GET % video).recv(4) == b"HTTP"
+        server.process.send_signal(first)
+        time.sleep(1)
+        assert server.process.poll() is None
+        server.process.send_signal(second)
+        assert server.process.wait(3) == -second
+
+
+def test_hangup_of_one_worker_is_told_and_changes_nothing(
+    database_url: str, tmp_path: Path
+) -> None:
+    said = tmp_path / "stderr"
+    with said.open("w") as stderr, serving(database_url, stderr=stderr) as server:
+        for _ in range(2):
+            server.process.send_signal(signal.SIGHUP)
+            with urlopen(f"{server.address}readyz") as answer:
+                assert json.load(answer) == {"status": "ready"}
+        wait_until(lambda: said.read_text().count("SIGHUP") == 2)
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(15) == 0
+    assert len(said.read_text().splitlines()) == 2
