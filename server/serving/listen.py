@@ -95,14 +95,19 @@ async def serve(
 
 
 def _heed_signals(stop: asyncio.Event, *, alone: bool) -> None:
-    """Have the first SIGINT or SIGTERM set stop, and the second end the process."""
+    """Have the first SIGINT or SIGTERM set stop, and the second end the process.
+
+    A process that is not alone is ended by its parent. A second SIGTERM means nothing
+    to it: systemd tells all processes to stop, and so does the parent.
+    """
     loop = asyncio.get_running_loop()
+    then = signal.SIG_DFL if alone else signal.SIG_IGN
     numbers = (signal.SIGINT, signal.SIGTERM) if alone else (signal.SIGTERM,)
 
     def begin() -> None:
         for number in numbers:
             loop.remove_signal_handler(number)
-            signal.signal(number, signal.SIG_DFL)
+            signal.signal(number, then)
         timer = threading.Timer(EXIT_SECONDS, _leave)
         timer.daemon = True
         timer.start()

@@ -136,6 +136,19 @@ def test_stop_lets_a_download_finish(
         assert not any(map(is_alive, workers))
 
 
+def test_stop_of_every_process_lets_a_download_finish(database_url: str) -> None:
+    """As systemd stops a unit: the workers are then told twice."""
+    video = insert_video(database_url, "run_person.mp4", bytes(BYTES))
+    with serving(database_url, "--workers", "2") as server:
+        with downloading(server.port, video) as read_rest:
+            for pid in (*server.workers, server.process.pid):
+                os.kill(pid, signal.SIGTERM)
+            wait_until(lambda: is_refused(server.port))
+            time.sleep(0.5)  # by now the supervisor has told them, too
+            assert read_rest() == BYTES
+        assert server.process.wait(15) == 0
+
+
 def test_reload_replaces_all_and_lets_a_download_finish(database_url: str) -> None:
     video = insert_video(database_url, "run_person.mp4", bytes(BYTES))
     with serving(database_url, "--workers", "2") as server:
