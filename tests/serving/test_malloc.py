@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import mmap
+
 from server.serving.malloc import (
     BURST_BYTES,
     LOOKS,
@@ -26,6 +28,7 @@ def test_burst_is_seen_when_it_grows_no_more_and_for_a_minute_after() -> None:
 
 def test_memory_of_the_process_is_measured() -> None:
     before = measure_resident()
-    held = bytearray(40_000_000)
-    assert measure_resident() - before > 20_000_000
-    del held
+    with mmap.mmap(-1, 40_000_000) as held:
+        for page in range(0, len(held), mmap.PAGESIZE):
+            held[page] = 1
+        assert measure_resident() - before > 20_000_000
