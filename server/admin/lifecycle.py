@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from aiohttp import web
 
 SWEEP_SECONDS = 60.0
-BREAK_SECONDS = 8.0  # after it was told to stop; a server has ten in all
+BREAK_SECONDS = 7.5  # after it was told to stop; answers have eight
 
 
 def add_admin(

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from server.serving.listening import Listening
 
 SHUTDOWN_SECONDS = 10  # from SIGTERM to the end of the process, at most
-ANSWER_SECONDS = 8.5  # of them for what is being sent; the rest is for closing
-EXIT_SECONDS = 9.5  # then threads that go on are left behind
+ANSWER_SECONDS = 8.0  # of them for what is being sent; the rest is for closing
+EXIT_SECONDS = 9.2  # then threads that go on are left behind
 LAST_SECONDS = 0.2
 PORTS_TRIED = 100
 

@@ -15,7 +15,7 @@ from server.serving.heartbeat import TURN_SECONDS, Heartbeat
 from server.serving.listening import HALF_OPEN_SECONDS, Listening
 
 RESTART_SECONDS = 1.0  # from one start to the next of what crashes in a loop
-STOP_SECONDS = 9.0  # then it hangs, and is killed: all is over after ten seconds
+STOP_SECONDS = 9.3  # then it hangs, and is killed: all is over after ten seconds
 READY = signal.SIGRTMIN  # queued with its sender's id, where others merge: signal(7)
 STOPS = {signal.SIGINT, signal.SIGTERM}
 WATCHED = {*STOPS, signal.SIGHUP, signal.SIGUSR1, signal.SIGCHLD, READY}

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from tests.command import Server
 
+SLACK_SECONDS = 3  # for a machine that has much else to do
 GET = "GET /v3/videos/%d HTTP/1.1\r\nHost: a\r\n\r\n"
 POST = f"POST %s HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {TOKEN}\r\n"
 JSON = "Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
@@ -73,7 +74,7 @@ def test_end_comes_in_time_whatever_clients_do(
         server.process.send_signal(number)
         began = time.monotonic()
         assert server.process.wait(30) == 0
-        assert time.monotonic() - began <= SHUTDOWN_SECONDS
+        assert time.monotonic() - began <= SHUTDOWN_SECONDS + SLACK_SECONDS
     assert "Traceback" not in said.read_text()
 
 
