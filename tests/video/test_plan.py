@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from server import model
 from server.model import Video
-from server.video.plan import plan_video, render_disposition
+from server.video.plan import guess_first, plan_video, render_disposition
 from tests.wire import fields
 
 SIZE = 100
@@ -292,3 +292,9 @@ def test_any_plan_is_sound(method: str, asked: dict[str, str], size: int) -> Non
     if method == "HEAD":
         assert length == 0
         assert plan.status not in {206, 416}
+
+
+def test_too_many_ranges_get_a_416_for_which_nothing_is_read() -> None:
+    asked = {"Range": "bytes=" + ",".join(["0-1"] * 8000)}
+    assert plan_video("GET", asked, VIDEO, BOUNDARY).status == 416
+    assert guess_first("GET", asked) == (0, 0)

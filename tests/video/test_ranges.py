@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.video.ranges import fit_ranges, parse_range
+from server.video.ranges import SPECS_MAX, fit_ranges, parse_range
 
 SIZE = 100
 
@@ -110,6 +110,15 @@ def test_long_positions_keep_their_order() -> None:
     assert parse_range(f"bytes={'1' * 30}-{'2' * 30}") is not None
     assert parse_range(f"bytes={'2' * 30}-{'1' * 30}") is None
     assert parse_range(f"bytes={'1' * 4400}-{'9' * 30}") is None
+
+
+def test_too_many_ranges_are_not_granted() -> None:
+    most = parse_range("bytes=" + ",".join(["0-1"] * SPECS_MAX))
+    assert most is not None
+    assert fit_ranges(most, SIZE) == [range(2)]
+    more = parse_range("bytes=" + ",".join(["0-1"] * (SPECS_MAX + 1)))
+    assert more is not None
+    assert fit_ranges(more, SIZE) == []
 
 
 @pytest.mark.parametrize(("header", "spans"), FITTED)
