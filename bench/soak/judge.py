@@ -50,8 +50,8 @@ ALLOWED = {
     "tasks": Allowance(0.25, 12),
     "sessions": Allowance(0.0, 8),
     "PostgreSQL MiB": Allowance(0.25, 48),
-    "p50 ms": Allowance(1.0, 10),
-    "p99 ms": Allowance(1.0, 60),
+    "p50 ms": Allowance(1.0, 30),
+    "p99 ms": Allowance(1.0, 250),
 }
 """The measures. Threads come up to a limit; latency is that of a busy machine."""
 
