@@ -72,6 +72,7 @@ async def test_unread_access_log_stops_nothing(serve: Serve) -> None:
             assert line.startswith("bytereel is at ") or json.loads(line)
 
 
+@pytest.mark.long
 async def test_unread_errors_stop_nothing(serve: Serve, victim: Victim) -> None:
     with full_pipe() as (_, write), serve("--cache-mb", "0", stderr=write) as process:
         await process.wait_until_ready()
@@ -82,7 +83,8 @@ async def test_unread_errors_stop_nothing(serve: Serve, victim: Victim) -> None:
             await load.measure_recovery(monotonic(), 5.0)
 
 
-@pytest.mark.parametrize("command", cases(OUTPUTS, OUTPUTS.keys() - {"all closed"}))
+@pytest.mark.long
+@pytest.mark.parametrize("command", cases(OUTPUTS, ()))
 async def test_lost_output_stops_nothing(
     command: str, serve: Serve, victim: Victim
 ) -> None:
