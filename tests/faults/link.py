@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 PIECE_SECONDS = 0.05  # of a slow line, what travels as one piece
 AHEAD_SECONDS = 0.5  # how far the sender may be ahead of a slow line
+CLOSE_SECONDS = 0.05  # so that the loop closes what was aborted
 
 
 class Link(Breakable):
@@ -46,6 +47,10 @@ class Link(Breakable):
         for writer in self._open:
             if not writer.is_closing():
                 writer.close()
+
+    async def refuse(self) -> None:
+        await super().refuse()
+        await asyncio.sleep(CLOSE_SECONDS)
 
     async def listen(self, port: int = 0) -> int:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", port)

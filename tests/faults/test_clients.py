@@ -10,18 +10,19 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 import pytest
+import pytest_asyncio
 
 from tests.command import ROOT
+from tests.faults.conftest import SERVE
 from tests.faults.hostile import Held, list_attacks
 from tests.faults.link import linked
 from tests.faults.load import Outcome, find_p99
 from tests.faults.promise import ONLY_RIGHT, asking_health, judging
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
 
-    from tests.faults.process import Process
-    from tests.faults.promise import Lab
+    from tests.faults.process import Process, Serve
 
 MEMORY_BYTES = 64_000_000  # more than before, at the most
 STALLED_BYTES = 160_000_000  # a thousand who stall hold a chunk each, and buffers
@@ -29,6 +30,14 @@ SLOWER, SECONDS = 2, 0.5  # p99 of the others: twice the quiet one; the rest is 
 KINDS = list_attacks(1)
 FEW = ["zeros", "gzip bomb"]
 MANY = [kind for kind, attack in KINDS.items() if not isinstance(attack, Held)]
+
+
+@pytest_asyncio.fixture
+async def attacked(serve: Serve) -> AsyncIterator[Process]:
+    """Yield a server that no other fault has met before."""
+    with serve(*SERVE) as process:
+        await process.wait_until_ready()
+        yield process
 
 
 @contextmanager
@@ -66,33 +75,33 @@ async def keep_others(
     assert attacked <= SLOWER * quiet + SECONDS
 
 
-async def test_few_attacks_together(lab: Lab) -> None:
-    await keep_others(lab.process, *FEW, lasts=2)
+async def test_few_attacks_together(attacked: Process) -> None:
+    await keep_others(attacked, *FEW, lasts=2)
 
 
 @pytest.mark.long
-async def test_all_attacks_together(lab: Lab) -> None:
-    await keep_others(lab.process, *MANY, lasts=10)
+async def test_all_attacks_together(attacked: Process) -> None:
+    await keep_others(attacked, *MANY, lasts=10)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("kind", KINDS)
-async def test_attack(kind: str, lab: Lab) -> None:
+async def test_attack(kind: str, attacked: Process) -> None:
     memory = STALLED_BYTES if isinstance(KINDS[kind], Held) else MEMORY_BYTES
-    await keep_others(lab.process, kind, lasts=5, memory=memory)
+    await keep_others(attacked, kind, lasts=5, memory=memory)
 
 
-async def test_slow_client_is_served(lab: Lab) -> None:
-    async with linked("127.0.0.1", lab.process.port) as network:
+async def test_slow_client_is_served(attacked: Process) -> None:
+    async with linked("127.0.0.1", attacked.port) as network:
         network.delay, network.rate = 0.05, 1_000_000
-        async with judging(lab.process, ONLY_RIGHT, port=network.own_port) as load:
+        async with judging(attacked, ONLY_RIGHT, port=network.own_port) as load:
             await load.wait_for(20)
 
 
-async def test_client_that_is_cut_off_costs_nothing(lab: Lab) -> None:
-    async with linked("127.0.0.1", lab.process.port) as network:
+async def test_client_that_is_cut_off_costs_nothing(attacked: Process) -> None:
+    async with linked("127.0.0.1", attacked.port) as network:
         cut_off = frozenset({Outcome.CUT, Outcome.CLOSED})
-        async with judging(lab.process, cut_off, port=network.own_port) as load:
+        async with judging(attacked, cut_off, port=network.own_port) as load:
             for _ in range(10):
                 network.after_limit = network.cut
                 network.limit = 200_000
