@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from contextlib import contextmanager
 from time import monotonic
@@ -12,6 +13,7 @@ from aiohttp import web
 from server.reading.store import STORE, VideoChanged
 from server.video.pacing import PACER
 from server.video.plan import PREFLIGHT, Plan, guess_first, plan_video
+from server.video.ranges import asks_too_much
 from server.video.sending import send
 from server.video.watch import WATCH
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from server.model import Video
 
 ID_MAX = 2**31 - 1
+ATTACK_SECONDS = 0.5  # until an attack is refused; without, it is asked again at once
 
 ASKED = (
     "If-Match",
@@ -37,6 +40,8 @@ BOUNDARY = secrets.token_hex(16)  # unguessable, so no video contains it
 
 async def get_video(request: web.Request) -> web.StreamResponse:
     """Answer for one video."""
+    if asks_too_much(request.headers.get("Range", "")):
+        await asyncio.sleep(ATTACK_SECONDS)
     try:
         return await answer(request)
     except VideoChanged:  # the row we remembered is out of date: read it again

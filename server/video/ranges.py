@@ -29,7 +29,7 @@ def parse_range(header: str) -> list[Spec] | None:
     if unit.lower() != "bytes":
         return None
     asked: list[Spec] = []
-    if range_set.count(",") >= SPECS_MAX:
+    if asks_too_much(range_set):
         return asked
     for element in range_set.split(","):
         text = element.strip(" \t")
@@ -43,6 +43,11 @@ def parse_range(header: str) -> list[Spec] | None:
             return None
         asked.append((first, last))
     return asked or None
+
+
+def asks_too_much(header: str) -> bool:
+    """Report whether there are more than SPECS_MAX ranges in a header."""
+    return header.count(",") >= SPECS_MAX
 
 
 def _number(digits: str) -> int:
