@@ -18,6 +18,7 @@ import psycopg2
 import pytest
 import pytest_asyncio
 import uvloop
+from hypothesis import HealthCheck, settings
 
 from server.app import build_app
 from server.postgres import embedded, migrations
@@ -29,6 +30,10 @@ from tests.versions import list_newer
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Generator, Iterator
 
+
+# How long a busy machine takes to make an input is no finding.
+settings.register_profile("busy", suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 
 FAST = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
 

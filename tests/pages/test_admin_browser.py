@@ -338,6 +338,7 @@ def test_keyboard_alone_does_it_all(browser: Browser, site: Site) -> None:
         page.keyboard.press("Tab")
         page.keyboard.type("keyboa")
         wait_until(page, "location.search === '?search=keyboa'")
+        wait_until(page, "document.querySelectorAll('[data-rows] > li').length === 1")
         tab_to("keyboard.mp4")
         page.keyboard.press("Enter")
         page.get_by_text("No word shows this clip yet.").wait_for()
