@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from contextlib import closing
 from http.client import HTTPConnection, HTTPException
 from typing import TYPE_CHECKING
@@ -88,6 +89,7 @@ def test_folder_of_another_user_is_not_trusted(data_dir: Path) -> None:
 def test_server_that_is_killed_again_and_again_comes_back(data_dir: Path) -> None:
     with embedded.running(data_dir, FAST) as url:
         for _ in range(3):
+            time.sleep(3 * supervisor.POLL_SECONDS)  # the supervisor sees it answer
             kill(data_dir, ("/bin/postgres",))
             wait_until(lambda: answers(url))
         log = (data_dir / supervisor.LOG).read_text()
