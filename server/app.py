@@ -22,7 +22,7 @@ from server.serving.clients import CLIENTS, LIMITS, Clients, Limits, keep_sweepi
 from server.serving.connection import Connection
 from server.serving.descriptors import watch_descriptors
 from server.telemetry.access_log import ACCESS_LOG, AccessLog
-from server.telemetry.exposition import LIBRARY, Library
+from server.telemetry.exposition import LIBRARY, SCRAPES, Library, Scrapes
 from server.telemetry.metrics import METRICS, Metrics
 from server.telemetry.publishing import keep_published, list_labels, measure
 from server.video.pacing import PACER, Pacer
@@ -59,7 +59,7 @@ def build_app(
     app = web.Application(middlewares=[measure, answer_errors])
     app[METRICS] = metrics or build_metrics()
     app[ACCESS_LOG] = log or AccessLog("none", ())
-    app[LIBRARY] = Library()
+    app[LIBRARY], app[SCRAPES] = Library(), Scrapes()
     app[PACER] = pacer or Pacer(0)
     app[WATCH] = watch
     app[LEFT_OUT] = LeftOut()

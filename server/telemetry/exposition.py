@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -26,13 +27,14 @@ from server.telemetry.metrics import BOUNDS, CLASSES, KINDS, METRICS, REASONS
 from server.telemetry.publishing import publish
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from prometheus_client import Metric
 
     from server.telemetry.metrics import Metrics
 
 LIBRARY_SECONDS = 15.0  # the library is measured at most so often
+PAUSE_SECONDS = 0.2  # between two answers: whoever asks on and on costs others little
 WAIT_SECONDS = 3.0  # for the database: other numbers are not to wait for these
 
 _COUNTED = {
@@ -226,16 +228,50 @@ def _accumulate(
     return buckets, microseconds / 1e6
 
 
+class Scrapes:
+    """Has one answer made at a time, for all who asked before its numbers were read.
+
+    That takes some ms of the event loop, so there is a pause before the next.
+    """
+
+    def __init__(self) -> None:
+        self._coming: dict[str, asyncio.Task[bytes]] = {}  # by content type
+        self._turn = asyncio.Lock()
+        self._free_at = 0.0  # by monotonic
+
+    def ask(
+        self, app: web.Application, encode: Callable[[Collector], bytes], kind: str
+    ) -> asyncio.Future[bytes]:
+        """Return a future of the numbers as they are from now on."""
+        task = self._coming.get(kind)
+        if task is None:
+            task = asyncio.create_task(self._render(app, encode, kind))
+            self._coming[kind] = task
+        return asyncio.shield(task)
+
+    async def _render(
+        self, app: web.Application, encode: Callable[[Collector], bytes], kind: str
+    ) -> bytes:
+        try:
+            async with self._turn:
+                await asyncio.sleep(self._free_at - monotonic())
+                self._free_at = monotonic() + PAUSE_SECONDS
+            await app[LIBRARY].refresh(app)
+        finally:
+            del self._coming[kind]
+        publish(app)
+        registry = CollectorRegistry()
+        registry.register(Counted(app[METRICS], app[LIBRARY]))
+        return encode(registry)
+
+
 async def get_metrics(request: web.Request) -> web.Response:
     """Answer with all numbers of all workers."""
-    app = request.app
-    await app[LIBRARY].refresh(app)
-    publish(app)
-    registry = CollectorRegistry()
-    registry.register(Counted(app[METRICS], app[LIBRARY]))
-    encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-    headers = {"Content-Type": content_type, "Cache-Control": "no-store"}
-    return web.Response(body=encode(registry), headers=headers)
+    encode, kind = choose_encoder(request.headers.get("Accept", ""))
+    body = await request.app[SCRAPES].ask(request.app, encode, kind)
+    headers = {"Content-Type": kind, "Cache-Control": "no-store"}
+    return web.Response(body=body, headers=headers)
 
 
 LIBRARY: web.AppKey[Library] = web.AppKey("library")
+SCRAPES: web.AppKey[Scrapes] = web.AppKey("scrapes")

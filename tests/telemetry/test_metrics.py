@@ -11,8 +11,11 @@ from urllib.request import Request, urlopen
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from server.app import build_app
 from server.routes import ROUTES
 from server.serving.connection import Connection
+from server.serving.listen import answering, bind
+from server.telemetry.exposition import SCRAPES
 from server.telemetry.metrics import BOUNDS, VIDEO, Metrics
 from server.telemetry.publishing import list_labels
 from tests.command import serving
@@ -187,3 +190,18 @@ async def test_format_is_the_one_asked_for(served: Served, accept: str) -> None:
         head, body = await wire.get("/metrics", {"Accept": accept})
     assert head.headers["content-type"].startswith(accept)
     assert body.endswith(b"# EOF\n") == (accept != "text/plain")
+
+
+async def test_who_asks_meanwhile_shares_one_answer(database_url: str) -> None:
+    made: list[object] = []
+
+    def encode(registry: object) -> bytes:
+        made.append(registry)
+        return str(len(made)).encode()
+
+    app = build_app(database_url)
+    with bind("127.0.0.1", 0) as listening:
+        async with answering(app, listening):
+            for number in (b"1", b"2"):
+                asked = [app[SCRAPES].ask(app, encode, "text") for _ in range(9)]
+                assert await asyncio.gather(*asked) == [number] * 9
