@@ -20,8 +20,8 @@ _LINE = re.compile(
     rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+ ([^\x00-\x20\x7f]+) HTTP/([0-9]+)(?:\.([0-9]+))?"
 )
 _FIELD = re.compile(
-    rb"\r\n(host|content-length|transfer-encoding|content-encoding)[ \t]*:[ \t]*"
-    rb"([^\r\n]*)",
+    rb"\r\n(host|content-length|transfer-encoding|content-encoding|expect)"
+    rb"[ \t]*:[ \t]*([^\r\n]*)",
     re.IGNORECASE,
 )
 _BLANK = re.compile(rb"(?:\r\n)*+")
@@ -33,6 +33,7 @@ WRONG_VERSION = "This server speaks HTTP/1.1: send the request as HTTP/1.1."
 WRONG_HOST = "Send one Host header with the name of the host (RFC 9112, 3.2)."
 WRONG_LENGTH = "Say once how long the body is (RFC 9112, 6.3)."
 WRONG_CODING = "Send the body as it is or in chunks, in no other Transfer-Encoding."
+WRONG_EXPECT = "This server meets no expectation but 100-continue (RFC 9110, 10.1.1)."
 PACKED = "Send the body as it is, without Content-Encoding."
 
 
@@ -100,6 +101,9 @@ def read_head(data: bytes) -> Head:
     for name, value in _FIELD.findall(data, end):
         fields.setdefault(name.lower(), []).append(value.rstrip(b" \t"))
     _check_host(fields.get(b"host", []), target, minor)
+    expected = fields.get(b"expect", []) if minor != b"0" else []
+    if any(each.lower() != b"100-continue" for each in expected):
+        raise Refused(417, WRONG_EXPECT)
     length = _find_length(fields)
     if length != 0 and any(
         coding.lower() not in (b"", b"identity")

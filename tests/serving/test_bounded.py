@@ -69,6 +69,7 @@ REFUSED = [
     (POST + b"Content-Encoding: gzip\r\nContent-Length: 9\r\n\r\n", 415),
     (NOWHERE + b"Content-Encoding: gzip\r\n" + CHUNKED, 415),
     (POST + b"Transfer-Encoding: gzip, chunked\r\n\r\n", 501),
+    (POST + b"Expect: 200-maybe\r\nContent-Length: 9\r\n\r\n", 417),
     (POST + CHUNKED + b"5;" + b"x" * 2000, 400),
     (POST + CHUNKED + b"0" * 2000, 400),
     (POST + CHUNKED + b"1\r\nx\r\n" * 4000, 400),
