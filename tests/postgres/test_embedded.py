@@ -151,6 +151,12 @@ def test_server_is_ready_and_gone_afterwards(folder: Path) -> None:
     assert not processes(folder)
 
 
+def test_folder_that_was_deleted_is_left_without_an_error(folder: Path) -> None:
+    with embedded.running(folder, FAST) as url:
+        assert answers(url)
+        shutil.rmtree(folder)
+
+
 @only_root
 def test_root_lends_the_data_to_an_ordinary_user(used: Path) -> None:
     used.parent.chmod(0o751)

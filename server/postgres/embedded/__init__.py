@@ -167,9 +167,11 @@ def _leave(folder: Path) -> None:
 
 def _has_left(folder: Path) -> bool:
     """Report whether the server has stopped or others use it."""
-    lock, users = (
-        open_lock(folder / name) for name in (supervisor.SUPERVISOR, supervisor.USERS)
-    )
+    names = supervisor.SUPERVISOR, supervisor.USERS
+    try:
+        lock, users = (open_lock(folder / name) for name in names)
+    except FileNotFoundError:  # somebody has deleted the folder
+        return True
     try:
         if take_lock(lock, fcntl.LOCK_EX):
             if supervisor.find_postmaster(folder / supervisor.CLUSTER) is None:

@@ -9,6 +9,7 @@ import logging
 import os
 import subprocess
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from server.errors import Fault
@@ -17,7 +18,6 @@ from server.postgres.embedded.cluster import prepare_server
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from pathlib import Path
 
     from aiohttp import web
 
@@ -56,14 +56,22 @@ async def keep_supervised(folder: Path, url: str) -> NoReturn:
             pause = min(2 * pause, MOST_SECONDS)
             if getattr(error, "errno", None) in (errno.EMFILE, errno.ENFILE):
                 continue  # which the server tells itself
-            if said != str(error):
-                said = str(error)
+            reason = explain(error)
+            if said != reason:
+                said = reason
                 _log.warning("the embedded PostgreSQL cannot be kept: %s", said)
             continue
         pause = CHECK_SECONDS
         if revived:
             said = ""
             _log.warning("what keeps the embedded PostgreSQL was gone: started again")
+
+
+def explain(error: Exception) -> str:
+    """Return what happened, without the command line of what failed."""
+    if isinstance(error, subprocess.CalledProcessError):
+        return f"{Path(error.cmd[0]).name} ended with status {error.returncode}"
+    return str(error)
 
 
 def revive(folder: Path, url: str) -> bool:
