@@ -85,7 +85,13 @@ def _check_media(
 
 
 def heeds_edits(movie: Movie) -> bool:
-    """Report whether the edit lists are short enough to be followed."""
+    """Report whether FFmpeg can follow the edit lists in time.
+
+    Where they leave out many empty samples, it looks for the next in vain for ever.
+    """
+    played = [track for track in (movie.picture, movie.sound) if track]
+    if any(track.samples.is_hollow for track in played):
+        return False
     return all(track.shown.edits <= MOST_EDITS for track in movie.tracks)
 
 

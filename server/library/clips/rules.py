@@ -248,7 +248,14 @@ def _list_reference(track: Track) -> Iterator[Flaw]:
     if not track.is_enabled:  # 8.3.2
         sentence = f"has its track of {name} disabled"
         yield repairable("track-disabled", FAULT, sentence, FIX)
-    for sentence, mended_by in track.samples.contradictions:
+    samples = track.samples
+    if samples.is_hollow:  # of fewer is told what is lost
+        sentence = (
+            f"has {samples.empty} of {samples.total} samples of {name} without a byte "
+            "(stsz)"
+        )
+        yield Flaw("sample-tables", FAULT, sentence, EXPORT)
+    for sentence, mended_by in samples.contradictions:
         if mended_by == BOXES:
             yield repairable("sample-tables", FAULT, sentence, FIX)
         elif mended_by == COPY:

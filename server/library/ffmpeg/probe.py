@@ -134,6 +134,7 @@ def _find_break(container: InputContainer) -> str:
     seconds = (container.duration or 0) / av.time_base
     start = (container.start_time or 0) / av.time_base
     seen = set()  # key frames, which several moments may have in common
+    until = process_time() + _DECODE_SECONDS
     try:
         for number in range(_SEEKS):
             moment = start + seconds * number / _SEEKS
@@ -143,7 +144,9 @@ def _find_break(container: InputContainer) -> str:
             seen.add(key)
             if number:
                 container.seek(int(moment * av.time_base))
-            frame = next(container.decode(stream), None)
+            frame = _decode_next(container, stream, until)
+            if process_time() > until:
+                break
             if frame is None and not number:
                 return "no picture is in it"
             if frame is not None and frame.is_corrupt:
@@ -153,6 +156,18 @@ def _find_break(container: InputContainer) -> str:
     except (av.FFmpegError, OSError) as error:
         return f"FFmpeg says: {error.strerror or error}".lower()
     return ""
+
+
+def _decode_next(
+    container: InputContainer, stream: VideoStream, until: float
+) -> VideoFrame | None:
+    """Return the next picture; None behind the last, or where the time is up."""
+    for packet in container.demux(stream):
+        if frames := packet.decode():
+            return frames[0]
+        if process_time() > until:
+            break
+    return None
 
 
 def _find_key(stream: VideoStream, moment: float) -> int | None:

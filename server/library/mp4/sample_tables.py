@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from server.library.mp4.boxes import Tree
 
 _MOST_SAMPLES = 1_000_000
+_HOLLOW_SHARE = 10  # one of so many
 BOXES: Final = "boxes"
 COPY: Final = "copy"
 ENCODING: Final = "encoding"
@@ -53,6 +54,7 @@ class Samples(NamedTuple):
     longest_gap: int  # between key frames, and from the last one to the end; not still
     entries: frozenset[int]  # numbers of the sample entries that they refer to, from 1
     contradictions: tuple[Contradiction, ...] = ()
+    empty: int = 0  # samples without a byte
 
     @property
     def is_readable(self) -> bool:
@@ -61,6 +63,11 @@ class Samples(NamedTuple):
         Samples may lie over one another, a million times as well.
         """
         return self.total <= _MOST_SAMPLES and self.bytes <= 2 * self.end
+
+    @property
+    def is_hollow(self) -> bool:
+        """Report whether more than a few samples are empty."""
+        return self.empty * _HOLLOW_SHARE > self.total
 
     @property
     def starts_with_key(self) -> bool:
@@ -103,6 +110,7 @@ def read_samples(stbl: Tree, timescale: int) -> Samples:
             *_contradict_times(times, timescale),
             *_contradict_shifts(shifts, timescale),
         ),
+        chunks.sizes.count(0),
     )
 
 

@@ -16,7 +16,7 @@ import pytest
 from server.cli import build_parser
 from server.library.clips.check import FAULT, WARNING, Limits, find_worst
 from server.library.clips.checking import check_files, check_media
-from server.library.clips.repair import Media
+from server.library.clips.repair import Media, open_media
 from server.library.clips.rules import find_flaws
 from server.library.ffmpeg.probe_result import ProbeResult
 from server.library.ffmpeg.sandbox import Sandbox
@@ -330,6 +330,19 @@ def test_video_is_read_by_parts(good: Path, sandbox: Sandbox) -> None:
     report = check_media(Media(read, len(data)), sandbox, Limits(), whole=False)
     assert name(report.flaws) == {"warning over-size"}
     assert sum(lengths) < 1_000_000
+
+
+def test_empty_samples_get_one_verdict(good: Path, sandbox: Sandbox) -> None:
+    def empty(body: bytearray) -> None:
+        body[12:] = bytes(len(body) - 12)
+
+    path = patch(good.with_name("empty.mp4"), good, b"stsz", empty)
+    with path.open("rb") as file:
+        for whole in (True, False):
+            report = check_media(open_media(file), sandbox, PLAIN, whole=whole)
+            found = name(report.flaws)
+            assert "fault sample-tables" in found, whole
+            assert "fault undecodable" not in found, whole
 
 
 def test_boxes_are_read_as_far_as_they_go() -> None:

@@ -219,11 +219,20 @@ def shift_sound(data: bytearray) -> None:
         add(b"stco", 8 + 4 * number, -40, 1)(data)
 
 
+def empty_samples(data: bytearray) -> None:
+    write(b"stsz", 12, bytes(4 * 4))(data)
+
+
 CONTRADICTING: dict[str, tuple[Change, str, str]] = {
     "fewer sizes than times and chunks": (
         write(b"stsz", 8, pack(">I", 20)),
         "fault sample-times None",
         "the table of sizes (stsz) counts 20 samples, those of times and chunks 30",
+    ),
+    "samples without a byte": (
+        empty_samples,
+        "fault sample-tables None",
+        "has 4 of 30 samples of pictures without a byte (stsz)",
     ),
     "no time at all": (
         write(b"stts", 12, bytes(4)),

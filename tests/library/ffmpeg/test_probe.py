@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import os
 import socket
+from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import av
 import pytest
@@ -13,12 +14,15 @@ from server.errors import Fault
 from server.library.clips.check import Limits
 from server.library.clips.checking import check_media
 from server.library.clips.repair import open_media
+from server.library.ffmpeg import probe
 from server.library.ffmpeg.probe_result import ProbeResult
 from server.library.ffmpeg.sandbox import Sandbox
 from server.library.files import open_file, show_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from server.library.ffmpeg.source import Source
 
 
 @pytest.fixture(scope="module")
@@ -219,18 +223,35 @@ def test_shown_path_is_one_printable_line() -> None:
     assert show_path(path) == r"a\nb\x1b\xff" + "ü"
 
 
+def damage_half(folder: Path) -> bytearray:
+    make_clip(folder / "whole.mp4", seconds=4, width=64, height=48, fps=10)
+    data = bytearray((folder / "whole.mp4").read_bytes())
+    start = data.index(b"mdat") + 4
+    half = start + (len(data) - start) // 2
+    data[half:] = bytes(len(data) - half)
+    return data
+
+
 def test_one_look_decodes_at_several_places(
     clip: Path, tmp_path: Path, sandbox: Sandbox
 ) -> None:
     long = tmp_path / "long.mp4"
-    make_clip(long, seconds=4, width=64, height=48, fps=10)
-    data = bytearray(long.read_bytes())
-    start = data.index(b"mdat") + 4
-    half = start + (len(data) - start) // 2
-    data[half:] = bytes(len(data) - half)
-    long.write_bytes(data)
+    long.write_bytes(damage_half(tmp_path))
     assert look(long, sandbox, whole=False).broken != ""
     assert look(clip, sandbox, whole=False).broken == ""
+
+
+def test_what_is_not_decoded_in_time_is_not_blamed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = damage_half(tmp_path)
+
+    def look_here() -> str:
+        return probe.probe(cast("Source", BytesIO(data)), whole=False).broken
+
+    assert look_here() != ""
+    monkeypatch.setattr(probe, "_DECODE_SECONDS", -1.0)
+    assert look_here() == ""
 
 
 def test_metadata_that_is_no_utf8_is_no_flaw(
