@@ -80,11 +80,26 @@ class Jobs:
     ) -> Made:
         """Do the same for a long job, of which at most HEAVY_MAX run at once."""
         async with self._heavy:
-            return await self.run(job, *given, **named)
+            try:
+                return await self.run(job, *given, **named)
+            except Exception as error:
+                if self._closed:  # that broke it off, whatever it looks like
+                    raise _build_stopping() from error
+                raise
 
     @contextmanager
     def open_sandbox(self) -> Iterator[Sandbox]:
-        """Yield a sandbox that does not outlive us."""
+        """Yield a sandbox that does not outlive us.
+
+        Refused if it was ended meanwhile: to a job that looks as if the file did it.
+        """
+        with self._open_sandbox() as sandbox:
+            yield sandbox
+            if self._closed:
+                raise _build_stopping()
+
+    @contextmanager
+    def _open_sandbox(self) -> Iterator[Sandbox]:
         with (
             Sandbox(self._memory_bytes) as sandbox,
             self._broken_at_close(partial(_kill, sandbox)),
@@ -97,7 +112,7 @@ class Jobs:
         with (
             closing(connect(self.database_url)) as connection,
             self._broken_at_close(partial(_hang_up, connection)),
-            self.open_sandbox() as sandbox,
+            self._open_sandbox() as sandbox,  # what was saved by then is saved
         ):
             yield Importer(connection, sandbox, policy)
 
@@ -106,7 +121,7 @@ class Jobs:
         self._breaks.add(stop)
         try:
             if self._closed:
-                raise Refused(503, "The server is stopping: try again soon.")
+                raise _build_stopping()
             yield
         finally:
             self._breaks.discard(stop)
@@ -143,6 +158,10 @@ def silence_psycopg2() -> Iterator[None]:
         yield
     finally:
         sys.excepthook = before
+
+
+def _build_stopping() -> Refused:
+    return Refused(503, "The server is stopping: try again soon.", {"Retry-After": "5"})
 
 
 def _kill(sandbox: Sandbox) -> None:
