@@ -35,7 +35,8 @@ DAMAGE = {"damaged-pictures", "damaged-sound", "undecodable"}
 EDITED: Final = "edit-list-shift"
 SHIFT_SECONDS = 0.1  # with less of it nobody minds
 _OVERRUN = "FFmpeg fails, or needs more time or memory than it gets"
-_OF_SOUND = {"audio-codec", "audio-config", "audio-entries", "damaged-sound"}
+OF_SOUND = {"audio-codec", "audio-config", "audio-entries", "damaged-sound"}
+"""Codes of flaws for which no picture is to be encoded."""
 # These are mended by other boxes, not by other places.
 _REMUXED = {
     "fragmented",
@@ -97,7 +98,7 @@ def choose_method(
         if flaw.code in accepted or (transcode and flaw.repair == TRANSCODE)
     }
     if encoded:
-        return SOUND if encoded <= _OF_SOUND else TRANSCODE
+        return SOUND if encoded <= OF_SOUND else TRANSCODE
     return FIX if any(flaw.repair == FIX for flaw in serious) else None
 
 

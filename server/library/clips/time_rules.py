@@ -4,18 +4,30 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from server.library.clips.check import FAULT, FIX, WARNING, Flaw, repairable
+from server.library.clips.check import (
+    EXPORT,
+    FAULT,
+    FIX,
+    TRANSCODE,
+    WARNING,
+    Flaw,
+    repairable,
+)
 from server.library.mp4.edits import MOST_EDITS
 from server.library.mp4.headers import differs, lies
+from server.library.mp4.sample_tables import list_key_times
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from server.library.clips.check import Repair
     from server.library.mp4.movie import Movie
     from server.library.mp4.track import Track
 
 _SHIFT_SECONDS = 0.1  # of the start; nobody sees it
+_MOST_DELAY = 60  # seconds; samples may not last longer either
 _PRIMING_FRAMES = 3  # of sound that a decoder needs to start; 1,024 samples each
+_ROUNDING = 0.001  # seconds; the units of movies are often no finer
 YEAR = 31_557_600.0  # seconds
 
 
@@ -53,6 +65,10 @@ def list_shifts(movie: Movie) -> Iterator[Flaw]:
         sentence = "has an edit list by which nothing of it is shown"
         yield repairable("edit-list-empty", FAULT, sentence, FIX)
         return
+    if delay > _MOST_DELAY:  # encoded anew it would start as late
+        sentence = f"has an edit list that delays its start by {delay:.0f} s"
+        yield Flaw("edit-list-shift", FAULT, sentence, EXPORT)
+        return
     if delay > _SHIFT_SECONDS:
         sentence = f"has an edit list that delays its start by {delay:.1f} s"
     elif cut:
@@ -61,7 +77,27 @@ def list_shifts(movie: Movie) -> Iterator[Flaw]:
         sentence = "has an edit list that cuts it into pieces or changes its speed"
     else:
         return
-    yield repairable("edit-list-shift", WARNING, sentence, FIX)
+    repair: Repair = FIX if _is_mended_by_copy(tracks) else TRANSCODE
+    yield repairable("edit-list-shift", WARNING, sentence, repair)
+
+
+def _is_mended_by_copy(tracks: list[Track]) -> bool:
+    """Report whether all start together, and with a key frame.
+
+    A copy has no samples to fill a gap with, and needs the key frame of what is shown.
+    """
+    delays = [track.shown.delay for track in tracks]
+    if max(delays) - min(delays) > _SHIFT_SECONDS:
+        return False
+    picture = next((track for track in tracks if track.handler == "vide"), None)
+    if picture is None or picture.samples.keys is None or not _is_cut(picture):
+        return True
+    samples, cut = picture.samples, picture.shown.cut
+    unit = picture.seconds / samples.length if samples.length else 0.0
+    return any(
+        -_ROUNDING <= cut - moment * unit <= _SHIFT_SECONDS
+        for moment in list_key_times(picture.table, samples)
+    )
 
 
 def _is_cut(track: Track) -> bool:

@@ -21,6 +21,7 @@ from server.library.clips.repair import (
     DAMAGE,
     EDITED,
     METHODS,
+    OF_SOUND,
     SHIFT_SECONDS,
     SOUND,
     Method,
@@ -98,6 +99,8 @@ class _Steps:
         method = _choose(self._kept.report.flaws, self._policy)
         if method is None or not self._left:
             return None
+        if method == TRANSCODE and _is_sound_shifted(self._kept.report):
+            method = SOUND
         if method not in self._left:  # it did not help
             late = SOUND in self._left and _is_sound_shifted(self._kept.report)
             method = SOUND if late else self._left[-1]
@@ -147,6 +150,8 @@ class _Steps:
         report = kept.report
         if self._error:
             more: Repair | None = None if self._policy.transcode else TRANSCODE
+            if more:
+                report = report._replace(flaws=[*map(_name_next, report.flaws)])
             report = _note_failure(report, self._error, more)
         lost = [_note_loss(damage) for damage in self._damage]
         return kept._replace(report=report._replace(flaws=[*lost, *report.flaws]))
@@ -180,12 +185,25 @@ def _measure_gap(report: CheckReport) -> float:
 
 
 def _is_sound_shifted(report: CheckReport) -> bool:
-    """Report whether edit lists shift no picture, but only sound."""
+    """Report whether edit lists shift no picture, and only sound is to be encoded."""
     tracks = report.movie.list_tracks("vide") if report.movie else []
     shift = max(
         (max(track.shown.delay, track.shown.cut) for track in tracks), default=1.0
     )
-    return shift <= SHIFT_SECONDS and _find_codes(report.flaws) == {EDITED}
+    codes = {
+        flaw.code
+        for flaw in report.flaws
+        if flaw.severity != NOTE
+        and (flaw.repair == TRANSCODE or flaw.code in {EDITED, *DAMAGE})
+    }
+    return shift <= SHIFT_SECONDS and EDITED in codes and codes <= {EDITED, *OF_SOUND}
+
+
+def _name_next(flaw: Flaw) -> Flaw:
+    """Return a flaw that copying did not mend with the repair that may do so."""
+    if flaw.repair != FIX:
+        return flaw
+    return repairable(flaw.code, flaw.severity, flaw.sentence, TRANSCODE)
 
 
 def _note_loss(damage: Damage) -> Flaw:

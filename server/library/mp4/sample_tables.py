@@ -249,6 +249,20 @@ def _spread(counts: Sequence[int], times: Sequence[int]) -> Iterator[int]:
     return islice(chain.from_iterable(map(repeat, times, least)), _LOOK_AHEAD)
 
 
+def list_key_times(stbl: Tree, samples: Samples) -> list[int]:
+    """Return when key frames are decoded, from the first sample on."""
+    found: list[int] = []
+    number, moment, left = 1, 0, iter(samples.keys or ())
+    key = next(left, None)
+    for count, time in fit_runs(read_table(stbl.find("stts"), 2), samples.total):
+        while key is not None and key < number + count:
+            found.append(moment + (key - number) * time)
+            key = next(left, None)
+        number += count
+        moment += count * time
+    return found
+
+
 def _measure_gap(
     times: tuple[list[int], list[int]], keys: Sequence[int], still: int
 ) -> int:

@@ -23,7 +23,7 @@ from server.library.ffmpeg.sandbox import Sandbox
 from server.library.files import open_file
 from server.library.imports.importer import NO_REPAIR, RepairPolicy
 from server.library.imports.repairing import find_refusal, repairing
-from tests.clips import Kind, make
+from tests.clips import Kind, make, patch
 from tests.library.ffmpeg.encoding import (
     NOISY,
     cut_off,
@@ -157,6 +157,7 @@ def test_cut_between_key_frames_is_encoded(tmp_path: Path, sandbox: Sandbox) -> 
     with repaired(path, FIX, sandbox, shift) as done:
         assert done.repaired is None
         assert list_codes(done) == ["not-repaired", "edit-list-shift"]
+        assert {each.repair for each in done.report.flaws} == {"transcode"}
     with repaired(path, TRANSCODE, sandbox, shift) as done:
         assert (done.repaired, list_codes(done)) == ("transcoded", [])
 
@@ -184,6 +185,55 @@ def test_late_sound_needs_no_new_pictures(tmp_path: Path, sandbox: Sandbox) -> N
         (tmp_path / "b.mp4").write_bytes(done.file.read())
     with av.open(str(tmp_path / "b.mp4")) as container:
         assert [bytes(p) for p in container.demux(video=0) if p.size] == before
+
+
+@pytest.mark.parametrize(("number", "repair"), [(15, "fix"), (20, "transcode")])
+def test_check_knows_which_cut_is_mended_by_a_copy(
+    number: int, repair: str, tmp_path: Path, sandbox: Sandbox
+) -> None:
+    path = make_cut(tmp_path, number)
+    with repaired(path, FIX if repair == "fix" else TRANSCODE, sandbox) as done:
+        assert list_codes(done) == []
+    with open_file(path) as file:
+        flaws = check_media(open_media(file), sandbox, Limits()).flaws
+    [shift] = [each for each in flaws if each.code == "edit-list-shift"]
+    assert shift.repair == repair
+    assert shift.remedy == f"import it with --{repair}"
+
+
+def test_check_knows_that_late_sound_is_encoded(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    path = make_late_sound(tmp_path / "a.mp4")
+    with av.open(str(path)) as container:
+        before = [bytes(p) for p in container.demux(video=0) if p.size]
+    with open_file(path) as file:
+        flaws = check_media(open_media(file), sandbox, Limits()).flaws
+    repairs = {each.code: each.repair for each in flaws}
+    assert repairs["edit-list-shift"] == "transcode"
+    with repaired(path, TRANSCODE, sandbox) as done:
+        assert (done.repaired, list_codes(done)) == ("transcoded", [])
+        (tmp_path / "b.mp4").write_bytes(done.file.read())
+    with av.open(str(tmp_path / "b.mp4")) as container:
+        assert [bytes(p) for p in container.demux(video=0) if p.size] == before
+
+
+def test_start_that_is_an_hour_late_is_refused(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    late = make(tmp_path / "late.mp4", Kind(delay=15, audio=None))
+
+    def postpone(body: bytearray) -> None:
+        assert body[12:16] == b"\xff" * 4  # which shows nothing
+        body[8:12] = (3_600_000).to_bytes(4, "big")
+
+    path = patch(tmp_path / "a.mp4", late, b"elst", postpone)
+    with repaired(path, TRANSCODE, sandbox) as done:
+        assert done.repaired is None
+        refusal = find_refusal(done.report.flaws, TRANSCODE)
+    assert refusal
+    assert (refusal.code, refusal.remedy) == ("edit-list-shift", EXPORT)
+    assert refusal.sentence == "has an edit list that delays its start by 3600 s"
 
 
 @pytest.mark.parametrize("policy", [FIX, TRANSCODE])
