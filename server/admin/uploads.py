@@ -50,7 +50,7 @@ class Copies(NamedTuple):
     """The videos that are like an upload."""
 
     exists: int | None  # same name and bytes, or repaired from these
-    name_taken: int | None  # same name, other bytes
+    name_taken: int | None  # same name, perhaps once it is repaired, other bytes
     same_bytes: list[int]
 
 
@@ -63,7 +63,9 @@ async def post_upload(request: web.Request) -> web.Response:
     upload = await receive(request, spool, asked["filename"])
     try:
         flaws = await jobs.run_heavy(examine_upload, jobs, spool, upload)
-        copies = await find_copies(request.app[STORE].database, upload)
+        copies = await find_copies(
+            request.app[STORE].database, upload, suggest_repair(flaws)
+        )
     except BaseException:
         await asyncio.to_thread(spool.drop, upload.id)
         raise
@@ -152,9 +154,16 @@ def examine_upload(jobs: Jobs, spool: Spool, upload: Upload) -> list[Flaw]:
         return check_media(open_media(file), sandbox, Limits()).flaws
 
 
-async def find_copies(database: Database, upload: Upload) -> Copies:
-    """Return which videos have the name of an upload, and which its bytes."""
-    values = upload._asdict() | {"repaired": name_repaired(upload.filename)}
+async def find_copies(
+    database: Database, upload: Upload, repair: Repair | None = None
+) -> Copies:
+    """Return which videos have the name of an upload, and which its bytes.
+
+    Its name is also the one that it gets by a repair, if there is to be one.
+    """
+    repaired = name_repaired(upload.filename)
+    kept = repaired if repair else upload.filename
+    values = upload._asdict() | {"repaired": repaired, "kept": kept}
     rows = await database.fetch(queries()["find_copies"], values)
     copies = [Copy(*row) for row in rows]
     taken = (copy.id for copy in copies if copy.has_name and not copy.is_this)

@@ -177,12 +177,12 @@ SELECT EXISTS (
 
 -- name: find_copies
 -- The videos like a file: which is this file, kept as it was or repaired; which has its
--- name; which its bytes.
+-- name, or the one that it is to be kept by; which its bytes.
 SELECT id,
        coalesce(filename = %(filename)s AND sha256 = digest
                 OR filename = %(repaired)s AND source_sha256 = digest, false)
            AS is_this,
-       filename = %(filename)s AS has_name,
+       filename IN (%(filename)s, %(kept)s) AS has_name,
        sha256 = digest AS has_bytes
   FROM videos,
        (SELECT decode(%(sha256)s, 'hex') AS digest) AS sent

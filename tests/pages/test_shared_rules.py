@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from server.library.files import name_repaired
 from server.library.report import show_bytes
 from server.library.suffixes import VIDEO_SUFFIXES
 from server.library.words.naming import word_candidates, word_key
@@ -140,6 +141,13 @@ def test_files_are_for_the_same_words(page: Page) -> None:
     assert dict(zip(FILES, words, strict=True)) == {
         name: word_candidates(name) for name in FILES
     }
+
+
+def test_repaired_files_have_the_same_names(page: Page) -> None:
+    names = ["v.ts", "v", ".mov", "..mov", "a..mov", "a.b.mkv", "a.", "a..", "a\nb.ts"]
+    assert run(page, NAMING, "repairedName", list(names)) == [
+        *map(name_repaired, names)
+    ]
 
 
 def test_page_and_readme_name_the_suffixes_of_the_server() -> None:

@@ -13,7 +13,7 @@ from psycopg2.errors import UniqueViolation
 
 from server.errors import Fault
 from server.library.clips.thumbnail import save_thumbnail
-from server.library.files import name_repaired
+from server.library.files import name_repaired, show_text
 from server.library.imports.copy_stream import (
     PIECE_BYTES,
     CopyStream,
@@ -196,6 +196,8 @@ def check_free(inventory: Inventory, name: str, shown: str) -> None:
     known = inventory.videos.get(name)
     if known is None:
         return
+    if not shown.endswith(show_text(name)):
+        shown = f"{shown}, which becomes {show_text(name)},"
     if known.file is not None:
         raise NameTaken(
             f"{shown} has other bytes than {known.file}, which has the same name: "

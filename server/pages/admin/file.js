@@ -4,7 +4,7 @@ import { bytes, counted } from "../numbers.js";
 import { renderFlaws } from "./check.js";
 import { copy, find, linked, make, markWrong, named, say } from "./dom.js";
 import { tellLinked } from "./links.js";
-import { cleanName, nextName } from "./naming.js";
+import { cleanName, nextName, repairedName } from "./naming.js";
 import { address } from "./route.js";
 import { proposeWord, WordField } from "./word-field.js";
 import { REPAIRS, verdict } from "./words.js";
@@ -122,14 +122,15 @@ export class FileCard {
 
   /* Name the clips that have the same bytes, or the same name. */
   tellTwins() {
-    const { same_bytes: twins, name_taken: taken, filename } = this.item.result;
+    const { same_bytes: twins, name_taken: taken, filename, repair } = this.item.result;
     const parts = [];
     if (twins.length) {
       parts.push(" The same video is in the library under another name: ");
       parts.push(...twins.flatMap((id) => [linked(address({ video: id }), `clip ${id}`), ", "]).slice(0, -1), ".");
     }
     if (taken !== null) {
-      parts.push(" The name “", named(filename), "” belongs to ", linked(address({ video: taken }), "another clip"), ", so this one has got another.");
+      const name = repair ? repairedName(filename) : filename;
+      parts.push(" The name “", named(name), "” belongs to ", linked(address({ video: taken }), "another clip"), ", so this one has got another.");
     }
     return parts;
   }
@@ -178,9 +179,12 @@ export class FileCard {
   }
 
   renderSaving() {
-    const { repair, playable } = this.item.result;
+    const { flaws, repair, playable } = this.item.result;
     const buttons = [];
     if (repair) buttons.push(button(REPAIRS[repair], () => this.save(repair), "main"));
+    if (repair === "fix" && flaws.some((flaw) => flaw.severity !== "note" && flaw.repair === "transcode")) {
+      buttons.push(button(REPAIRS.transcode, () => this.save("transcode")));
+    }
     if (playable) buttons.push(button(repair ? "Save as it is" : "Save", () => this.save("none"), repair ? "" : "main"));
     return buttons;
   }

@@ -24,6 +24,9 @@ export function nextName(name) {
   return [...stem].slice(0, NAME_LETTERS - ending.length).join("") + ending;
 }
 
+/* Return the name that a file gets by a repair, which makes an MP4. */
+export const repairedName = (name) => `${name.replace(/^(\.*[^.].*?)\.[^.]*$/s, "$1")}.mp4`;
+
 /* Return the keys of the words that a file may be for, the most telling first. */
 export function wordCandidates(filename) {
   const name = filename.split(/[/\\]/).at(-1);
