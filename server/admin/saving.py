@@ -22,6 +22,7 @@ from server.library.ffmpeg.sandbox import SandboxFault, explain_bug
 from server.library.files import show_text
 from server.library.imports.files import import_open
 from server.library.imports.importer import RepairPolicy
+from server.library.imports.repairing import FlawFault
 from server.library.imports.rows import (
     Imported,
     NameTaken,
@@ -35,6 +36,7 @@ from server.reading.store import STORE
 if TYPE_CHECKING:
     from aiohttp import web
 
+    from server.library.clips.check import Flaw
     from server.library.words.target import LinkTarget
     from server.postgres.pool import Database
 
@@ -120,6 +122,8 @@ def save(
             raise Refused(507, f"{shown} was not repaired, for {fault}.") from fault
         except SandboxFault as fault:
             raise Refused(422, blame_ourselves(fault).tell(shown)) from fault
+        except FlawFault as fault:
+            raise Refused(422, _name_choice(fault.flaw).tell(shown)) from fault
         except Fault as fault:
             status = 409 if isinstance(fault, NameTaken) else 422
             raise Refused(status, str(fault)) from fault
@@ -128,6 +132,13 @@ def save(
             raise Refused(422, flaw.tell(shown)) from error
         finally:
             note_results(importer.connection, [done])
+
+
+def _name_choice(flaw: Flaw) -> Flaw:
+    """Return a flaw whose remedy is a choice of this route, if one helps."""
+    if flaw.repair is None:
+        return flaw
+    return flaw._replace(remedy=f'save it with "repair": "{flaw.repair}"')
 
 
 async def link_saved(

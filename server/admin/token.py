@@ -147,6 +147,8 @@ def guarded(handler: Handler) -> Handler:
         except Refused as refused:
             if refused.status == 429:
                 await asyncio.sleep(LOCKED_SECONDS)
+            if refused.status == 507:
+                _log.error("%s", refused.sentence)
             return build_error_response(
                 refused.status, refused.sentence, refused.headers
             )

@@ -175,8 +175,12 @@ def test_repair_is_offered_and_done(
     assert save(empty, again, repair="fix").body["video_id"] == video
     # The name that the repaired one would have is another's.
     other = upload(empty, "late.mov", slow_start + b"\0\0\0\x08free")
+    assert (other["exists"], other["name_taken"]) == (None, video)
     refused = save(empty, other, repair="fix")
-    assert (refused.status, f"video {video}" in refused.error) == (409, True)
+    assert refused.status == 409
+    assert refused.error.startswith(
+        f"late.mov, which becomes late.mp4, has other bytes than video {video}, "
+    )
     renamed = save(empty, other, repair="fix", filename="a" * 255)  # and .mp4
     assert (renamed.status, "too long" in renamed.error) == (422, True)
 
@@ -191,7 +195,9 @@ def test_what_cannot_play_is_not_saved(
     kind = GOOD._replace(codec="mpeg4", audio=None)
     old = upload(empty, "old.mp4", make(tmp_path / "old.mp4", kind).read_bytes())
     assert (old["playable"], old["repair"]) == (False, "transcode")
-    assert save(empty, old, repair="fix").status == 422
+    refused = save(empty, old, repair="fix")
+    assert refused.status == 422
+    assert refused.error.endswith(': save it with "repair": "transcode"')
     assert list_videos(empty) == []
     saved = save(empty, old, repair="transcode")
     assert (saved.status, saved.body["repaired"]) == (201, "transcoded")
@@ -370,7 +376,9 @@ def test_body_that_is_no_file_is_refused(
     assert empty.list_spooled() == []
 
 
-def test_full_disk_is_a_sentence(empty: Admin, clip: bytes) -> None:
+def test_full_disk_is_a_sentence(
+    empty: Admin, clip: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (len(clip) // 2, limits[1]))
     try:
@@ -378,6 +386,7 @@ def test_full_disk_is_a_sentence(empty: Admin, clip: bytes) -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert (answer.status, "make room" in answer.error) == (507, True)
+    assert [record.getMessage() for record in caplog.records].count(answer.error) == 1
     assert empty.list_spooled() == []
 
 

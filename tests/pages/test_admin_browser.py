@@ -13,6 +13,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 from server.demo.samples import make_clip
+from server.library.clips.check import LOSE
 from tests.browser import (
     DESKTOP,
     PHONE,
@@ -179,8 +180,10 @@ def test_remedy_names_a_button_that_is_there(browser: Browser, site: Site) -> No
         ("fix", "fix"): "“Repair and save” mends it.",
         ("fix", "transcode"): "“Convert and save” mends it.",
         ("transcode", "transcode"): "“Convert and save” mends it.",
-        ("transcode", "fix"): "Do it.",
-        ("fix", None): "Do it.",
+        ("transcode", "fix"): (
+            "Repairing does not mend this; “Convert and save” does."
+        ),
+        ("fix", None): "This alone could be repaired.",
         (None, "fix"): "Do it.",
         ("fix", "none"): "Upload it again and choose “Repair and save”.",
         (
@@ -196,7 +199,16 @@ def test_remedy_names_a_button_that_is_there(browser: Browser, site: Site) -> No
             " flawRemedy({ code: 'x', remedy: 'do it', repair }, offered)))",
             list(remedies),
         )
+        damage = page.evaluate(
+            "remedy => import('/assets/x/admin/words.js').then(({ flawRemedy }) =>"
+            " ['fix', null, 'none'].map((offered) => flawRemedy("
+            "{ code: 'damaged-sound', remedy, repair: null }, offered)))",
+            LOSE,
+        )
     assert found == list(remedies.values())
+    for told in damage:
+        assert "--" not in told
+        assert "on the server" in told
 
 
 def test_walk_from_upload_to_deletion(browser: Browser, site: Site) -> None:

@@ -32,7 +32,7 @@ from server.library.imports.importer import (
     RepairPolicy,
 )
 from server.library.imports.jobs import ImporterPool, StoppedError, silence_psycopg2
-from server.library.imports.repairing import find_refusal, repairing
+from server.library.imports.repairing import FlawFault, find_refusal, repairing
 from server.library.imports.rows import (
     Imported,
     Inventory,
@@ -251,7 +251,7 @@ def check_movie(report: CheckReport, shown: str, policy: RepairPolicy) -> Movie:
     policy is what was done about its flaws.
     """
     if refusal := find_refusal(report.flaws, policy):
-        raise Fault(refusal.tell(shown))
+        raise FlawFault(shown, refusal)
     if report.movie is None:  # for the types: what has no boxes has a fault
         raise Fault(f"{shown} is not a video: import an MP4 video")
     return report.movie

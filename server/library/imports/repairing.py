@@ -6,6 +6,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from server.errors import Fault
 from server.library.clips.check import (
     EXPORT,
     FAULT,
@@ -155,6 +156,14 @@ class _Steps:
             report = _note_failure(report, self._error, more)
         lost = [_note_loss(damage) for damage in self._damage]
         return kept._replace(report=report._replace(flaws=[*lost, *report.flaws]))
+
+
+class FlawFault(Fault):
+    """A file is not kept for what is wrong with it."""
+
+    def __init__(self, shown: str, flaw: Flaw) -> None:
+        super().__init__(flaw.tell(shown))
+        self.flaw = flaw
 
 
 def find_refusal(flaws: Sequence[Flaw], policy: RepairPolicy) -> Flaw | None:

@@ -112,6 +112,7 @@ function readTrouble(status, sentence, seconds) {
   if (status === 409) return new Trouble("taken", "Another clip has this name. Choose another name.");
   if (status === 429) return new Trouble("locked", tellLock(seconds), seconds);
   if (status === 503) return new Trouble("database", sentence || "The server is busy or without its database.", seconds);
+  if (status === 507 && sentence) return new Trouble("refused", sentence);
   if (status === 502 || status === 504) return away(); // says what stands before the server
   if (status >= 500) return new Trouble("refused", `The server failed (status ${status}); its own messages say why.`);
   return new Trouble("refused", sentence || `The server refused this (status ${status}).`);

@@ -32,8 +32,13 @@ export function flawRemedy({ code, remedy, repair }, offered) {
   if (repair && offered === "none") {
     return `Upload ${repair === "fix" ? "it" : "the original"} again and choose “${REPAIRS[repair]}”.`;
   }
+  if (code.startsWith("damaged-")) {
+    return "Export it again from what it was made of. Only an import on the server can leave out what is damaged.";
+  }
   // Encoding anew mends what a new layout would, too.
   if (repair && (offered === repair || offered === "transcode")) return `“${REPAIRS[offered]}” mends it.`;
+  if (repair === "transcode" && offered === "fix") return "Repairing does not mend this; “Convert and save” does.";
+  if (repair) return "This alone could be repaired.";
   if (code === "over-duration") return "Cut it shorter, if you can.";
   return `${remedy[0].toUpperCase()}${remedy.slice(1)}.`;
 }
