@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from weakref import ref
 
+    from psycopg2.extensions import cursor as Cursor
+
     from server.postgres.libpq import Row
 
     Values = Mapping[str, object]
@@ -65,15 +67,17 @@ class Session(aiopg.Connection):
         return session
 
     async def read(self, statement: str, values: Values, limits: Limits) -> list[Row]:
-        """Return the rows of the last query; raise TimeoutError beyond the limits."""
+        """Return the rows of the last query; raise TimeoutError beyond the limits.
+
+        DataError for a value that Python has nothing for, such as the year 20000.
+        """
         waiter = self._create_waiter("read")
         timer = self._watch(limits)
         try:
             cursor = self._conn.cursor()
             cursor.execute(statement, values)
             await self._poll(waiter, limits.silent_seconds)
-            rows: list[Row] = cursor.fetchall()
-            return rows
+            return _fetch_all(cursor)
         finally:
             timer.cancel()
             self._waiter = None
@@ -219,6 +223,13 @@ class Session(aiopg.Connection):
         self._leave_loop()
         self._exchange = None  # libpq frees what it points to
         super()._close()
+
+
+def _fetch_all(cursor: Cursor) -> list[Row]:
+    try:
+        return cursor.fetchall()
+    except (ValueError, OverflowError, RecursionError) as error:
+        raise psycopg2.DataError(f"a value cannot be read: {error}") from error
 
 
 class _Silence:

@@ -10,12 +10,19 @@ _OUTDATED = "0A000", "RevalidateCachedQuery"
 # Classes of errors that pass: connection, rollback, resources, operator, system.
 _PASSING = ("08", "40", "53", "57", "58")
 # What may come of one row, as of a view's own function, and spares the others: values,
-# external routines, files, foreign tables, PL/pgSQL, damage.
-_OF_A_ROW = ("22", "38", "39", "58", "HV", "P0", "XX")
+# too many rows, external routines, limits, files, foreign tables, PL/pgSQL, damage.
+_OF_A_ROW = ("21", "22", "38", "39", "54", "58", "HV", "P0", "XX")
+# Mistakes in the text of a statement: syntax, and a parameter that is not there. All
+# else comes of the database, since values are checked before they are sent.
+_OURS = ("42601", "42P02")
+_OF_THE_DATABASE = "The database can't do that now: see the server's log."
 # The state of the database, not a mistake of ours, by the longest prefix of the code.
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
 _SENTENCES = {
     "08": "The database can't be reached now; try again in a moment.",
+    "21": "A value in the database can't be read: run bytereel doctor.",
+    "22": "A value in the database can't be read: run bytereel doctor.",
+    "23": "A rule of the database refuses the change: see the server's log.",
     "25006": "The database takes no changes now, as it is read-only or a standby; try "
     "again later.",
     "28": "The database refuses the server's user now: check the role's rights.",
@@ -26,6 +33,7 @@ _SENTENCES = {
     "40": "The database was changed by others at that moment; try again.",
     "42501": "The database refuses the server's user now: check the role's rights.",
     "42703": "The database lacks a table or column now: run bytereel migrate.",
+    "42P10": "The database lacks a key of a table now: see the server's log.",
     "42804": "A column of the database has another type now: run bytereel doctor.",
     "42809": "The database lacks a table or column now: run bytereel migrate.",
     "42846": "A column of the database has another type now: run bytereel doctor.",
@@ -33,6 +41,8 @@ _SENTENCES = {
     "42P01": "The database lacks a table or column now: run bytereel migrate.",
     "53": "The database has run out of disk space, memory or connections; try again "
     "later.",
+    "44": "A rule of the database refuses the change: see the server's log.",
+    "54": "The database has met a limit of its own: see the server's log.",
     "55": "The database is busy with that table now; try again in a moment.",
     "57": "The database can't be reached now; try again in a moment.",
     "58": "The database can't read its files now: see its log.",
@@ -79,13 +89,19 @@ def may_be_of_a_row(error: psycopg2.Error) -> bool:
 def explain_state(error: psycopg2.Error) -> str | None:
     """Return a sentence for clients about the state of the database.
 
-    None where the statement itself, and so its author, may be wrong.
+    None where the statement itself, and so its author, is wrong.
     """
     code = error.pgcode or ""
+    if code.startswith(_OURS):
+        return None
     for length in (5, 2):
         sentence = _SENTENCES.get(code[:length])
         if sentence:
             return sentence
     if isinstance(error, psycopg2.NotSupportedError):
         return _SENTENCES["42804"]
+    if isinstance(error, psycopg2.DataError):
+        return _SENTENCES["22"]
+    if code:
+        return _OF_THE_DATABASE
     return _SENTENCES["08"] if passes(error) else None

@@ -166,11 +166,11 @@ async def save_views(database: Database, tally: Tally) -> bool:
         await database.write(queries()["save_views"], _list_values(tally.sender, batch))
     except Exception as error:
         reason, _, _ = str(error).strip().partition("\n")
-        # An IntegrityError is a video that was deleted in this moment.
-        if explain_trouble(error) or isinstance(error, psycopg2.IntegrityError):
-            tally.note_failure(reason or type(error).__name__)
-        else:
+        # A value that does not fit never will, and would hold up all that come after.
+        if explain_trouble(error) is None or isinstance(error, psycopg2.DataError):
             tally.lose_batch(reason)
+        else:  # for a video, say, that was deleted in this moment
+            tally.note_failure(reason or type(error).__name__)
         return False
     tally.settle()
     return True

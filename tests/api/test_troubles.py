@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 from aiohttp import ClientSession
-from psycopg2 import OperationalError, ProgrammingError
+from psycopg2 import DataError, OperationalError, ProgrammingError
 from psycopg2.extensions import make_dsn
 
 from server.api import troubles
@@ -28,6 +28,14 @@ USER = str(uuid4())
 REVIEW = {"user_id": USER, "saved_word_id": 1, "question_id": 1, "answer": "a"}
 VIEWS = {"views": [{"video_id": 1, "reached": "started"}]}
 WORD = {"word": "run", "language": "en"}
+PRACTISED = f"""
+    INSERT INTO definitions (id, word, learning_language, native_language,
+        definition_text) VALUES (1, 'run', 'en', 'de', 'rennen');
+    INSERT INTO test_questions (id, definition_id, question_text, choices,
+        correct_answer) VALUES (1, 1, 'What?', '[]', 'a');
+    INSERT INTO saved_words (id, user_id, word, learning_language, native_language)
+        VALUES (1, '{USER}', 'run', 'en', 'de')
+"""
 PATHS = [
     *("/v3/videos/1", "/v3/videos/1/thumbnail", "/", "/practice", "/admin"),
     *(f"/v3/next-review-words-batch?user_id={USER}", "/readyz", "/metrics"),
@@ -50,6 +58,19 @@ STATES = {
     "of another type": "CREATE SCHEMA other; CREATE TABLE other.videos AS SELECT id,"
     " filename, mime_type, 1 AS video_data, created_at FROM videos;"
     " ALTER ROLE served IN DATABASE {name} SET search_path = other, public",
+    "a function that fails": "ALTER TABLE videos RENAME TO files; CREATE VIEW videos"
+    " AS SELECT id, filename, mime_type, substr(video_data, 1 / (id - id)::int)"
+    " AS video_data, created_at FROM files; GRANT ALL ON videos TO served",
+    "a function that finds too much": "ALTER TABLE videos RENAME TO files; INSERT INTO"
+    " files (filename, video_data) VALUES ('b.mp4', 'b'); CREATE VIEW videos AS SELECT"
+    " id, filename, mime_type, (SELECT video_data FROM files AS f WHERE f.id >= 0 *"
+    " files.id) AS video_data, created_at FROM files; GRANT ALL ON videos TO served",
+    "text that is no number": "ALTER TABLE practice_reviews ALTER answer TYPE int"
+    " USING 0",
+    "a key that is gone": "ALTER TABLE practice_cards DROP CONSTRAINT"
+    " practice_cards_pkey",
+    "dates beyond the year 9999": "UPDATE videos SET created_at = '20000-01-01';"
+    " INSERT INTO practice_cards VALUES (1, 1, 1, 0, 1, 1, '20000-01-01')",
     "revoked": "REVOKE ALL ON ALL TABLES IN SCHEMA public FROM served",
     "read-only": "ALTER ROLE served IN DATABASE {name}"
     " SET default_transaction_read_only = on",
@@ -77,6 +98,16 @@ def said(code: str) -> Exception:
         (said("40001"), "others"),
         (said("55P03"), "busy"),
         (said("XX001"), "verify"),
+        (said("21000"), "value"),
+        (said("22012"), "value"),
+        (said("22P02"), "value"),
+        (DataError("year 20000 is out of range"), "value"),
+        (said("23502"), "rule"),
+        (said("44000"), "rule"),
+        (said("42P10"), "key"),
+        (said("54000"), "limit"),
+        (said("42702"), "log"),
+        (said("2F002"), "log"),
         (MemoryError(), NO_MEMORY),
         (RuntimeError("can't start new thread"), NO_MEMORY),
         (OSError(errno.EMFILE, "many"), NO_MEMORY),
@@ -94,8 +125,7 @@ def test_state_that_may_pass_has_a_sentence(error: Exception, word: str) -> None
     "error",
     [
         said("42601"),
-        said("22012"),
-        said("23505"),
+        said("42P02"),
         ProgrammingError("can't adapt type"),
         RuntimeError("?"),
         OSError(errno.ENOENT, "none"),
@@ -121,6 +151,7 @@ def role_url(database_url: str, cluster: str) -> Iterator[str]:
         " GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO served",
     )
     insert_video(database_url, "a.mp4", b"abc" * 1000)
+    execute(database_url, PRACTISED)
     yield make_dsn(database_url, user="served")
     execute(database_url, "DROP OWNED BY served CASCADE; DROP ROLE served")
 
