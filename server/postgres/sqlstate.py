@@ -20,8 +20,8 @@ _OF_THE_DATABASE = "The database can't do that now: see the server's log."
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
 _SENTENCES = {
     "08": "The database can't be reached now; try again in a moment.",
-    "21": "A value in the database can't be read: run bytereel doctor.",
-    "22": "A value in the database can't be read: run bytereel doctor.",
+    "21": "A value in the database can't be used: see the server's log.",
+    "22": "A value in the database can't be used: see the server's log.",
     "23": "A rule of the database refuses the change: see the server's log.",
     "25006": "The database takes no changes now, as it is read-only or a standby; try "
     "again later.",

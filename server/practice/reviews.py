@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 from asyncio import Lock
 from datetime import UTC
+from functools import cache
 from json import dumps
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import uuid4
 from weakref import WeakValueDictionary
 
+import psycopg2
 from aiohttp import web
-from psycopg2 import IntegrityError
-from psycopg2.errors import UndefinedTable
+from psycopg2.errors import ForeignKeyViolation, UniqueViolation
 
 from server.api.bodies import read_body
 from server.api.errors import Refused, build_error_response
 from server.errors import Fault
 from server.postgres.pool import DatabaseAway
 from server.postgres.queries import queries
-from server.practice.batch import HEADERS, NOT_MIGRATED
+from server.postgres.sqlstate import build_error
+from server.practice.batch import HEADERS
 from server.practice.scheduling import Card, plan_review
 from server.practice.submission import Submission, fit_time, parse_submission
 from server.reading.store import STORE
@@ -30,6 +33,10 @@ if TYPE_CHECKING:
     from server.postgres.pool import Database
 
 ATTEMPTS_MAX = 100  # each that fails lost to one that did not
+IN_VAIN_MAX = 3  # attempts in a row that lost, though nothing had come between
+_NOT_KEPT = "practice_cards keeps no row: see its triggers"
+
+_log = logging.getLogger(__name__)
 
 # Answers about the same word wait for each other here, so that only those that other
 # processes save at the same moment come between.
@@ -74,7 +81,7 @@ class ReviewRow(NamedTuple):
     known_next_review_date: datetime
     correct_answer: str | None
     reviews: int | None
-    state: int  # of the card, as the rest
+    state: int | None  # of the card, as the rest; None too where it makes no sense
     step: int | None
     stability: float
     difficulty: float
@@ -95,7 +102,7 @@ class ReviewRow(NamedTuple):
 
     def find_card(self) -> Card | None:
         """Return the state of the word, if it was answered before."""
-        if self.reviews is None:
+        if self.state is None:
             return None
         return Card(
             self.state, self.step, self.stability, self.difficulty, self.last_review
@@ -118,8 +125,6 @@ async def post_review(request: web.Request) -> web.Response:
         return build_error_response(400, str(fault))
     except Refused as refused:
         return build_error_response(refused.status, refused.sentence)
-    except UndefinedTable:
-        return build_error_response(503, NOT_MIGRATED)
     return web.Response(body=render_review(review), headers=HEADERS)
 
 
@@ -130,6 +135,8 @@ async def keep_review(database: Database, submission: Submission) -> Review:
     the one that was read, in one statement: nothing needs a transaction of its own.
     """
     review_id = submission.review_id or str(uuid4())
+    before: AnswerContext | None = None
+    in_vain = 0
     for _ in range(ATTEMPTS_MAX):
         found = await find_review(database, submission, review_id)
         if found.known is not None:
@@ -143,10 +150,14 @@ async def keep_review(database: Database, submission: Submission) -> Review:
         card, due = plan_review(found.card, correct=correct, at=at)
         review = Review(*submission[:4], found.correct_answer, due)
         values = review._asdict() | card._asdict() | {"review_id": review_id}
-        if await save_review(
-            database, {**values, "reviews": found.reviews, "reviewed_at": at}
-        ):
+        values |= {"reviews": found.reviews, "reviewed_at": at}
+        failed = await save_review(database, values)
+        if failed is None:
             return review
+        unchanged = before is not None and found[1:] == before[1:]
+        before, in_vain = found, in_vain + 1 if unchanged else 0
+        if in_vain == IN_VAIN_MAX:
+            raise failed
     raise DatabaseAway("Too many answers for one word at the same moment.")
 
 
@@ -166,6 +177,8 @@ async def find_review(
     values = submission._asdict() | {"review_id": review_id}
     [found] = await database.fetch(queries()["find_review"], values)
     row = ReviewRow(*found)
+    if row.reviews is not None and row.state is None:
+        warn_of_odd_cards()
     return AnswerContext(
         row.now,
         row.find_known(),
@@ -175,17 +188,32 @@ async def find_review(
     )
 
 
-async def save_review(database: Database, values: dict[str, object]) -> bool:
-    """Report whether the review was saved; another one may have come between."""
+@cache
+def warn_of_odd_cards() -> None:
+    """Tell the log, once in a process: thousands may be odd for the same reason."""
+    _log.warning(
+        "practice_cards has rows that make no sense, and their words count as new: "
+        "run bytereel doctor"
+    )
+
+
+async def save_review(
+    database: Database, values: dict[str, object]
+) -> psycopg2.Error | None:
+    """Return None once the review is saved.
+
+    Else return why it was not, if the reason may be another one that came between.
+    """
     try:
-        return bool(await database.write(queries()["save_review"], values))
-    except IntegrityError:
-        return False  # the word has gone, or the id came with another word
+        saved = await database.write(queries()["save_review"], values)
+    except (UniqueViolation, ForeignKeyViolation) as error:
+        return error  # the word has gone, or the id came with another word
     except DatabaseAway as away:
-        code = getattr(away.__cause__, "pgcode", None) or ""
-        if code.startswith("40"):
-            return False  # rolled back for one that came between, as its isolation asks
+        said = away.__cause__
+        if isinstance(said, psycopg2.Error) and (said.pgcode or "").startswith("40"):
+            return said  # rolled back for the other, as its isolation asks
         raise
+    return None if saved else build_error("23000", "", _NOT_KEPT)
 
 
 def render_review(review: Review) -> bytes:

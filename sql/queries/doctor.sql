@@ -174,6 +174,24 @@ SELECT *
  WHERE digest_bytes <> 32
  ORDER BY id;
 
+-- name: find_odd_cards
+-- Words whose state FSRS can't go on from, by the rule of find_review.
+SELECT saved_word_id,
+       concat_ws(', ',
+           'state ' || state,
+           'step ' || coalesce(step::text, 'null'),
+           'stability ' || stability,
+           'difficulty ' || difficulty,
+           'last_review ' || last_review) AS held
+  FROM practice_cards
+ WHERE (state IN (1, 2, 3)
+        AND (state = 2 OR step >= 0)
+        AND stability > 0
+        AND stability <= 1000000
+        AND difficulty BETWEEN 1 AND 10
+        AND last_review BETWEEN '1900-01-01' AND now() + interval '1 day') IS NOT TRUE
+ ORDER BY saved_word_id;
+
 -- name: find_nameless
 -- Videos without a name.
 SELECT id

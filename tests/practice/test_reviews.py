@@ -17,10 +17,11 @@ from aiohttp import ClientSession
 
 from server.api.bodies import BODY_MAX
 from server.app import build_app
+from server.library.upkeep.doctor import diagnose
 from server.postgres import migrations
 from server.postgres.pool import Database, DatabaseAway
 from server.postgres.queries import queries
-from server.practice.reviews import keep_review
+from server.practice.reviews import IN_VAIN_MAX, keep_review, warn_of_odd_cards
 from server.practice.submission import Submission
 from server.reading.store import STORE
 from server.serving.listen import answering, bind
@@ -346,6 +347,92 @@ async def test_database_without_tables_gets_one_sentence(empty_url: str) -> None
         status, answer = await review(served)
     assert (status, list(answer)) == (503, ["error"])
     assert "bytereel migrate" in answer["error"]
+
+
+ODD_CARDS = (
+    "state = 99",
+    "state = 0",
+    "step = NULL, state = 1",
+    "step = -1, state = 3",
+    "stability = 'NaN'",
+    "stability = -1",
+    "stability = 'infinity'",
+    "difficulty = 'NaN'",
+    "difficulty = 1e300",
+    "last_review = 'infinity'",
+    "last_review = '-infinity'",
+    "last_review = '20000-01-01'",
+    "last_review = '0044-03-15 BC'",
+    "last_review = '9999-12-31'",
+)
+
+
+@pytest.mark.parametrize("change", ODD_CARDS)
+async def test_word_whose_state_makes_no_sense_counts_as_new(
+    example: Served, change: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    warn_of_odd_cards.cache_clear()
+    assert (await review(example))[0] == 200
+    for _ in range(2):
+        run(example.database_url, f"UPDATE practice_cards SET {change}")
+        [found] = [f for f in diagnose(example.database_url) if f.code == "odd-card"]
+        assert "saved word 12345 " in found.sentence
+        before = datetime.now(UTC).replace(microsecond=0)
+        status, outcome = await review(example)
+        assert status == 200
+        due = datetime.fromisoformat(outcome["next_review_date"])
+        assert timedelta(minutes=10) <= due - before < timedelta(minutes=11)
+    assert run(example.database_url, "SELECT reviews FROM practice_cards") == [(3,)]
+    assert [f for f in diagnose(example.database_url) if f.code == "odd-card"] == []
+    [line] = caplog.messages
+    assert "count as new" in line
+
+
+SKIP = (
+    "CREATE FUNCTION skip() RETURNS trigger LANGUAGE plpgsql AS"
+    " 'BEGIN RETURN NULL; END'; CREATE TRIGGER skip BEFORE INSERT ON {}"
+    " FOR EACH ROW EXECUTE FUNCTION skip()"
+)
+# What refuses each answer, and what the log tells of it.
+RULES = {
+    "ALTER TABLE practice_reviews ADD more INT NOT NULL DEFAULT 1;"
+    " ALTER TABLE practice_reviews ALTER more DROP DEFAULT": 'column "more"',
+    "ALTER TABLE practice_reviews ADD CHECK (false)": "check constraint",
+    "ALTER TABLE practice_reviews ADD EXCLUDE USING btree (user_id WITH =);"
+    f" INSERT INTO practice_reviews VALUES ('{ANOTHER}', '{LEARNER}', 1, 1, 'A', 'A',"
+    " now(), now())": "exclusion constraint",
+    "CREATE UNIQUE INDEX one ON practice_reviews (user_id);"
+    f" INSERT INTO practice_reviews VALUES ('{ANOTHER}', '{LEARNER}', 1, 1, 'A', 'A',"
+    " now(), now())": "unique constraint",
+    SKIP.format("practice_cards"): "practice_cards keeps no row: see its triggers",
+    SKIP.format("practice_reviews"): "a trigger of practice_reviews refused word 12345",
+}
+CARDS = "SELECT reviews FROM practice_cards"
+
+
+@pytest.mark.parametrize("rule", RULES)
+async def test_rule_that_refuses_answers_is_told_soon(
+    example: Served, rule: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    run(example.database_url, rule)
+    for _ in range(2):
+        status, answer = await review(example)
+        assert (status, list(answer)) == (503, ["error"])
+        assert answer["error"].startswith("A ")
+    spent = example.store.database.spent
+    assert spent[queries()["save_review"]][0] <= 2 * (1 + IN_VAIN_MAX)
+    [line] = caplog.messages
+    assert RULES[rule] in line
+    assert run(example.database_url, CARDS) == []  # all or nothing
+
+
+async def test_odd_date_of_an_answer_is_no_fault_of_ours(example: Served) -> None:
+    sent = {"review_id": str(uuid4())}
+    assert (await review(example, **sent))[0] == 200
+    for date in ("infinity", "-infinity", "20000-01-01", "0044-03-15 BC"):
+        change = f"UPDATE practice_reviews SET next_review_date = '{date}'"
+        run(example.database_url, change)
+        assert (await review(example, **sent))[0] in {200, 503}, date
 
 
 async def test_read_only_database_keeps_no_answer(example: Served) -> None:

@@ -170,6 +170,17 @@ CHECKS = (
         ),
     ),
     (
+        "find_odd_cards",
+        Finding(
+            "odd-card",
+            WARNING,
+            "the saved word {saved_word_id} cannot have been learned to {held}, so its "
+            "next answer counts as the first",
+            "nothing, or in SQL: DELETE FROM practice_cards "
+            "WHERE saved_word_id = {saved_word_id}",
+        ),
+    ),
+    (
         "find_nameless",
         Finding(
             "no-name",
