@@ -13,7 +13,6 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from aiohttp import web
-from psycopg2.errors import UndefinedColumn, UndefinedTable
 
 from server.api.errors import Refused, build_error_response
 from server.errors import Fault
@@ -36,7 +35,6 @@ UNSET = (
     "--admin-token, of at least 16 characters."
 )
 WRONG = "Send the admin token as Authorization: Bearer and the token."
-NOT_MIGRATED = "The database lacks what the admin needs: run bytereel migrate."
 
 _log = logging.getLogger(__name__)
 
@@ -154,7 +152,5 @@ def guarded(handler: Handler) -> Handler:
             )
         except Fault as fault:
             return build_error_response(400, str(fault))
-        except (UndefinedTable, UndefinedColumn):
-            return build_error_response(503, NOT_MIGRATED)
 
     return answer

@@ -8,7 +8,6 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aiohttp import web
-from psycopg2.errors import UndefinedTable
 
 from server.api.errors import build_error_response
 from server.api.fields import UUID, digits, parse_fields, required
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 COUNT_DEFAULT = 10
 COUNT_MAX = 100
 LEARNERS_MAX = 20
-NOT_MIGRATED = "The database has nothing to practise: run bytereel migrate."
 
 FIELDS = {"user_id": required(UUID), "count": digits(COUNT_MAX)}
 HEADERS = {
@@ -82,10 +80,7 @@ async def get_batch(request: web.Request) -> web.Response:
         user_id, count = parse_asked(request.query)
     except Fault as fault:
         return build_error_response(400, str(fault))
-    try:
-        rows = await list_due(request.app[STORE].database, user_id, count)
-    except UndefinedTable:
-        return build_error_response(503, NOT_MIGRATED)
+    rows = await list_due(request.app[STORE].database, user_id, count)
     left_out = request.app[LEFT_OUT]
     left_out.words += rows[0].passed_over
     return web.Response(body=render_batch(rows, left_out), headers=HEADERS)

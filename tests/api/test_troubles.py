@@ -182,6 +182,38 @@ async def test_no_route_fails_for_the_state_of_the_database(
     assert "Traceback" not in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("GET", f"/v3/next-review-words-batch?user_id={USER}", None),
+        ("POST", "/v3/reviews", REVIEW),
+        ("GET", "/v3/admin/words?prefix=a", None),
+    ],
+    ids=["batch", "review", "admin"],
+)
+async def test_missing_table_is_logged_once(
+    method: str,
+    path: str,
+    body: object,
+    empty_url: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    app = build_app(empty_url, admin_token=TOKEN)
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    with bind("127.0.0.1", 0) as listening:
+        origin = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        async with answering(app, listening), ClientSession(origin) as client:
+            for _ in range(3):
+                async with client.request(
+                    method, path, json=body, headers=headers
+                ) as answer:
+                    assert answer.status == 503
+                    assert "bytereel migrate" in await answer.text()
+    [line] = [r.getMessage() for r in caplog.records if r.name == troubles.__name__]
+    assert line.startswith(f"{method} {path.partition('?')[0]} fails: ")
+    assert line.endswith(" does not exist")
+
+
 async def test_trouble_is_logged_when_it_begins_and_ends(
     database_url: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
