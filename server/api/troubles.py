@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import socket
 from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,7 +12,7 @@ import psycopg2
 from aiohttp import web
 
 from server.postgres.pool import DatabaseAway, StatementTimeout
-from server.postgres.sqlstate import explain_state
+from server.postgres.sqlstate import NO_NAME, explain_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,6 +33,8 @@ def explain_trouble(error: BaseException) -> str | None:
         return SLOW
     if isinstance(error, DatabaseAway):
         said = error.__cause__
+        if isinstance(said, socket.gaierror):
+            return NO_NAME
         return (isinstance(said, psycopg2.Error) and explain_state(said)) or AWAY
     if isinstance(error, psycopg2.Error):
         return explain_state(error)

@@ -12,6 +12,7 @@ import aiopg
 import psycopg2
 from psycopg2 import extensions
 
+from server.postgres.connecting import explain_refusal, tell_codes, tell_texts
 from server.postgres.libpq import Exchange
 from server.postgres.queries import queries
 from server.postgres.sqlstate import PlanOutdated
@@ -59,9 +60,14 @@ class Session(aiopg.Connection):
 
         hear is called at each sign of life, so that what is slow may go on.
         """
-        session = cls(None, 0.0, enable_hstore=False, **parameters)
-        session.hear = hear
-        await session
+        try:
+            session = cls(None, 0.0, enable_hstore=False, **parameters)
+            session.hear = hear
+            tell_codes(session._conn)
+            await session
+        except psycopg2.OperationalError as error:
+            raise explain_refusal(error) from None
+        tell_texts(session._conn)
         session._connected = True
         session._kept = set()
         return session

@@ -1,7 +1,11 @@
 """Errors of PostgreSQL: which psycopg2 has for them, and what they say. No I/O."""
 
+from typing import TypeVar
+
 import psycopg2
 from psycopg2 import errors
+
+Error = TypeVar("Error", bound=psycopg2.Error)
 
 # What is not supported, said by the routine of plancache.c that looks at a kept plan.
 # The code alone may come of a value, such as an infinite date.
@@ -15,6 +19,8 @@ _OF_A_ROW = ("21", "22", "38", "39", "54", "58", "HV", "P0", "XX")
 # Mistakes in the text of a statement: syntax, and a parameter that is not there. All
 # else comes of the database, since values are checked before they are sent.
 _OURS = ("42601", "42P02")
+_NO_TLS = "No secure connection to the database: check sslmode in its URL."
+NO_NAME = "The host of the database has no address now: check its name in the URL."
 _OF_THE_DATABASE = "The database can't do that now: see the server's log."
 # The state of the database, not a mistake of ours, by the longest prefix of the code.
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
@@ -25,7 +31,8 @@ _SENTENCES = {
     "23": "A rule of the database refuses the change: see the server's log.",
     "25006": "The database takes no changes now, as it is read-only or a standby; try "
     "again later.",
-    "28": "The database refuses the server's user now: check the role's rights.",
+    "28": "The database refuses the server's user now: check the role and pg_hba.conf.",
+    "28P01": "The database refuses the password: check the server's database URL.",
     "38": "The database's own functions fail now: see the server's log.",
     "39": "The database's own functions fail now: see the server's log.",
     "3D": "There is no such database now: create it, or correct the URL.",
@@ -52,6 +59,14 @@ _SENTENCES = {
 }
 
 
+class TlsRefused(psycopg2.OperationalError):
+    """The two ends don't agree on TLS, or on who the other is."""
+
+
+class NameUnknown(psycopg2.OperationalError):
+    """The name of the host has no address."""
+
+
 class PlanOutdated(errors.FeatureNotSupported):
     """A kept query would return other types than it did: its tables have changed."""
 
@@ -67,7 +82,11 @@ def build_error(code: str, routine: str, text: str) -> psycopg2.Error:
         kind = psycopg2.OperationalError
     if (code, routine) == _OUTDATED:
         kind = PlanOutdated
-    error = kind(text)
+    return set_code(kind(text), code, text)
+
+
+def set_code(error: Error, code: str, text: str) -> Error:
+    """Return an error that says what psycopg2 would have set."""
     error.__setstate__({"pgcode": code or None, "pgerror": text})  # type: ignore[no-untyped-call]
     return error
 
@@ -100,6 +119,10 @@ def explain_state(error: psycopg2.Error) -> str | None:
             return sentence
     if isinstance(error, psycopg2.NotSupportedError):
         return _SENTENCES["42804"]
+    if isinstance(error, TlsRefused):
+        return _NO_TLS
+    if isinstance(error, NameUnknown):
+        return NO_NAME
     if isinstance(error, psycopg2.DataError):
         return _SENTENCES["22"]
     if code:
