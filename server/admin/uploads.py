@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import unquote_to_bytes
 
 from aiohttp import web
 
@@ -15,7 +17,7 @@ from server.admin.spool import SPOOL, PartialUpload, Spool, Upload
 from server.admin.token import guarded
 from server.api.bodies import parse_query
 from server.api.errors import Refused
-from server.api.fields import FieldType, NotAllowed, required, text
+from server.api.fields import FieldFault, FieldType, NotAllowed, required, text
 from server.errors import Fault
 from server.library.clips.check import FAULT, Flaw, Limits, find_worst
 from server.library.clips.checking import check_media
@@ -57,6 +59,7 @@ class Copies(NamedTuple):
 @guarded
 async def post_upload(request: web.Request) -> web.Response:
     """Take a file, tell what is wrong with it, and keep it until it is saved."""
+    check_encoding(request)
     asked = parse_query(request, filename=required(FILE_NAME))
     check_head(request)
     spool, jobs = request.app[SPOOL], request.app[JOBS]
@@ -84,15 +87,29 @@ async def post_upload(request: web.Request) -> web.Response:
     )
 
 
+def check_encoding(request: web.Request) -> None:
+    """Raise FieldFault for bytes that are no text, which yarl takes for a plain one."""
+    try:
+        unquote_to_bytes(request.rel_url.raw_query_string).decode()
+    except UnicodeDecodeError:
+        raise FieldFault("filename", "must be text in UTF-8.") from None
+
+
 def _read_name(value: object) -> str:
     name: str = _NAME_TEXT.read(value)
     if "/" in name or name in {".", ".."}:
         raise NotAllowed
+    if not any(map(_is_visible, os.path.splitext(name)[0])):
+        raise NotAllowed("must have a letter that can be seen before its ending.")
     try:
         check_name(Path(os.devnull, name), "it")  # in which no folder can be
     except Fault as fault:
         raise NotAllowed(f"can't be kept: {fault}.") from None
     return name
+
+
+def _is_visible(letter: str) -> bool:
+    return unicodedata.category(letter)[0] not in "CZ"
 
 
 _NAME_TEXT = text(NAME_LETTERS, shortest=1)

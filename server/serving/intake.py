@@ -7,7 +7,7 @@ from server.serving.framing import BODY_BYTES, TOO_LONG, Chunked, Sized
 from server.serving.heads import Head, find_end, read_head
 
 HELD_BYTES = 64 * 1024  # of requests that wait until the one before is answered
-LARGE_TARGET = b"/v3/admin/uploads?"  # of requests whose bodies have a limit there
+LARGE_PATH = b"/v3/admin/uploads"  # of requests whose bodies have a limit there
 
 EARLY = "Wait for the answer before you send more requests than fit into 64 KiB."
 
@@ -53,7 +53,7 @@ class Intake:
 
     def _expect(self, head: Head, now: float) -> None:
         """Await the body behind a head; raise Refused if it is too long."""
-        large = head.target.startswith(LARGE_TARGET)
+        large = head.target.partition(b"?")[0] == LARGE_PATH
         if head.length is None:
             self.body = Chunked(None if large else BODY_BYTES, now)
         elif head.length > BODY_BYTES and not large:

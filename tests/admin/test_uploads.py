@@ -211,7 +211,7 @@ def test_link_to_no_word_saves_nothing(empty: Admin) -> None:
     assert list_videos(empty) == []
 
 
-@pytest.mark.parametrize("name", [" ", "...", "server", "%00", "a\\b", "a.mp4\u2028"])
+@pytest.mark.parametrize("name", ["...", "server", "%00", "a\\b", "a.mp4\u2028"])
 def test_name_without_folders_is_taken(name: str) -> None:
     assert FILE_NAME.read(name) == name
 
@@ -235,6 +235,12 @@ def test_printable_name_is_kept(empty: Admin, clip: bytes) -> None:
         "?filename=..",
         "?filename=../a.mp4",
         "?filename=/etc/passwd",
+        "?filename=%20",
+        "?filename=%E2%80%8B.mp4",
+        "?filename=%EF%BB%BF.mp4",
+        "?filename=%C2%A0.mp4",
+        "?filename=%ff",
+        "?filename=a%C3.mp4",
         "?filename=a.mp4&filename=b.mp4",
         "?filename=a.mp4&more=1",
     ],
@@ -242,6 +248,12 @@ def test_printable_name_is_kept(empty: Admin, clip: bytes) -> None:
 def test_hostile_name_is_refused(empty: Admin, clip: bytes, query: str) -> None:
     answer = empty.ask("POST", UPLOADS + query, clip)
     assert (answer.status, 3 < len(answer.error) < 200) == (400, True)
+    assert answer.error.startswith(("filename ", '"more" '))
+
+
+def test_large_upload_without_a_name_is_told_so(empty: Admin) -> None:
+    answer = empty.ask("POST", UPLOADS, bytes(200_000))
+    assert (answer.status, answer.error[:8]) == (400, "filename")
 
 
 @pytest.mark.parametrize(

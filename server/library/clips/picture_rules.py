@@ -253,5 +253,7 @@ def _list_guidelines(track: Track, limits: Limits) -> Iterator[Flaw]:
         sentence = f"has {shown} pixels, which is above {limits.height}p"
         yield repairable("over-resolution", WARNING, sentence, TRANSCODE)
     if track.frame_rate > limits.fps * 1.01:
-        sentence = f"has {track.frame_rate:.4g} frames a second, above {limits.fps:g}"
+        rate = track.frame_rate
+        shown = f"{rate:,.0f}" if rate >= 1000 else f"{rate:.4g}"
+        sentence = f"has {shown} frames a second, above {limits.fps:g}"
         yield repairable("over-frame-rate", WARNING, sentence, TRANSCODE)

@@ -301,6 +301,16 @@ def test_what_is_cut_off_before_its_index_is_a_fault(
     assert "fault truncated None" in tell(judge(path, sandbox))
 
 
+def test_thousands_of_pictures_a_second_are_written_out(
+    second: bytes, tmp_path: Path, sandbox: Sandbox
+) -> None:
+    data = bytearray(second)
+    write(b"stts", 12, pack(">I", 1))(data)
+    (tmp_path / "a.mp4").write_bytes(data)
+    told = [flaw.sentence for flaw in judge(tmp_path / "a.mp4", sandbox).flaws]
+    assert "has 15,360 frames a second, above 30" in told
+
+
 def test_leading_boxes_are_no_reason_to_refuse(
     second: bytes, tmp_path: Path, sandbox: Sandbox
 ) -> None:
