@@ -89,7 +89,7 @@ def is_over(server: Server, old: set[int]) -> bool:
     return not server.workers & old
 
 
-ROUNDS = [(1, 100), pytest.param(12, 3000, marks=pytest.mark.long)]
+ROUNDS = [(1, 100), pytest.param(4, 2000, marks=pytest.mark.long)]
 """How often a server is replaced, and after how many answers."""
 
 
