@@ -98,8 +98,8 @@ ROUNDS = [(1, 100), pytest.param(4, 2000, marks=pytest.mark.long)]
     ("find", "workers"),
     [
         (share_port, "1"),
-        (share_unix_socket, "1"),
-        (pass_socket, "2"),
+        pytest.param(share_unix_socket, "1", marks=pytest.mark.long),
+        pytest.param(pass_socket, "2", marks=pytest.mark.long),
         pytest.param(share_port, "2", marks=pytest.mark.long),
         pytest.param(share_unix_socket, "2", marks=pytest.mark.long),
         pytest.param(pass_socket, "1", marks=pytest.mark.long),
