@@ -50,6 +50,7 @@ _SENTENCES = {
     "later.",
     "44": "A rule of the database refuses the change: see the server's log.",
     "54": "The database has met a limit of its own: see the server's log.",
+    "55000": "The database can't be reached now; try again in a moment.",
     "55": "The database is busy with that table now; try again in a moment.",
     "57": "The database can't be reached now; try again in a moment.",
     "58": "The database can't read its files now: see its log.",
