@@ -27,7 +27,7 @@ NOT_NOW = frozenset({Outcome.REFUSED, Outcome.CUT})
 """What the database's faults may do: no answer now, or none any more."""
 ONLY_RIGHT: frozenset[Outcome] = frozenset()
 
-HEALTH_SECONDS = 5.0  # /healthz answers at once; machines that test are busy
+HEALTH_SECONDS = 15.0  # /healthz answers at once; machines that test are busy
 LINES_MAX = 30  # of the log, for a fault: not one for each request
 
 
