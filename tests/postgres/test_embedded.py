@@ -462,6 +462,7 @@ def test_data_of_another_major_is_a_fault(folder: Path) -> None:
         pass
 
 
+@pytest.mark.long
 def test_refused_setting_is_a_fault_that_quotes_the_log(used: Path) -> None:
     wrong = FAST | {"max_connections": "many"}
     said = pytest.raises(Fault, match=r"max_connections.*log")

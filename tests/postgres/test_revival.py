@@ -39,6 +39,7 @@ def kill(data_dir: Path, victims: tuple[str, ...]) -> None:
     wait_until(lambda: not last & set(processes(data_dir)))  # others may run by then
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_server_survives_the_death_of_its_database(
     data_dir: Path, workers: str
@@ -86,6 +87,7 @@ def test_folder_of_another_user_is_not_trusted(data_dir: Path) -> None:
         cluster.restore_address(data_dir, url, account)
 
 
+@pytest.mark.long
 def test_server_that_is_killed_again_and_again_comes_back(data_dir: Path) -> None:
     with embedded.running(data_dir, FAST) as url:
         for _ in range(3):

@@ -51,7 +51,9 @@ def send(stack: ExitStack, server: Server, text: str) -> socket.socket:
     return client
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.long)]
+)
 def test_end_comes_in_time_whatever_clients_do(
     number: signal.Signals, database_url: str, tmp_path: Path
 ) -> None:
