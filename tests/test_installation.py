@@ -133,6 +133,7 @@ def test_bug_of_ours_keeps_its_traceback(install: Install, bug: str) -> None:
     assert "bytereel: " not in text
 
 
+@pytest.mark.long
 def test_library_that_lacks_a_function_is_named(
     install: Install, empty_url: str
 ) -> None:

@@ -30,6 +30,7 @@ def ask(server: Server, path: str) -> tuple[int, dict[str, str]]:
             return error.code, json.load(error)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("options", ["", "-c statement_timeout=200"])
 def test_server_starts_while_videos_is_locked(database_url: str, options: str) -> None:
     url = make_dsn(database_url, options=options) if options else database_url
@@ -53,6 +54,7 @@ def test_server_starts_while_the_database_is_away(database_url: str) -> None:
         assert ask(server, "readyz")[0] == 503
 
 
+@pytest.mark.long
 def test_server_ends_where_there_is_nothing_to_serve(empty_url: str) -> None:
     text = run("serve", "--port", "0", url=empty_url, status=1)
     assert text.startswith("bytereel: the database has no videos to serve (")

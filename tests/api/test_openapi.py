@@ -163,6 +163,7 @@ def test_server_holds_to_its_description(address: str, database_url: str) -> Non
     assert statuses["GET /v3/videos/{id}"] & {200, 206}
 
 
+@pytest.mark.long
 def test_admin_holds_to_its_description(address: str) -> None:
     statuses = exercise_all(address, {}, "^/v3/admin/", 5)
     assert 429 not in set[int]().union(*statuses.values())

@@ -190,6 +190,7 @@ def test_verdicts_are_lines_with_the_doubts_below() -> None:
     assert text[1:] == ["The comparison is doubtful: cores was 2 and is 4."]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("noise", "alarms", "finds"),
     [

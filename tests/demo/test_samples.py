@@ -118,6 +118,7 @@ def test_samples_are_named_by_the_plan() -> None:
     assert all(re.fullmatch(r"[a-z]+_[a-z]+\.mp4", name) for name in names)
 
 
+@pytest.mark.long
 def test_samples_are_made_as_listed(tmp_path: Path) -> None:
     samples = SAMPLES[1:]  # the first is large, and the demo's tests make it
     paths = make_samples(tmp_path / "new" / "folder", samples)

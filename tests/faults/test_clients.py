@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from tests.faults.process import Process, Serve
 
+pytestmark = pytest.mark.long
+
 MEMORY_BYTES = 64_000_000  # more than before, at the most
 STALLED_BYTES = 160_000_000  # a thousand who stall hold a chunk each, and buffers
 SLOWER, SECONDS = 2, 0.5  # p99 of the others: twice the quiet one; the rest is noise
@@ -79,12 +81,10 @@ async def test_few_attacks_together(attacked: Process) -> None:
     await keep_others(attacked, *FEW, lasts=2)
 
 
-@pytest.mark.long
 async def test_all_attacks_together(attacked: Process) -> None:
     await keep_others(attacked, *MANY, lasts=10)
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("kind", KINDS)
 async def test_attack(kind: str, attacked: Process) -> None:
     memory = STALLED_BYTES if isinstance(KINDS[kind], Held) else MEMORY_BYTES

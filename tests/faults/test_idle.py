@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from tests.faults.process import Process, Serve
 
+pytestmark = pytest.mark.long
+
 GONE = select.POLLRDHUP | select.POLLERR | select.POLLHUP
 BODY = POST.format(fields="Content-Length: 1000").encode() + b"{"
 SMALL_LIMITS = (
@@ -93,7 +95,6 @@ async def test_idle_connections_are_closed_and_counted(serve: Serve) -> None:
         assert await count_closed(process) >= len(list_kinds(1))
 
 
-@pytest.mark.long
 async def test_idle_connections_are_closed_by_default(serve: Serve) -> None:
     with serve() as process:
         await process.wait_until_ready()

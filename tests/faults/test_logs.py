@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from tests.faults.database import Victim
     from tests.faults.process import Process, Serve
 
+pytestmark = pytest.mark.long
+
 SMALLEST_PIPE = 4096
 ACCESS_LOG = ("--access-log", "json")
 MARK = "/v3/videos/987654"
@@ -72,7 +74,6 @@ async def test_unread_access_log_stops_nothing(serve: Serve) -> None:
             assert line.startswith("bytereel is at ") or json.loads(line)
 
 
-@pytest.mark.long
 async def test_unread_errors_stop_nothing(serve: Serve, victim: Victim) -> None:
     with full_pipe() as (_, write), serve("--cache-mb", "0", stderr=write) as process:
         await process.wait_until_ready()
@@ -83,7 +84,6 @@ async def test_unread_errors_stop_nothing(serve: Serve, victim: Victim) -> None:
             await load.measure_recovery(monotonic(), 5.0)
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("command", cases(OUTPUTS, ()))
 async def test_lost_output_stops_nothing(
     command: str, serve: Serve, victim: Victim

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from tests.faults.process import Process, Serve
 
+pytestmark = pytest.mark.long
+
 LOST = frozenset({Outcome.CUT, Outcome.CLOSED})
 STOP_SECONDS = 10  # README's, for what is being sent
 SLACK_SECONDS = 2  # machines that test are busy
@@ -46,7 +48,6 @@ def stalled_downloads(process: Process) -> Iterator[asyncio.Task[None]]:
     task.cancel()
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("workers", [1, 2])
 async def test_stop_ends_in_time(workers: int, serve: Serve) -> None:
     with serve("--workers", str(workers)) as process:
@@ -61,7 +62,7 @@ async def test_stop_ends_in_time(workers: int, serve: Serve) -> None:
                 assert load.since(began)
 
 
-@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.long)])
+@pytest.mark.parametrize("workers", [1, 2])
 async def test_second_stop_ends_at_once(workers: int, serve: Serve) -> None:
     with serve("--workers", str(workers)) as process:
         await process.wait_until_ready()
@@ -75,7 +76,7 @@ async def test_second_stop_ends_at_once(workers: int, serve: Serve) -> None:
             assert "Traceback" not in process.read_log()
 
 
-@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.long)])
+@pytest.mark.parametrize("workers", [1, 2])
 async def test_reloads_without_end_lose_nothing(workers: int, serve: Serve) -> None:
     with serve("--workers", str(workers)) as process:
         await process.wait_until_ready()
@@ -89,7 +90,6 @@ async def test_reloads_without_end_lose_nothing(workers: int, serve: Serve) -> N
             assert process.popen.poll() is None
 
 
-@pytest.mark.long
 async def test_killed_worker_is_replaced(serve: Serve) -> None:
     with serve("--workers", "2") as process:
         await process.wait_until_ready()
@@ -100,7 +100,6 @@ async def test_killed_worker_is_replaced(serve: Serve) -> None:
             await load.measure_recovery(monotonic(), 5.0)
 
 
-@pytest.mark.long
 async def test_hanging_worker_is_replaced(serve: Serve) -> None:
     hung = LOST | {Outcome.HUNG}
     with serve("--workers", "2") as process:
@@ -128,7 +127,6 @@ def serving_embedded(data_dir: Path) -> Iterator[Process]:
             process.popen.wait(30)
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("name", ["data", "a,b 'c' %d"])
 async def test_embedded_server_is_started_again(name: str) -> None:
     with ExitStack() as stack:

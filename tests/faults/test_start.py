@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     from tests.faults.promise import Backend, Fault
 
+pytestmark = pytest.mark.long
+
 ALIVE_SECONDS = 30.0  # from the start, with Python's own on a busy machine
 READY_SECONDS = 15.0  # from the end of the fault
 SLOW_SECONDS = 90.0  # until videos are served over a bad line
@@ -72,7 +74,6 @@ async def test_start_without_database(
         assert "Traceback" not in process.read_log()
 
 
-@pytest.mark.long
 async def test_start_with_short_timeout(backend: Backend, folder: Path) -> None:
     """Serve also where the role's statement_timeout is 1 ms, since ours counts."""
     short = partial(
@@ -88,7 +89,6 @@ async def test_start_with_short_timeout(backend: Backend, folder: Path) -> None:
                 pass
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("fault", cases(SLOW, ()))
 async def test_start_over_a_bad_line(
     fault: Fault, backend: Backend, folder: Path

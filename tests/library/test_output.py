@@ -90,6 +90,7 @@ def test_no_command_prints_what_does_not_show(database_url: str, folder: Path) -
         run(database_url, *arguments)
 
 
+@pytest.mark.long
 def test_what_the_encoding_lacks_stops_no_import(
     database_url: str, folder: Path
 ) -> None:
@@ -129,6 +130,7 @@ COMMANDS = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("redirection", "reason"),
     [

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from contextvars import Context
 
+import pytest
+
 from server.postgres.budget import (
     begin_budget,
     find_budget,
@@ -29,6 +31,7 @@ async def spend(url: str, *seconds: float) -> list[str]:
     return became
 
 
+@pytest.mark.long
 async def test_statements_of_an_answer_share_its_budget(database_url: str) -> None:
     assert await spend(database_url, 0.1, 0.1) == ["done", "done"]
     loop = asyncio.get_running_loop()

@@ -62,6 +62,7 @@ def test_server_survives_the_death_of_its_database(
     assert not processes(data_dir)
 
 
+@pytest.mark.long
 def test_another_server_answers_where_the_last_one_did(
     data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

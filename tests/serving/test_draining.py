@@ -93,6 +93,7 @@ ROUNDS = [(1, 100), pytest.param(4, 2000, marks=pytest.mark.long)]
 """How often a server is replaced, and after how many answers."""
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("rounds", "answers"), ROUNDS)
 @pytest.mark.parametrize(
     ("find", "workers"),
@@ -158,6 +159,7 @@ async def test_reload_of_workers_loses_no_request(
 GET = b"GET /v3/videos/%d HTTP/1.1\r\nHost: a\r\nRange: bytes=0-9\r\n\r\n"
 
 
+@pytest.mark.long
 async def test_kept_connections_are_answered_once_more_and_closed(
     database_url: str,
 ) -> None:
@@ -181,6 +183,7 @@ async def test_kept_connections_are_answered_once_more_and_closed(
         assert server.process.wait(15) == 0
 
 
+@pytest.mark.long
 async def test_request_that_has_begun_to_come_is_answered(database_url: str) -> None:
     video = insert_video(database_url, "run_person.mp4", DATA)
     with serving(database_url) as server:

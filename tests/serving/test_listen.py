@@ -51,6 +51,7 @@ def send(stack: ExitStack, server: Server, text: str) -> socket.socket:
     return client
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.long)]
 )
@@ -80,6 +81,7 @@ def test_end_comes_in_time_whatever_clients_do(
     assert "Traceback" not in said.read_text()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("first", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
 def test_second_signal_ends_at_once(

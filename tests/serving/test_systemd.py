@@ -33,6 +33,7 @@ def passing(*numbers: int) -> tuple[str, ...]:
     return (sys.executable, "-c", PASS, str(len(numbers)), *map(str, numbers))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_all_passed_sockets_are_answered_and_readiness_is_told(
     workers: str,
@@ -63,6 +64,7 @@ def test_all_passed_sockets_are_answered_and_readiness_is_told(
                     assert answer.status == 200
 
 
+@pytest.mark.long
 def test_what_is_no_listening_socket_gets_a_sentence(tmp_path: Path) -> None:
     with (
         (tmp_path / "file").open("w") as file,

@@ -321,6 +321,7 @@ def test_loop_that_stands_still_is_replaced() -> None:
         process.send_signal(signal.SIGTERM)
 
 
+@pytest.mark.long
 def test_nobody_hangs_because_all_stood_still() -> None:
     with start(BEATING.format(turning="await asyncio.sleep(99)")) as process:
         read_ready(process)

@@ -89,6 +89,7 @@ def test_reader_that_stands_still_stops_nothing(
         assert server.process.wait(15) == 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "redirections", [">/dev/full", ">&-", "<&- >&- 2>&-", ">/dev/full 2>/dev/full"]
 )

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tests.conftest import Served
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("faststart", [True, False], ids=["faststart", "moov at end"])
 async def test_ffmpeg_seeks_over_http(
     served: Served, tmp_path: Path, faststart: bool

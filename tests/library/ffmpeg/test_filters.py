@@ -71,6 +71,7 @@ def test_clip_comes_out_as_its_thumbnail_shows_it(
         assert abs(expected - found).mean() <= abs(expected - flipped).mean()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("transfer", [16, pytest.param(18, marks=pytest.mark.long)])
 def test_hdr_becomes_sdr(transfer: int, tmp_path: Path, sandbox: Sandbox) -> None:
     kind = Kind(

@@ -34,6 +34,7 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.long
 def test_counts_survive_a_kill(database_url: str, folder: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-m", "server", "import", "--jobs", "2", str(folder)],
@@ -59,6 +60,7 @@ def test_counts_survive_a_kill(database_url: str, folder: Path) -> None:
     assert whole["rejected"] == 4 + counted["rejected"]
 
 
+@pytest.mark.long
 def test_dry_run_counts_nothing(database_url: str, folder: Path) -> None:
     run("import", "--dry-run", str(folder), url=database_url, status=1)
     assert ask(database_url, RESULTS) == []

@@ -46,6 +46,7 @@ def run_command(url: str, *arguments: str) -> int:
     return status
 
 
+@pytest.mark.long
 async def test_a_restored_library_is_intact_and_plays(
     database_url: str, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
