@@ -37,7 +37,7 @@ async def test_locked_database_is_not_ready_until_it_is_free(
 ) -> None:
     monkeypatch.setattr(health, "CHECK_SECONDS", 0.05)
     async with (
-        serving(database_url, answer_seconds=1.5) as (port, _),
+        serving(database_url, answer_seconds=6) as (port, _),
         connect(port) as wire,
     ):
         assert await ask(wire) == (200, "")

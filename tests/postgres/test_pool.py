@@ -92,6 +92,14 @@ async def until(holds: Callable[[], object]) -> None:
         await asyncio.sleep(0.01)
 
 
+async def open_all(database: Database, connections: int) -> None:
+    """Return when all are open and idle."""
+    while database.counts.open < connections:
+        await outcomes(
+            [start(database, "SELECT pg_sleep(0.1)") for _ in range(connections)]
+        )
+
+
 async def recovered(database: Database) -> None:
     """Return when reads succeed; until then nothing but DatabaseAway may come."""
     while True:
@@ -175,7 +183,7 @@ async def test_query_of_bytes_is_planned_once(server: Postgres) -> None:
 
 
 async def test_query_survives_a_change_of_its_table(server: Postgres) -> None:
-    query = "SELECT kind FROM changing, pg_sleep(0.5)"  # for which both are opened
+    query = "SELECT kind FROM changing, pg_sleep(2)"  # for which both are opened
     execute(server.url, "CREATE TABLE changing AS SELECT 7 AS kind")
     async with opened(server.url, connections=2) as database:
 
@@ -309,8 +317,7 @@ async def test_connections_ended_while_idle_cost_no_error(
     server: Postgres, method: str
 ) -> None:
     async with opened(server.url, connections=3) as database:
-        await outcomes([start(database, "SELECT pg_sleep(0.1)") for _ in range(3)])
-        assert database.counts.open == 3
+        await open_all(database, 3)
         # Without a turn of the loop in which it could notice.
         server.ask(
             "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity"
@@ -324,7 +331,7 @@ async def test_connection_lost_while_idle_leaves_loop_and_pool(
     server: Postgres,
 ) -> None:
     async with opened(server.url, connections=2) as database:
-        await outcomes([start(database, "SELECT pg_sleep(0.1)") for _ in range(2)])
+        await open_all(database, 2)
         kept, next_one = database._idle
         number = next_one.raw.fileno()
         server.ask(f"SELECT pg_terminate_backend({next_one.raw.info.backend_pid})")
@@ -504,7 +511,7 @@ async def test_close_ends_reads_that_wait_for_a_connection(server: Postgres) -> 
 
 
 async def test_statement_timeout_is_no_cancellation(server: Postgres) -> None:
-    async with opened(server.url, connections=1, statement_seconds=0.2) as database:
+    async with opened(server.url, connections=1, statement_seconds=1.0) as database:
         pid = await database.fetch("SELECT pg_backend_pid()", {})
         with pytest.raises(StatementTimeout) as caught:
             await database.fetch("SELECT pg_sleep(20)", {})
@@ -521,9 +528,9 @@ async def test_silent_server_is_a_statement_timeout(
     monkeypatch.setattr(guarded, "GRACE_SECONDS", 0.1)
     async with (
         breakable(server.url) as proxy,
-        opened(proxy.url, connections=3, statement_seconds=0.2) as database,
+        opened(proxy.url, connections=3, statement_seconds=1.0) as database,
     ):
-        await outcomes([start(database, "SELECT pg_sleep(0.1)") for _ in range(3)])
+        await open_all(database, 3)
         proxy.stall()
         with pytest.raises(StatementTimeout) as caught:
             await getattr(database, method)(ROWS, {})
@@ -537,10 +544,10 @@ async def test_readers_are_served_in_turn_however_long_the_line(
     server: Postgres,
 ) -> None:
     served: list[int] = []
-    async with opened(server.url, connections=1, wait_seconds=0.5) as database:
+    async with opened(server.url, connections=1, wait_seconds=2) as database:
 
         async def read(number: int) -> None:
-            await database.fetch("SELECT pg_sleep(0.02)", {})
+            await database.fetch("SELECT pg_sleep(0.08)", {})
             served.append(number)
 
         await asyncio.gather(*map(read, range(50)))  # takes twice what one may wait

@@ -57,7 +57,10 @@ def bytes_of(found: VideoSlice | None) -> bytes:
     return found.data
 
 
-async def test_reads_that_wait_travel_together(database_url: str) -> None:
+async def test_reads_that_wait_travel_together(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reads, "SLOW_SECONDS", 60)
     number = insert_video(database_url, "a.mp4", DATA)
     async with watched(database_url) as database:
         reader = Reader(database, lanes=1)
@@ -167,7 +170,7 @@ def odd_url(empty_url: str) -> str:
         CREATE FUNCTION fetched(number integer, body bytea) RETURNS bytea AS $$
         BEGIN
             IF number = 2 THEN RAISE EXCEPTION 'disk trouble'; END IF;
-            IF number = 3 THEN PERFORM pg_sleep(0.5); END IF;
+            IF number = 3 THEN PERFORM pg_sleep(3); END IF;
             RETURN body;
         END $$ LANGUAGE plpgsql STABLE STRICT;
         CREATE VIEW videos AS
@@ -192,7 +195,10 @@ async def test_failing_read_does_not_harm_its_batch(odd_url: str) -> None:
         assert one.data == f"video {number}".encode()
 
 
-async def test_failing_read_is_avoided_by_the_next_batches(odd_url: str) -> None:
+async def test_failing_read_is_avoided_by_the_next_batches(
+    odd_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reads, "SLOW_SECONDS", 60)
     async with watched(odd_url) as database:
         reader = Reader(database, lanes=1)
         for _ in range(2):
@@ -205,7 +211,7 @@ async def test_failing_read_is_avoided_by_the_next_batches(odd_url: str) -> None
 
 
 async def test_timeout_of_a_batch_is_not_waited_for_again(odd_url: str) -> None:
-    database = Watched(odd_url, statement_seconds=0.2)
+    database = Watched(odd_url, statement_seconds=1.0)
     await database.open()
     reader = Reader(database, lanes=1)
     reads = [reader.read(number, 0, 20) for number in (1, 3, 4)]
@@ -220,7 +226,7 @@ async def test_timeout_of_a_batch_is_not_waited_for_again(odd_url: str) -> None:
 
 
 async def test_timeout_among_single_reads_ends_them_all(odd_url: str) -> None:
-    database = Watched(odd_url, statement_seconds=0.2)
+    database = Watched(odd_url, statement_seconds=1.0)
     await database.open()
     reader = Reader(database, lanes=1)
     reads = [reader.read(number, 0, 20) for number in (1, 2, 3, 4)]
@@ -250,6 +256,7 @@ async def test_slow_read_is_avoided_by_the_next_batches(
     odd_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reads, "APART_MAX", 2)
+    monkeypatch.setattr(reads, "SLOW_SECONDS", 1.5)
     async with watched(odd_url) as database:
         reader = Reader(database, lanes=2)
         await asyncio.gather(*(reader.read(number, 0, 20) for number in (1, 3)))
