@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from server.video.ranges import fit_ranges, parse_range
+from server.video.ranges import asks_too_much, fit_ranges, parse_range
 
 WORDS = [b"bytes=", b"0-0", b"-5", b"5-", b",", b" , ", b"\t", b"9" * 20, b"BYTES="]
 
@@ -14,6 +14,9 @@ def fuzz_ranges(data: bytes) -> None:
     """Compare what is asked, and the bytes that are sent, with the slow reading."""
     header = data.decode(errors="surrogateescape")
     asked = parse_range(header)
+    if asks_too_much(header):  # by its commas, before the grammar is looked at
+        assert not asked
+        return
     slow = read_slowly(header)
     assert (asked is None) == (slow is None), (asked, slow)
     if asked is None or slow is None:
