@@ -39,7 +39,7 @@ class BoundedConnection(web.RequestHandler):
 
     __slots__ = (
         *("_active", "_busy", "_clients", "_content", "_counted", "_dropped"),
-        *("_dropping", "_intake", "_metrics", "_opened", "_waits", "lost"),
+        *("_dropping", "_end", "_intake", "_metrics", "_opened", "_waits", "lost"),
     )
 
     def __init__(self, server: web.Server, clients: Clients, metrics: Metrics) -> None:
@@ -66,6 +66,7 @@ class BoundedConnection(web.RequestHandler):
         self._waits = False  # nothing is read until there is an answer
         self._counted = 0  # of the bytes held, as the clients' sum has them
         self._dropped = 0  # bytes
+        self._end: asyncio.TimerHandle | None = None  # of what is refused
         self._opened = 0.0  # by monotonic, as the next
         self._active = 0.0  # when a request was begun or answered last, 0 for never
 
@@ -86,6 +87,8 @@ class BoundedConnection(web.RequestHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         """Give back what it had, and tell who waits for the end."""
         self._clients.leave(self)
+        if self._end is not None:
+            self._end.cancel()
         self._release()
         self._unhold()
         super().connection_lost(exc)
@@ -201,16 +204,28 @@ class BoundedConnection(web.RequestHandler):
             return
         self._metrics.note(OTHER, refused.status, 0, (0, 0))
         without_body = held.lstrip(b"\r\n").startswith(b"HEAD ")
-        self.transport.write(render_refusal(refused, without_body=without_body))
-        web.RequestHandler.close(self)
-        self._end_soon()
+        answer = render_refusal(refused, without_body=without_body)
+        delay = 0.0 if refused.status == 503 else self._clients.delay_refusal(self)
+        if delay:
+            self.transport.pause_reading()
+            self._end = self._loop.call_later(delay, self._answer_last, answer)
+        else:
+            self._answer_last(answer)
+
+    def _answer_last(self, answer: bytes) -> None:
+        """Send a refusal, and read on only for the client to get it."""
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.resume_reading()
+            self.transport.write(answer)
+            web.RequestHandler.close(self)
+            self._end_soon()
 
     def _end_soon(self) -> None:
         """Close as soon as the client has had its answer, or a moment later."""
         self._dropping = True
         if self.transport is not None and not self.transport.is_closing():
             self.transport.write_eof()
-            self._loop.call_later(LINGER_SECONDS, self._abort)
+            self._end = self._loop.call_later(LINGER_SECONDS, self._abort)
 
     async def finish_response(
         self,

@@ -14,6 +14,7 @@ from aiohttp import web
 
 from server.admin.token import widen_address
 from server.api.errors import Refused
+from server.serving.throttle import Throttle
 from server.telemetry.proxies import is_trusted
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ class Clients:
         self._open: dict[Client, str] = {}
         self._addresses: Counter[str] = Counter()
         self._unseen: list[Client] = []
+        self._refusals = Throttle()
 
     def admit(self, client: Client, peer: object) -> Refused | None:
         """Count a client in, or return what to tell it."""
@@ -109,6 +111,16 @@ class Clients:
         if self.held_bytes > HELD_BYTES_MAX and now > max(before, LITTLE_BYTES):
             raise self._refuse("memory", CROWDED)
 
+    def delay_refusal(self, client: Client) -> float:
+        """Return how many seconds to wait before what a client did is refused.
+
+        All who have no limit by address count as one here.
+        """
+        delay = self._refusals.delay(self._open.get(client, ""), monotonic())
+        if delay:
+            self._metrics.note_delayed()
+        return delay
+
     def leave(self, client: Client) -> None:
         """Count a client out, if it was counted in."""
         address = self._open.pop(client, "")
@@ -135,6 +147,7 @@ class Clients:
         count = max(-(-len(self._open) // SWEEPS), 100)
         seen, self._unseen = self._unseen[:count], self._unseen[count:]
         now = monotonic()
+        self._refusals.forget(now)
         for client in seen:
             try:
                 client.look(now)

@@ -50,6 +50,7 @@ _COUNTED = {
     "words_left_out": "Due words that batches left out for lack of a definition",
     "questions_left_out": "Questions that batches left out as apps cannot decode them",
     "log_lines_dropped": "Lines of logs that nobody read or that could not be written",
+    "refusals_delayed": "Refusals that waited, as their client address had many",
 }
 _PRESENT = {
     "cache_bytes": "Bytes of video in memory",

@@ -45,6 +45,7 @@ COUNTERS = (
     *("unavailable", "cache_hits", "cache_misses", "cache_waits", "cache_evictions"),
     *("pool_waits", "pool_wait_microseconds", "pool_timeouts", "plays"),
     *("words_left_out", "questions_left_out", "log_lines_dropped", "views_lost"),
+    "refusals_delayed",
 )
 GAUGES = (
     *("cache_bytes", "cache_limit_bytes", "connections_open", "connections_in_use"),
@@ -189,6 +190,10 @@ class Metrics:
     def note_closed(self, reason: str) -> None:
         """Count a connection that the server closed for one of REASONS."""
         self._row[self.place["closed", reason]] += 1
+
+    def note_delayed(self) -> None:
+        """Count a refusal that had to wait."""
+        self._row[self.place["counters", "refusals_delayed"]] += 1
 
     def publish(
         self,
