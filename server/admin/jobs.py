@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import socket
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +15,9 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 import psycopg2
 from aiohttp import web
 
+from server.admin.lines import Lines
 from server.api.errors import Refused
+from server.api.troubles import SLOW, explain_trouble
 from server.errors import Fault
 from server.library.ffmpeg.memory import (
     LEAST_BYTES,
@@ -26,16 +27,17 @@ from server.library.ffmpeg.memory import (
 )
 from server.library.ffmpeg.sandbox import Sandbox
 from server.library.imports.importer import Importer, RepairPolicy
+from server.postgres.budget import find_budget
 from server.postgres.locks import limited_lock_waits
-from server.postgres.plain import Unreachable, connect
+from server.postgres.plain import Unreachable, connect, hearing_of_connections
+from server.postgres.pool import DatabaseAway, StatementTimeout
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from psycopg2.extensions import connection as Connection
-
 THREADS = 4
 LOCK_SECONDS = 10.0  # that a job waits for each lock in the database
+LOCK_SHARE = 0.8  # of the time of a job, so that PostgreSQL says first what is wrong
 HEAVY_MAX = 2  # of them for checking, repairing and saving, so that the rest goes on
 
 Given = ParamSpec("Given")
@@ -59,33 +61,53 @@ class Jobs:
     async def run(
         self, job: Callable[Given, Made], *given: Given.args, **named: Given.kwargs
     ) -> Made:
-        """Return what a job returns; raise Refused if the database made it fail."""
+        """Return what a job returns; raise Refused if the database made it fail.
+
+        It has as long as the answer may still wait for PostgreSQL; then its
+        connections are broken, so that it gives its thread back.
+        """
+        budget = find_budget()
+        seconds = budget.left if budget else None
+        return await self._run(partial(job, *given, **named), seconds)
+
+    async def _run(self, job: Callable[[], Made], seconds: float | None) -> Made:
+        lines = Lines()
+        longest = LOCK_SECONDS
+        if seconds is not None:
+            longest = min(longest, seconds * LOCK_SHARE)
 
         def limited() -> Made:
-            with limited_lock_waits(LOCK_SECONDS):
-                return job(*given, **named)
-
-        loop = asyncio.get_running_loop()
-        try:
-            return await loop.run_in_executor(self._threads, limited)
-        except Fault as fault:
-            if isinstance(fault, Unreachable) or isinstance(
-                fault.__cause__, psycopg2.Error
+            with (
+                closing(lines),
+                self._broken_at_close(lines.cut),
+                limited_lock_waits(longest),
+                hearing_of_connections(lines.add),
             ):
-                raise Refused(503, str(fault), {"Retry-After": "1"}) from fault
-            raise
+                return job()
+
+        working = asyncio.get_running_loop().run_in_executor(self._threads, limited)
+        await asyncio.wait({working}, timeout=seconds)
+        if not working.done():
+            lines.cut()
+            working.cancel()
+            late = StatementTimeout(f"an admin job did not end in {seconds:g} s")
+            raise Refused(503, SLOW) from late
+        try:
+            return working.result()
+        except Exception as error:
+            if self._closed:  # that broke it off, whatever it looks like
+                raise _build_stopping() from error
+            judged = _judge(error)
+            if judged is error:
+                raise
+            raise judged  # noqa: B904  # it has its cause
 
     async def run_heavy(
         self, job: Callable[Given, Made], *given: Given.args, **named: Given.kwargs
     ) -> Made:
         """Do the same for a long job, of which at most HEAVY_MAX run at once."""
         async with self._heavy:
-            try:
-                return await self.run(job, *given, **named)
-            except Exception as error:
-                if self._closed:  # that broke it off, whatever it looks like
-                    raise _build_stopping() from error
-                raise
+            return await self._run(partial(job, *given, **named), None)
 
     @contextmanager
     def open_sandbox(self) -> Iterator[Sandbox]:
@@ -111,7 +133,6 @@ class Jobs:
         """Yield what importing a file needs."""
         with (
             closing(connect(self.database_url)) as connection,
-            self._broken_at_close(partial(_hang_up, connection)),
             self._open_sandbox() as sandbox,  # what was saved by then is saved
         ):
             yield Importer(connection, sandbox, policy)
@@ -171,13 +192,16 @@ def _kill(sandbox: Sandbox) -> None:
             os.kill(sandbox.process_id, signal.SIGKILL)
 
 
-def _hang_up(connection: Connection) -> None:
-    """Break a connection that another thread uses: PostgreSQL then undoes what it did.
-
-    Cancelling would end one statement, and the next would be sent.
-    """
-    with (
-        suppress(OSError, psycopg2.InterfaceError),
-        socket.socket(fileno=os.dup(connection.fileno())) as line,
-    ):
-        line.shutdown(socket.SHUT_RDWR)
+def _judge(error: Exception) -> Exception:
+    """Return what to raise for the error of a job: Refused for one that passes."""
+    trouble = error.__cause__ if isinstance(error, Fault) else None
+    if isinstance(error, Unreachable):
+        trouble = DatabaseAway(str(error))
+    elif not isinstance(trouble, psycopg2.Error):
+        return error
+    sentence = explain_trouble(trouble)
+    if sentence is None:  # our mistake
+        return trouble
+    refused = Refused(503, sentence)
+    refused.__cause__ = trouble
+    return refused

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from server.api.errors import Refused, build_error_response
+from server.api.troubles import TROUBLES, explain_trouble
 from server.errors import Fault
 from server.telemetry.access_log import ACCESS_LOG
 
@@ -147,6 +148,9 @@ def guarded(handler: Handler) -> Handler:
                 await asyncio.sleep(LOCKED_SECONDS)
             if refused.status == 507:
                 _log.error("%s", refused.sentence)
+            cause = refused.__cause__
+            if cause is not None and explain_trouble(cause) == refused.sentence:
+                request.app[TROUBLES].note(refused.sentence, request, cause)
             return build_error_response(
                 refused.status, refused.sentence, refused.headers
             )

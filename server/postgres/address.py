@@ -11,19 +11,17 @@ import psycopg2
 from psycopg2 import extensions
 
 from server.errors import Fault
+from server.postgres.plain import PEER_DEFAULTS
 from server.postgres.queries import queries
 from server.postgres.session import Limits, Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# What the URL doesn't say: a peer that has gone is noticed, also by an idle session.
 _DEFAULTS = {
+    **PEER_DEFAULTS,
     "client_encoding": "UTF8",
     "fallback_application_name": "bytereel",
-    "keepalives_idle": "30",
-    "keepalives_interval": "10",
-    "keepalives_count": "3",
     "tcp_user_timeout": "5000",  # milliseconds
 }
 # Poolers refuse options in the start-up message; so does a server too old for them.
