@@ -108,7 +108,10 @@ class LineOutput:
             except MemoryError:
                 self._is_woken = False
                 self._stop.wait(RETRY_SECONDS)
-        self._deliver(self._take()[0])
+        lines, missing = self._take()
+        self._deliver(lines)
+        with self._lock:
+            self._missing += missing  # which join() tells
 
     def _write_all(self) -> None:
         self._refresh()
