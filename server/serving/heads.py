@@ -105,6 +105,8 @@ def read_head(data: bytes) -> Head:
     if any(each.lower() != b"100-continue" for each in expected):
         raise Refused(417, WRONG_EXPECT)
     length = _find_length(fields)
+    if length is None and minor == b"0":  # faulty framing (RFC 9112, 6.1)
+        raise Refused(400, WRONG_LENGTH)
     if length != 0 and any(
         coding.lower() not in (b"", b"identity")
         for coding in fields.get(b"content-encoding", [])

@@ -62,6 +62,7 @@ WHOLE = [
     # 6: the body
     (LINE + HOST + b"Content-Length: 5\r\n", 0),
     (LINE + HOST + b"Transfer-Encoding: Chunked\r\n", 0),
+    (b"POST /a HTTP/1.0\r\nTransfer-Encoding: chunked\r\n", 400),
     (LINE + HOST + b"Content-Length: +5\r\n", 400),
     (LINE + HOST + b"Content-Length: 5, 5\r\n", 400),
     (LINE + HOST + b"Content-Length: 5\r\nContent-Length: 5\r\n", 400),
