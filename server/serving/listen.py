@@ -13,7 +13,7 @@ import sys
 import threading
 from contextlib import asynccontextmanager, suppress
 from time import monotonic, sleep
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from aiohttp import web
 
@@ -130,6 +130,16 @@ def _leave() -> None:
     os._exit(0)
 
 
+class _Aborting(asyncio.Protocol):
+    """Cuts each connection off as soon as it is made; one instance serves for all."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        cast("asyncio.Transport", transport).abort()
+
+
+_ABORTING = _Aborting()  # made before memory is short
+
+
 def allow_connections() -> None:
     """Raise the limit of open files, beyond which clients would be refused."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -152,9 +162,12 @@ async def answering(
     if reason := aiohttp_private.explain_missing():
         _log.warning("%s", reason)
 
-    def connect() -> Connection:
+    def connect() -> asyncio.Protocol:
         clients, metrics, log = app[CLIENTS], app[METRICS], app[ACCESS_LOG]
-        return draining.watch(Connection(server, store, clients, metrics, log))
+        try:
+            return draining.watch(Connection(server, store, clients, metrics, log))
+        except MemoryError:  # to raise would end uvloop's listening for good
+            return _ABORTING
 
     try:
         async with _accepting(connect, sockets):
@@ -170,7 +183,7 @@ async def answering(
 
 @asynccontextmanager
 async def _accepting(
-    connect: Callable[[], Connection], sockets: tuple[socket.socket, ...]
+    connect: Callable[[], asyncio.Protocol], sockets: tuple[socket.socket, ...]
 ) -> AsyncIterator[None]:
     """Accept connections; at the end take those that wait in the queue, too."""
     servers: list[asyncio.AbstractServer] = []
@@ -189,7 +202,7 @@ async def _accepting(
 
 
 async def _start(
-    connect: Callable[[], Connection], listening: socket.socket
+    connect: Callable[[], asyncio.Protocol], listening: socket.socket
 ) -> asyncio.AbstractServer:
     loop = asyncio.get_running_loop()
     if listening.family != socket.AF_UNIX:
@@ -203,7 +216,7 @@ async def _start(
 
 
 async def _accept_rest(
-    connect: Callable[[], Connection], listening: socket.socket
+    connect: Callable[[], asyncio.Protocol], listening: socket.socket
 ) -> None:
     loop = asyncio.get_running_loop()
     listening.setblocking(False)

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
 import signal
 import socket
+import subprocess
+import sys
 import time
 from contextlib import ExitStack, closing, contextmanager
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from urllib.request import urlopen
 
 import psycopg2
 import pytest
 
+from server.serving import listen
+from server.serving.connection import Connection
 from server.serving.listen import SHUTDOWN_SECONDS
 from tests.admin.client import TOKEN, Admin
 from tests.admin.test_uploads import UPLOADS, upload
@@ -20,13 +27,15 @@ from tests.clips import make
 from tests.command import serving
 from tests.conftest import insert_video
 from tests.serving.test_workers import wait_until
+from tests.wire import connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tests.command import Server
+    from tests.conftest import Served
 
+ROOT = Path(__file__).parents[2]
 SLACK_SECONDS = 3  # for a machine that has much else to do
 GET = "GET /v3/videos/%d HTTP/1.1\r\nHost: a\r\n\r\n"
 POST = f"POST %s HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {TOKEN}\r\n"
@@ -111,3 +120,49 @@ def test_hangup_of_one_worker_is_told_and_changes_nothing(
         server.process.send_signal(signal.SIGTERM)
         assert server.process.wait(15) == 0
     assert len(said.read_text().splitlines()) == 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR1])
+def test_signal_in_the_first_moments_ends_nothing(
+    database_url: str, number: signal.Signals
+) -> None:
+    command = [sys.executable, "-m", "server", "serve", "--port", "0"]
+    env = {**os.environ, "DATABASE_URL": database_url}
+    with subprocess.Popen(command, env=env, cwd=ROOT, stdout=subprocess.PIPE) as server:
+        try:
+            wait_until(lambda: is_ignored(server.pid, number))
+            server.send_signal(number)
+            assert server.stdout is not None
+            assert b"bytereel is at" in server.stdout.readline()
+            server.terminate()
+            assert server.wait(15) == 0
+        finally:
+            server.kill()
+
+
+def is_ignored(pid: int, number: signal.Signals) -> bool:
+    """Report whether a process ignores a signal: a bit of a line of proc(5)."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        name, _, mask = line.partition(":")
+        if name == "SigIgn":
+            return bool(int(mask, 16) >> (number - 1) & 1)
+    return False
+
+
+async def test_lack_of_memory_for_a_connection_costs_only_that(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lacking = ["memory"]
+
+    def make(*arguments: Any) -> Connection:
+        if lacking:
+            lacking.clear()
+            raise MemoryError
+        return Connection(*arguments)
+
+    monkeypatch.setattr(listen, "Connection", make)
+    with pytest.raises((ConnectionResetError, asyncio.IncompleteReadError)):
+        async with connect(served.port) as wire:
+            await wire.get("/healthz")
+    async with asyncio.timeout(20), connect(served.port) as wire:
+        assert (await wire.get("/healthz"))[0].status == 200
