@@ -225,7 +225,7 @@ class Database:
         self._connect_more()
         timer = self._loop.call_at(until, self._give_up, waiter)
         try:
-            return await waiter
+            session = await waiter
         except asyncio.CancelledError:
             if waiter.cancelled():
                 with suppress(ValueError):
@@ -236,6 +236,10 @@ class Database:
         finally:
             timer.cancel()
             self.waited_seconds += self._loop.time() - began
+        if session.closed:  # since it was handed over
+            self._give_back(session)
+            return await self._take(until)
+        return session
 
     def _give_up(self, waiter: asyncio.Future[Session]) -> None:
         """Refuse one who has waited for as long as it may."""

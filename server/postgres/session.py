@@ -127,6 +127,7 @@ class Session(aiopg.Connection):
         try:
             exchange.send(first, self._kept)
         except Exception:  # half of it may have been sent
+            self._waiter = None  # which nobody awaits
             self.close()
             raise
         self._watch_writing(exchange.unsent())

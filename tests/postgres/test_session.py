@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 
+import psycopg2
+import pytest
+
+from server.postgres.address import Address
 from server.postgres.pool import Counts, DatabaseAway
+from server.postgres.session import Limits
 from tests.breakable import breakable
 from tests.postgres.test_pool import BOTH, ROWS, opened, start, until
 
@@ -43,3 +49,14 @@ async def test_connection_given_up_while_reading_is_replaced(
                 continue
             assert len(rows) == 3
         assert len(await getattr(database, method)(ROWS, {})) == 3
+
+
+async def test_session_that_is_closed_leaves_no_error_behind(
+    database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    session = await Address(database_url, 5.0).open(lambda: None)
+    session.close()
+    with pytest.raises(psycopg2.Error):
+        await session.read_binary(ROWS, {}, Limits(5))
+    gc.collect()
+    assert "never retrieved" not in caplog.text
