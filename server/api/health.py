@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from contextvars import Context
 from typing import TYPE_CHECKING
 
@@ -67,8 +68,9 @@ class Readiness:
 
     async def _repeat(self) -> None:
         while self._reason is not None:
-            await asyncio.sleep(CHECK_SECONDS)
-            self._reason = await find_reason(self._database)
+            with suppress(MemoryError):  # which must not end it
+                await asyncio.sleep(CHECK_SECONDS)
+                self._reason = await find_reason(self._database)
 
 
 async def find_reason(database: Database) -> str | None:

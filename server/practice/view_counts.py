@@ -148,10 +148,11 @@ async def keep_views(app: web.Application) -> AsyncIterator[None]:
 async def _save_always(database: Database, tally: Tally) -> None:
     pause = GATHER_SECONDS
     while True:
-        await tally.some.wait()
-        await asyncio.sleep(pause)
-        saved = await save_views(database, tally)
-        pause = GATHER_SECONDS if saved else min(2 * pause, PAUSE_MAX_SECONDS)
+        with suppress(MemoryError):  # which must not end it
+            await tally.some.wait()
+            await asyncio.sleep(pause)
+            saved = await save_views(database, tally)
+            pause = GATHER_SECONDS if saved else min(2 * pause, PAUSE_MAX_SECONDS)
 
 
 async def save_views(database: Database, tally: Tally) -> bool:

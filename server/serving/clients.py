@@ -167,8 +167,9 @@ async def keep_sweeping(app: web.Application) -> AsyncIterator[None]:
 
     async def repeat() -> None:
         while True:
-            await asyncio.sleep(pause)
-            clients.sweep()
+            with suppress(MemoryError):  # which must not end it
+                await asyncio.sleep(pause)
+                clients.sweep()
 
     task = asyncio.create_task(repeat())
     yield

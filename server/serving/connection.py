@@ -95,8 +95,11 @@ class Connection(TimedConnection):
         """Answer a short request; aiohttp gets any other."""
         if self.draining:
             self.heard = monotonic()
-        if self._busy or self._intake.held or not self._take(data):
-            super().data_received(data)
+        try:
+            if self._busy or self._intake.held or not self._take(data):
+                super().data_received(data)
+        except MemoryError:  # part of it may be lost
+            self._abort()
 
     def _take(self, data: bytes) -> bool:
         """Report whether the request is answered without aiohttp, now or soon."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import os
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -71,10 +71,11 @@ async def tuned_memory(store: Store) -> AsyncIterator[None]:
 
     async def trim() -> None:
         while True:
-            await asyncio.sleep(TRIM_SECONDS)
-            if store.crowded or burst.has_left(measure_resident()):
-                libc.malloc_trim(0)  # malloc_trim(3)
-                burst.settle(measure_resident())
+            with suppress(MemoryError):  # which must not end it
+                await asyncio.sleep(TRIM_SECONDS)
+                if store.crowded or burst.has_left(measure_resident()):
+                    libc.malloc_trim(0)  # malloc_trim(3)
+                    burst.settle(measure_resident())
 
     task = asyncio.create_task(trim())
     try:
