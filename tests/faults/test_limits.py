@@ -52,7 +52,7 @@ async def test_running_out_of_descriptors_passes(serve: Serve) -> None:
             await load.measure_recovery(monotonic(), 10.0)
         lines = process.read_log(logged).splitlines()
         assert 1 <= len(lines) <= LINES_MAX, lines
-        assert re.search("file|descriptor", lines[0])
+        assert any(re.search("file|descriptor", line) for line in lines), lines
 
 
 @pytest.mark.long
