@@ -149,6 +149,7 @@ def test_embedded_database_is_made_kept_and_stopped(
     assert "pending" not in run("migrate", "--status", *where)
 
 
+@pytest.mark.long
 def test_demo_shows_the_main_job_and_leaves_nothing_running(data_dir: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
