@@ -26,6 +26,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.long
 def test_migrate_tells_what_it_did(empty_url: str) -> None:
     assert "pending" in run("migrate", "--status", url=empty_url)
     first = run("migrate", url=empty_url)
@@ -57,6 +58,7 @@ def test_empty_path_is_refused(
     assert "the path is empty" in capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_import_tells_of_each_file(database_url: str, clips: Path) -> None:
     text = run("import", "--json", str(clips), url=database_url, status=1)
     *lines, count, _, _ = text.splitlines()
@@ -83,6 +85,7 @@ def test_import_tells_of_each_file(database_url: str, clips: Path) -> None:
     assert again.split()[0] == "exists"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [
@@ -100,6 +103,7 @@ def test_wrong_input_gets_one_sentence(
     assert words in run(*arguments, url=database_url, status=status)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("command", "url"),
     [
@@ -118,10 +122,12 @@ def test_wrong_database_gets_one_sentence(command: str, url: str, clips: Path) -
     assert "secret" not in text
 
 
+@pytest.mark.long
 def test_server_needs_the_schema(empty_url: str) -> None:
     assert "bytereel migrate" in run("serve", url=empty_url, status=1)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_server_answers_and_stops_cleanly(
     database_url: str, number: signal.Signals
@@ -139,6 +145,7 @@ def test_taken_port_is_told(database_url: str) -> None:
         assert port in run("serve", "--port", port, url=database_url, status=1)
 
 
+@pytest.mark.long
 def test_embedded_database_is_made_kept_and_stopped(
     data_dir: Path, clips: Path
 ) -> None:

@@ -99,6 +99,7 @@ def test_check_names_pyav_that_its_process_lacks(
     assert text.count("\n") == 1
 
 
+@pytest.mark.long
 def test_import_names_pyav_that_its_process_lacks(
     install: Install, tmp_path: Path, database_url: str
 ) -> None:

@@ -119,10 +119,12 @@ def test_map_names_every_module_once() -> None:
     assert set(modules) - empty <= set(named) <= set(modules)
 
 
+@pytest.mark.long
 def test_no_module_imports_from_a_room_above_its_own() -> None:
     assert find_upward(read_imports(), number_rooms()) == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("package", ["server", "bench"])
 def test_no_modules_import_each_other(package: str) -> None:
     assert find_circle(read_imports(package)) == []

@@ -82,6 +82,7 @@ def test_pure_module_imports_no_io(path: str) -> None:
     assert imported <= NO_IO | pure
 
 
+@pytest.mark.long
 def test_sql_stands_in_sql() -> None:
     starts = ("SELECT ", "INSERT ", "UPDATE ", "DELETE ")
     found = [

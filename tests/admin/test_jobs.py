@@ -126,6 +126,7 @@ async def test_our_mistake_is_no_503(database_url: str) -> None:
     await asyncio.to_thread(jobs.close)
 
 
+@pytest.mark.long
 def test_locked_table_is_told_as_in_other_routes(
     database_url: str,
     tmp_path: Path,

@@ -143,6 +143,7 @@ def test_upload_is_checked_then_saved_and_linked(empty: Admin, clip: bytes) -> N
     assert (gone.status, "no such upload" in gone.error) == (404, True)
 
 
+@pytest.mark.long
 def test_known_clip_is_recognised(empty: Admin, clip: bytes, slow_start: bytes) -> None:
     video = save(empty, upload(empty, "a.mp4", clip)).body["video_id"]
     again = upload(empty, "a.mp4", clip)
@@ -159,6 +160,7 @@ def test_known_clip_is_recognised(empty: Admin, clip: bytes, slow_start: bytes) 
     assert [name for _, name in list_videos(empty)] == ["a.mp4", "b.mp4"]
 
 
+@pytest.mark.long
 def test_repair_is_offered_and_done(
     empty: Admin, clip: bytes, slow_start: bytes
 ) -> None:
@@ -185,6 +187,7 @@ def test_repair_is_offered_and_done(
     assert (renamed.status, "too long" in renamed.error) == (422, True)
 
 
+@pytest.mark.long
 def test_what_cannot_play_is_not_saved(
     empty: Admin, clip: bytes, tmp_path: Path
 ) -> None:
@@ -534,6 +537,7 @@ def test_folder_of_a_killed_server_is_removed(
     assert not first.exists()
 
 
+@pytest.mark.long
 def test_workers_share_uploads_and_forget_the_deleted(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,6 +8,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 import psycopg2
+import pytest
 
 from server.api import health
 from tests.conftest import execute
@@ -15,8 +16,6 @@ from tests.reading.test_waiting import HANG_SECONDS, serving
 from tests.wire import connect
 
 if TYPE_CHECKING:
-    import pytest
-
     from tests.wire import Wire
 
 
@@ -32,6 +31,7 @@ async def expect_ready(wire: Wire) -> None:
             await asyncio.sleep(0.05)
 
 
+@pytest.mark.long
 async def test_locked_database_is_not_ready_until_it_is_free(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

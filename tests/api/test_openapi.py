@@ -148,6 +148,7 @@ def exercise_all(
     }
 
 
+@pytest.mark.long
 def test_server_holds_to_its_description(address: str, database_url: str) -> None:
     [(user_id, word, question)] = run(
         database_url,

@@ -202,6 +202,7 @@ def test_scale_measures_each_point_and_keeps_it(
     assert rows[0].rounds[0].bytes == rows[0].rounds[0].requests * 1024
 
 
+@pytest.mark.long
 def test_curves_are_tables_and_pictures(tmp_path: Path) -> None:
     text = render_scale(RUN)
     assert max(map(len, text.splitlines())) <= 120

@@ -204,6 +204,7 @@ def test_page_without_matplotlib_is_a_sentence(
     assert render_table(RUN)
 
 
+@pytest.mark.long
 def test_page_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     with pytest.raises(Fault, match="cannot be written"):

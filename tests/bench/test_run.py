@@ -105,6 +105,7 @@ def test_every_contender_answers_rightly(
         assert list(pool.map(answer, there)) == [one.name for one in there]
 
 
+@pytest.mark.long
 def test_one_wrong_byte_stops_the_run_before_any_timing(
     database_url: str, folder: Path, generator: Generator
 ) -> None:
@@ -421,6 +422,7 @@ def test_a_signal_stops_everything(database_url: str, folder: Path) -> None:
         execute(database_url, f"DROP DATABASE bytereel_bench_{process.pid}")
 
 
+@pytest.mark.long
 def test_a_running_server_is_measured_by_its_url(
     database_url: str,
     folder: Path,

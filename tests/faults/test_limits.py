@@ -35,6 +35,7 @@ def limit(process: Process, kind: int, soft: int) -> tuple[int, int]:
     return old
 
 
+@pytest.mark.long
 async def test_running_out_of_descriptors_passes(serve: Serve) -> None:
     with serve("--cache-mb", "0") as process, ExitStack() as stack:
         await process.wait_until_ready()

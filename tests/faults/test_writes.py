@@ -62,6 +62,7 @@ async def post_views(process: Process) -> int:
     return statuses.count(204)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("fault", cases(FAULTS, FAULTS.keys() - {"read only"}))
 async def test_accepted_views_are_written(fault: Fault, lab: Lab) -> None:
     ask = lab.backend.victim.ask

@@ -123,6 +123,7 @@ async def test_reads_show_one_answer_to_one_viewer(
     assert pieces[-1][5:] == (1000, SIZE, "complete")
 
 
+@pytest.mark.long
 async def test_reads_show_that_the_player_left(
     client: ClientSession, database_url: str
 ) -> None:
@@ -176,6 +177,7 @@ async def test_reads_need_a_viewer(client: ClientSession, query: str) -> None:
         assert "viewer" in (await response.json())["error"]
 
 
+@pytest.mark.long
 async def test_reads_are_for_so_many_pages(database_url: str) -> None:
     watch = Watch()
     for number in range(VIEWERS_MAX):
@@ -188,6 +190,7 @@ async def test_reads_are_for_so_many_pages(database_url: str) -> None:
         assert response.headers["Retry-After"] == "10"
 
 
+@pytest.mark.long
 async def test_reads_are_not_there_without_a_watch(database_url: str) -> None:
     async with serving(database_url, None) as client:
         async with client.get(f"/reads?viewer={VIEWER}") as response:
@@ -196,6 +199,7 @@ async def test_reads_are_not_there_without_a_watch(database_url: str) -> None:
             assert 'data-live="no"' in await response.text()
 
 
+@pytest.mark.long
 async def test_stop_of_the_server_ends_the_stream(database_url: str) -> None:
     with bind("127.0.0.1", 0) as listening:
         base = f"http://127.0.0.1:{listening.getsockname()[1]}"

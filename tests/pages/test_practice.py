@@ -68,6 +68,7 @@ def test_first_page_offers_learners() -> None:
     assert "12 words due<" in page
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("watch", "offered"), [(Watch(), True), (None, False)])
 async def test_first_page_of_the_demo_alone_lists_them(
     database_url: str, watch: Watch | None, offered: bool

@@ -135,6 +135,7 @@ def read_url(process: subprocess.Popen[str]) -> str:
     return process.stdout.readline().strip()
 
 
+@pytest.mark.long
 def test_server_is_ready_and_gone_afterwards(folder: Path) -> None:
     with embedded.running(folder, FAST) as url:
         assert ask(url, "SELECT current_database()") == "bytereel"
@@ -151,6 +152,7 @@ def test_server_is_ready_and_gone_afterwards(folder: Path) -> None:
     assert not processes(folder)
 
 
+@pytest.mark.long
 def test_folder_that_was_deleted_is_left_without_an_error(folder: Path) -> None:
     with embedded.running(folder, FAST) as url:
         assert answers(url)
@@ -170,6 +172,7 @@ def test_root_lends_the_data_to_an_ordinary_user(used: Path) -> None:
     assert used.parent.stat().st_mode & 0o777 == 0o751
 
 
+@pytest.mark.long
 def test_commands_share_a_server_until_the_last_leaves(folder: Path) -> None:
     with ExitStack() as stack:
         started = [stack.enter_context(begin(folder)) for _ in range(3)]
@@ -246,7 +249,7 @@ def test_server_without_supervisor_is_adopted(used: Path) -> None:
         with embedded.running(used, FAST) as url:
             assert answers(url)
             assert processes(used, "/bin/postgres") == first
-            assert processes(used, "supervisor.py")
+            wait_until(lambda: processes(used, "supervisor.py"))
         assert not processes(used)
 
 
@@ -288,6 +291,7 @@ def test_long_path_has_its_socket_elsewhere(folder: Path) -> None:
     assert not place.exists()
 
 
+@pytest.mark.long
 def test_any_sign_may_stand_in_the_path(used: Path, tmp_path: Path) -> None:
     """A comma ends a host in libpq's lists; quotes and the like are quoted."""
     odd = used.parent / "a, b=%20 'c' \"d\" \\ é"
@@ -362,6 +366,7 @@ def test_programs_in_a_closed_home_are_copied(
     assert home.stat().st_mode & 0o777 == 0o700
 
 
+@pytest.mark.long
 def test_system_server_replaces_a_missing_wheel(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,6 +14,7 @@ from server.postgres.refusals import opening
 from tests.conftest import insert_video
 
 
+@pytest.mark.long
 def test_wait_for_a_lock_ends_where_it_is_limited(database_url: str) -> None:
     number = insert_video(database_url, "a.mp4", b"abc")
     with closing(psycopg2.connect(database_url)) as other:

@@ -69,6 +69,7 @@ def copy_until(folder: Path, last: str) -> Path:
     return folder
 
 
+@pytest.mark.long
 def test_who_holds_the_lock_is_named(empty_url: str, tmp_path: Path) -> None:
     run(empty_url, "CREATE TABLE b ()")
     files = {"0001_a.sql": "CREATE TABLE a ()", "0002_b.sql": "DROP TABLE b"}
@@ -83,6 +84,7 @@ def test_who_holds_the_lock_is_named(empty_url: str, tmp_path: Path) -> None:
     assert migrations.apply(empty_url, directory=folder) == ["0002_b"]
 
 
+@pytest.mark.long
 def test_rollback_names_who_holds_the_lock(empty_url: str, tmp_path: Path) -> None:
     folder = write_files(
         tmp_path,
@@ -97,6 +99,7 @@ def test_rollback_names_who_holds_the_lock(empty_url: str, tmp_path: Path) -> No
     assert migrations.rollback(empty_url, 1, directory=folder) == ["0001_a"]
 
 
+@pytest.mark.long
 def test_file_is_tried_until_the_lock_is_free(empty_url: str, tmp_path: Path) -> None:
     folder = write_files(tmp_path, {"0001_a.sql": "DROP TABLE b"})
     run(empty_url, "CREATE TABLE b ()")
@@ -172,6 +175,7 @@ def test_who_waits_for_a_turn_is_told_who_has_it(
     assert run(empty_url, VALID) == [(True,)]
 
 
+@pytest.mark.long
 async def test_old_tables_are_served_while_they_change(
     empty_url: str, tmp_path: Path
 ) -> None:
@@ -221,6 +225,7 @@ def test_new_migrations_only_add() -> None:
             assert word not in code.upper(), (name, word)
 
 
+@pytest.mark.long
 def test_older_version_that_migrates_is_waited_for(
     empty_url: str, tmp_path: Path
 ) -> None:

@@ -182,6 +182,7 @@ async def test_query_of_bytes_is_planned_once(server: Postgres) -> None:
         assert (generic, custom) == (10, 0)
 
 
+@pytest.mark.long
 async def test_query_survives_a_change_of_its_table(server: Postgres) -> None:
     query = "SELECT kind FROM changing, pg_sleep(2)"  # for which both are opened
     execute(server.url, "CREATE TABLE changing AS SELECT 7 AS kind")
@@ -342,6 +343,7 @@ async def test_connection_lost_while_idle_leaves_loop_and_pool(
         assert row == (kept.raw.info.backend_pid,)
 
 
+@pytest.mark.long
 @BOTH
 async def test_connection_lost_while_sending_leaves_loop(
     server: Postgres, method: str
@@ -376,6 +378,7 @@ async def test_text_is_utf8_whatever_the_role_prefers(server: Postgres) -> None:
         assert await database.fetch("SELECT chr(28450)", {}) == [("漢",)]
 
 
+@pytest.mark.long
 async def test_server_down_is_always_the_same_error_and_mends_itself(
     server: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -417,6 +420,7 @@ async def test_unknown_host_is_database_away() -> None:
         assert isinstance(caught.value.__cause__, socket.gaierror)
 
 
+@pytest.mark.long
 @BOTH
 async def test_cancelled_query_ends_in_postgresql_too(
     server: Postgres, method: str
@@ -510,6 +514,7 @@ async def test_close_ends_reads_that_wait_for_a_connection(server: Postgres) -> 
         assert {type(each) for each in await outcomes(tasks)} == {DatabaseAway}
 
 
+@pytest.mark.long
 async def test_statement_timeout_is_no_cancellation(server: Postgres) -> None:
     async with opened(server.url, connections=1, statement_seconds=1.0) as database:
         pid = await database.fetch("SELECT pg_backend_pid()", {})
@@ -521,6 +526,7 @@ async def test_statement_timeout_is_no_cancellation(server: Postgres) -> None:
         assert await database.fetch("SELECT pg_backend_pid()", {}) == pid
 
 
+@pytest.mark.long
 @BOTH
 async def test_silent_server_is_a_statement_timeout(
     server: Postgres, method: str, monkeypatch: pytest.MonkeyPatch
@@ -540,6 +546,7 @@ async def test_silent_server_is_a_statement_timeout(
         await database.fetch(ROWS, {})
 
 
+@pytest.mark.long
 async def test_readers_are_served_in_turn_however_long_the_line(
     server: Postgres,
 ) -> None:

@@ -367,6 +367,7 @@ ODD_CARDS = (
 )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("change", ODD_CARDS)
 async def test_word_whose_state_makes_no_sense_counts_as_new(
     example: Served, change: str, caplog: pytest.LogCaptureFixture

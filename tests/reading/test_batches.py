@@ -210,6 +210,7 @@ async def test_failing_read_is_avoided_by_the_next_batches(
         assert database.batches == [[1], [2], [4, 5]]
 
 
+@pytest.mark.long
 async def test_timeout_of_a_batch_is_not_waited_for_again(odd_url: str) -> None:
     database = Watched(odd_url, statement_seconds=1.0)
     await database.open()
@@ -252,6 +253,7 @@ async def test_lack_of_memory_reaches_all_who_wait(database_url: str) -> None:
         assert b"".join(await asyncio.gather(*chunks)) == DATA[: 20 * CHUNK_BYTES]
 
 
+@pytest.mark.long
 async def test_slow_read_is_avoided_by_the_next_batches(
     odd_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -271,6 +273,7 @@ async def test_slow_read_is_avoided_by_the_next_batches(
         assert quick
 
 
+@pytest.mark.long
 async def test_slow_reads_leave_their_lanes_to_others(odd_url: str) -> None:
     async with watched(odd_url) as database:
         reader = Reader(database, lanes=2)

@@ -82,6 +82,7 @@ def measure(
 READS = list_reads(1, 90_000, list(range(CLIPS)))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("every", "times"), [(4, 1), (1, 1), (1, 2)])
 def test_download_of_the_library_costs_viewers_few_hits(every: int, times: int) -> None:
     alone = measure(ChunkCache(LIMIT), READS)

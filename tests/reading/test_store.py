@@ -75,6 +75,7 @@ async def test_client_that_leaves_does_not_cancel_the_read(database_url: str) ->
         assert await stayer == DATA[:CHUNK_BYTES]
 
 
+@pytest.mark.long
 async def test_errors_are_not_kept(database_url: str) -> None:
     number = insert_video(database_url, "a.mp4", DATA)
     async with breakable(database_url) as proxy, stored(proxy.url, 1 << 20) as store:
@@ -162,6 +163,7 @@ async def test_only_so_many_rows_are_remembered(
         assert store.recall(numbers[2], monotonic()) is not None
 
 
+@pytest.mark.long
 async def test_deleted_video_is_gone_within_seconds(served: Served) -> None:
     number = insert_video(served.database_url, "a.mp4", DATA)
     async with connect(served.port) as wire:

@@ -64,6 +64,7 @@ async def test_lock_on_videos_is_a_503_in_time_and_no_more(
         assert store.database.counts.in_use == 0
 
 
+@pytest.mark.long
 async def test_database_far_away_serves_from_the_start(database_url: str) -> None:
     number = insert_video(database_url, "a.mp4", DATA)
     async with breakable(database_url) as proxy:
@@ -79,6 +80,7 @@ async def test_database_far_away_serves_from_the_start(database_url: str) -> Non
             assert store.database.counts.open > 0
 
 
+@pytest.mark.long
 async def test_what_comes_too_late_is_there_for_the_next(database_url: str) -> None:
     number = insert_video(database_url, "a.mp4", DATA)
     async with (

@@ -214,6 +214,7 @@ async def test_connections_have_a_limit(database_url: str) -> None:
             assert (await four.get("/healthz"))[0].status == 200
 
 
+@pytest.mark.long
 async def test_requests_have_a_limit_but_health_is_told(database_url: str) -> None:
     number = insert_video(database_url, "a.mp4", DATA * 20)
     limits = LIMITS._replace(requests=1)

@@ -8,6 +8,8 @@ import socket
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.command import serving
 from tests.serving.test_workers import connect, wait_until
 
@@ -23,6 +25,7 @@ def answers(port: int) -> bool:
     return True
 
 
+@pytest.mark.long
 def test_shortage_is_one_line_and_passes(database_url: str, tmp_path: Path) -> None:
     said = tmp_path / "said"
     shell = ("sh", "-c", f'exec "$@" 2>{said}', "sh")

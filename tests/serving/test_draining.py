@@ -136,6 +136,7 @@ async def test_newer_server_takes_over_without_a_lost_request(
     assert count_views(database_url) == load.views > 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("rounds", "answers"), ROUNDS)
 async def test_reload_of_workers_loses_no_request(
     rounds: int, answers: int, database_url: str

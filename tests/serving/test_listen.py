@@ -107,6 +107,7 @@ def test_second_signal_ends_at_once(
         assert server.process.wait(3) == -second
 
 
+@pytest.mark.long
 def test_hangup_of_one_worker_is_told_and_changes_nothing(
     database_url: str, tmp_path: Path
 ) -> None:
@@ -122,6 +123,7 @@ def test_hangup_of_one_worker_is_told_and_changes_nothing(
     assert len(said.read_text().splitlines()) == 2
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR1])
 def test_signal_in_the_first_moments_ends_nothing(
     database_url: str, number: signal.Signals

@@ -77,6 +77,7 @@ async def count_delayed(served: Served) -> float:
     return float(line.split()[1])
 
 
+@pytest.mark.long
 async def test_delayed_refusal_comes_whole_and_holds_nobody_up(late: Served) -> None:
     async with connect(late.port) as bad:
         await bad.send(b"nonsense\r\n" + bytes(1000))
@@ -87,6 +88,7 @@ async def test_delayed_refusal_comes_whole_and_holds_nobody_up(late: Served) -> 
         assert await bad.rest() == b""
 
 
+@pytest.mark.long
 async def test_client_may_leave_before_its_refusal(
     late: Served, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -85,6 +85,7 @@ async def test_slow_requests_are_ended(
     assert "Traceback" not in caplog.text
 
 
+@pytest.mark.long
 async def test_kept_connection_has_more_time_than_a_new_one(strict: Served) -> None:
     async with connect(strict.port) as wire:
         for _ in range(3):
@@ -94,6 +95,7 @@ async def test_kept_connection_has_more_time_than_a_new_one(strict: Served) -> N
         assert (await wire.rest()).startswith(b"HTTP/1.1 408 ")
 
 
+@pytest.mark.long
 async def test_download_that_nobody_takes_is_cut_off(strict: Served) -> None:
     number = insert_video(strict.database_url, "a.mp4", DATA)
     async with connect(strict.port) as wire:
@@ -107,6 +109,7 @@ async def test_download_that_nobody_takes_is_cut_off(strict: Served) -> None:
     assert strict.store.stalled == 0
 
 
+@pytest.mark.long
 async def test_slow_reader_is_not_cut_off(strict: Served) -> None:
     number = insert_video(strict.database_url, "a.mp4", DATA)
     got = 0

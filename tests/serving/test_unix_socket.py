@@ -42,6 +42,7 @@ def is_listening(path: Path) -> bool:
         return client.connect_ex(str(path)) == 0
 
 
+@pytest.mark.long
 def test_server_answers_and_leaves_no_file(database_url: str, tmp_path: Path) -> None:
     path = tmp_path / "s"
     where = f"unix:{path}"

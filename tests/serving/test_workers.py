@@ -96,6 +96,7 @@ def downloading(port: int, video: int) -> Iterator[Callable[[], int]]:
             yield read_rest
 
 
+@pytest.mark.long
 def test_connections_are_spread_over_the_workers(database_url: str) -> None:
     with serving(database_url, "--workers", "3", "--connections", "3") as server:
         workers = server.workers
@@ -108,6 +109,7 @@ def test_connections_are_spread_over_the_workers(database_url: str) -> None:
     assert min(counts) > 0
 
 
+@pytest.mark.long
 def test_killed_worker_is_replaced_and_nobody_refused(database_url: str) -> None:
     with serving(database_url, "--workers", "2") as server:
         killed, stays = server.workers
@@ -119,6 +121,7 @@ def test_killed_worker_is_replaced_and_nobody_refused(database_url: str) -> None
             (killed,) = server.workers - {stays}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("number", "count"), [(signal.SIGTERM, 1), (signal.SIGTERM, 2), (signal.SIGINT, 2)]
 )
@@ -136,6 +139,7 @@ def test_stop_lets_a_download_finish(
         assert not any(map(is_alive, workers))
 
 
+@pytest.mark.long
 def test_stop_of_every_process_lets_a_download_finish(database_url: str) -> None:
     """As systemd stops a unit: the workers are then told twice."""
     video = insert_video(database_url, "run_person.mp4", bytes(BYTES))
@@ -149,6 +153,7 @@ def test_stop_of_every_process_lets_a_download_finish(database_url: str) -> None
         assert server.process.wait(15) == 0
 
 
+@pytest.mark.long
 def test_reload_replaces_all_and_lets_a_download_finish(database_url: str) -> None:
     video = insert_video(database_url, "run_person.mp4", bytes(BYTES))
     with serving(database_url, "--workers", "2") as server:
@@ -166,6 +171,7 @@ def test_reload_replaces_all_and_lets_a_download_finish(database_url: str) -> No
         assert server.process.wait(15) == 0
 
 
+@pytest.mark.long
 def test_workers_keep_their_port_and_go_with_their_parent(database_url: str) -> None:
     with serving(database_url, "--workers", "2") as server:
         arguments = ("--workers", "2", "--port", str(server.port))
@@ -178,6 +184,7 @@ def test_workers_keep_their_port_and_go_with_their_parent(database_url: str) -> 
         assert is_refused(server.port)
 
 
+@pytest.mark.long
 def test_workers_share_the_embedded_database(data_dir: Path) -> None:
     with serving("", "--workers", "2", "--data-dir", str(data_dir)) as server:
         os.kill(min(server.workers), signal.SIGKILL)
@@ -278,6 +285,7 @@ def list_workers(process: subprocess.Popen[str]) -> set[int]:
     return Server(process, []).workers
 
 
+@pytest.mark.long
 def test_many_reloads_leave_one_worker_a_slot(database_url: str) -> None:
     with serving(database_url, "--workers", "2") as server:
         old = server.workers
@@ -301,6 +309,7 @@ def is_steady(server: Server) -> bool:
     return len(before) == 2 and server.workers == before
 
 
+@pytest.mark.long
 def test_stopped_worker_is_replaced() -> None:
     with start(BEATING.format(turning="await asyncio.sleep(99)")) as process:
         read_ready(process)
@@ -312,6 +321,7 @@ def test_stopped_worker_is_replaced() -> None:
         process.send_signal(signal.SIGTERM)
 
 
+@pytest.mark.long
 def test_loop_that_stands_still_is_replaced() -> None:
     turning = "await asyncio.sleep(0.2); time.sleep(99)"
     with start(BEATING.format(turning=turning)) as process:
@@ -354,6 +364,7 @@ os.fork = fork
 """
 
 
+@pytest.mark.long
 def test_worker_that_cannot_be_started_is_started_later() -> None:
     script = SCRIPT.replace('lambda: print("ready", flush=True)', "begin")
     script = script.format(work="ready(); time.sleep(99)")

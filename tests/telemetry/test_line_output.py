@@ -114,6 +114,7 @@ def test_what_waits_is_written_at_the_end(tmp_path: Path) -> None:
     assert path.read_text().split() == [f"{number}" for number in range(1000)]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("broken", ["reader gone", "closed", "full"])
 def test_error_is_told_once_and_lines_are_counted(
     broken: str, caplog: pytest.LogCaptureFixture

@@ -102,6 +102,7 @@ async def test_scrape_is_the_load_that_was_sent(
         assert seen[("bytereel_cache_bytes",)] == held
 
 
+@pytest.mark.long
 async def test_answers_that_are_left_are_counted(
     uncached: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -131,6 +132,7 @@ async def test_answers_that_are_left_are_counted(
     raise AssertionError(seen)
 
 
+@pytest.mark.long
 def test_scrape_of_any_worker_tells_of_all(database_url: str) -> None:
     number = insert_video(database_url, "a.mp4", DATA)
     with serving(database_url, "--workers", "2") as server:

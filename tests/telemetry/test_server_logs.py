@@ -77,6 +77,7 @@ def answers(port: int) -> bool:
         return False
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_reader_that_stands_still_stops_nothing(
     database_url: str, workers: str
@@ -110,6 +111,7 @@ def test_reader_that_has_gone_stops_nothing(database_url: str) -> None:
         os.dup2(os.open(os.devnull, os.O_RDONLY), server.process.stdout.fileno())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("workers", ["1", "2"])
 @pytest.mark.parametrize("told", [True, False])
 def test_file_is_opened_again(
@@ -131,6 +133,7 @@ def test_file_is_opened_again(
     assert all(json.loads(line) for line in path.read_text().splitlines())
 
 
+@pytest.mark.long
 def test_file_that_cannot_be_written_is_a_fault(database_url: str) -> None:
     file = ("--access-log-file", "/nowhere/log")
     text = run("serve", "--access-log", "json", *file, url=database_url, status=1)
@@ -139,6 +142,7 @@ def test_file_that_cannot_be_written_is_a_fault(database_url: str) -> None:
     assert "--access-log json" in text
 
 
+@pytest.mark.long
 def test_what_was_answered_is_logged_at_the_end(
     database_url: str, tmp_path: Path
 ) -> None:

@@ -265,6 +265,7 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_hostile_file_gets_one_verdict(
     kind: str, tmp_path: Path, sandbox: Sandbox, capfd: pytest.CaptureFixture[str]

@@ -198,6 +198,7 @@ def test_picture_is_turned_upright(
         assert now.to_ndarray()[0, 32] > 150 > now.to_ndarray()[90, 32]
 
 
+@pytest.mark.long
 def test_clip_ends_below_its_limit(tmp_path: Path, sandbox: Sandbox) -> None:
     path = make(tmp_path / "a.mp4", Kind(frames=30, noise=True, width=128, height=128))
     limits = Limits(megabytes=0.05)

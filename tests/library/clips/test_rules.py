@@ -326,6 +326,7 @@ def test_leading_boxes_are_no_reason_to_refuse(
     assert tell(judge(path, sandbox)) == []
 
 
+@pytest.mark.long
 def test_damage_is_told_beside_other_faults(tmp_path: Path, sandbox: Sandbox) -> None:
     kind = Kind(frames=30, width=320, height=240, noise=True, audio="libopus")
     data = bytearray(make(tmp_path / "a.mp4", kind).read_bytes())
@@ -465,6 +466,7 @@ def test_second_sound_is_left_out(tmp_path: Path, sandbox: Sandbox) -> None:
     assert read_frames(mended) == read_frames(path)
 
 
+@pytest.mark.long
 def test_long_edit_list_is_told_at_once_and_dropped(
     tmp_path: Path, sandbox: Sandbox
 ) -> None:

@@ -64,6 +64,7 @@ def test_import_says_at_once_that_it_cannot_work(
     assert "export it" not in text
 
 
+@pytest.mark.long
 def test_fault_at_one_file_does_not_end_the_import(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str, clips: Path
 ) -> None:
@@ -100,6 +101,7 @@ def test_library_that_ends_the_process_is_no_fault_of_the_file(
     assert "ended with status -4 as it began" in flaw["sentence"]
 
 
+@pytest.mark.long
 def test_doctor_names_libraries(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str
 ) -> None:
@@ -109,6 +111,7 @@ def test_doctor_names_libraries(
     assert "fault libraries: PyAV " in text
 
 
+@pytest.mark.long
 def test_server_tells_of_libraries_and_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str
 ) -> None:

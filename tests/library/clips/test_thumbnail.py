@@ -226,6 +226,7 @@ def test_table_refuses_what_is_no_thumbnail(database_url: str) -> None:
             connection.rollback()
 
 
+@pytest.mark.long
 def test_command_makes_those_that_lack(
     database_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

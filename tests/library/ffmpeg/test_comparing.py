@@ -40,6 +40,7 @@ def compare(source: Path, made: Path, sandbox: Sandbox, fps: float = 30) -> str:
         return reason
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("megabytes", [5, 0.06])
 def test_good_result_is_no_worse(
     megabytes: float, tmp_path: Path, sandbox: Sandbox

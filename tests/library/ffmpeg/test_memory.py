@@ -149,6 +149,7 @@ def test_process_is_limited(tmp_path: Path) -> None:
         assert LEAST_BYTES <= read_limit(alone, clip) <= MEMORY_BYTES
 
 
+@pytest.mark.long
 def test_importers_share_the_budget(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

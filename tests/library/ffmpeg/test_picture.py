@@ -80,6 +80,7 @@ def test_last_picture_is_not_cut_off_behind_an_early_pause(
         assert container.duration == pytest.approx(count / 30 * 1e6, abs=5_000)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kilobytes", range(90, 190, 20))
 def test_attempt_that_was_given_up_is_no_result(
     kilobytes: int, tmp_path: Path, sandbox: Sandbox

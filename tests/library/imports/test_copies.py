@@ -49,6 +49,7 @@ def test_copies_in_a_run_are_told_in_order(
     assert all("import" in status for status, _ in rows)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("dry_run", [True, False])
 def test_copy_of_a_video_in_the_table_is_told(
     database_url: str, folder: Path, dry_run: bool

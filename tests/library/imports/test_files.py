@@ -362,6 +362,7 @@ def test_refusal_of_one_file_lets_the_others_in(
     )
 
 
+@pytest.mark.long
 def test_time_limit_of_statements_is_lifted(database_url: str, clip: Path) -> None:
     name = database_url.partition("?")[0].rpartition("/")[2]
     ask(database_url, f"ALTER DATABASE {name} SET statement_timeout = '1s'")
@@ -628,6 +629,7 @@ def test_fixed_file_is_kept_and_known_again(
     assert list(temporary.iterdir()) == []
 
 
+@pytest.mark.long
 def test_transcoded_file_is_an_mp4_by_name_too(
     database_url: str, tmp_path: Path, temporary: Path
 ) -> None:

@@ -118,6 +118,7 @@ def test_files_of_one_name_go_together() -> None:
     ]
 
 
+@pytest.mark.long
 def test_clips_are_linked_to_all_definitions_of_their_word_in_order_of_names(
     database_url: str, clip: Path, tmp_path: Path
 ) -> None:
@@ -251,6 +252,7 @@ def test_one_name_twice_in_a_tree_is_told_alike_by_any_number_of_jobs(
         assert dog.file == f"{tmp_path}/a/dog.mp4"
 
 
+@pytest.mark.long
 def test_repaired_file_is_known_by_what_it_was_and_not_repaired_again(
     database_url: str, late: Path, tmp_path: Path
 ) -> None:
@@ -278,6 +280,7 @@ def test_repaired_file_is_known_by_what_it_was_and_not_repaired_again(
         assert "has other bytes than video 1" in (rejected.error or "")
 
 
+@pytest.mark.long
 def test_dry_run_repairs_and_tells_what_the_run_would(
     database_url: str, late: Path, tmp_path: Path
 ) -> None:
@@ -300,6 +303,7 @@ def test_dry_run_repairs_and_tells_what_the_run_would(
     assert told[0] == told[1]
 
 
+@pytest.mark.long
 def test_database_without_the_newest_migrations_takes_videos_all_the_same(
     database_url: str, late: Path, clip: Path
 ) -> None:
@@ -336,6 +340,7 @@ def test_open_file_is_brought_as_one_of_a_folder_is(
     assert sum(sizes) == done.bytes
 
 
+@pytest.mark.long
 def test_folder_of_other_formats_is_imported_as_mp4(
     database_url: str, tmp_path: Path
 ) -> None:
@@ -361,6 +366,7 @@ def test_folder_of_other_formats_is_imported_as_mp4(
     ]
 
 
+@pytest.mark.long
 def test_failure_of_one_stops_all_and_what_was_done_is_told(
     database_url: str, clip: Path, tmp_path: Path
 ) -> None:
@@ -443,6 +449,7 @@ def test_interrupted_command_goes_on_where_it_was(
     assert ask(database_url, SHOWN) == [("de", "run", names)]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["json", "csv"])
 def test_report_has_all_of_it(
     database_url: str, clip: Path, tmp_path: Path, kind: str

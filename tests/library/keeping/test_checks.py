@@ -55,6 +55,7 @@ def list_known(done: list[CheckedClip]) -> list[bool]:
     return [each.was_known for each in done]
 
 
+@pytest.mark.long
 def test_all_clips_are_checked_once_in_order(library: str) -> None:
     first = collect(library)
     codes = [[flaw.code for flaw in done.flaws] for done in first]
@@ -92,6 +93,7 @@ def test_what_is_new_or_has_changed_is_checked(library: str, good: bytes) -> Non
     assert ask(library, "SELECT video_id FROM checks ORDER BY 1") == [(1,), (2,), (4,)]
 
 
+@pytest.mark.long
 def test_older_rules_and_other_limits_are_checked_again(
     library: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -122,6 +124,7 @@ def test_clip_that_could_not_be_checked_is_not_kept(
     assert list_known(collect(library)) == [False] * 3
 
 
+@pytest.mark.long
 def test_lost_database_stops_with_one_sentence(library: str) -> None:
     for number in range(300):
         insert_video(library, f"{number}.mp4", b"none")
@@ -197,6 +200,7 @@ def test_arguments_that_do_not_fit_are_told(
     assert words in capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_interrupted_check_goes_on(database_url: str, good: bytes) -> None:
     count = 60
     for number in range(count):

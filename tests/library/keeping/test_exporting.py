@@ -91,6 +91,7 @@ def bring(url: str, folder: Path, *more: str) -> int:
     return main(["import", str(folder), *more, "--jobs=2", "--database-url", url])
 
 
+@pytest.mark.long
 def test_import_makes_an_equal_library(
     library: str, target: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -111,6 +112,7 @@ def test_import_makes_an_equal_library(
         assert "4 definitions and 2 questions w" in text
 
 
+@pytest.mark.long
 def test_importing_again_changes_nothing(
     library: str, target: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -278,6 +280,7 @@ def test_two_exports_do_not_disturb_each_other(library: str, tmp_path: Path) -> 
             export(library, tmp_path)
 
 
+@pytest.mark.long
 def test_large_clip_takes_little_memory(database_url: str, tmp_path: Path) -> None:
     execute(
         database_url,
@@ -319,6 +322,7 @@ def test_full_disk_is_told_and_the_export_goes_on(library: str, tmp_path: Path) 
     assert [each.status for each in export(library, tmp_path)] == ["exported"] * 5
 
 
+@pytest.mark.long
 def test_killed_export_leaves_whole_files_and_goes_on(
     database_url: str, tmp_path: Path
 ) -> None:
@@ -367,6 +371,7 @@ def test_foreign_table_is_exported(
     assert [row[0] for row in ask(target, CLIPS)] == ["a.mp4"]
 
 
+@pytest.mark.long
 def test_repaired_clip_is_known_by_its_original(
     target: str, database_url: str, tmp_path: Path
 ) -> None:

@@ -56,6 +56,7 @@ def test_table_tells_how_many(
     assert text.err == "1 word\n"
 
 
+@pytest.mark.long
 def test_many_words_are_listed_soon(database_url: str) -> None:
     execute(
         database_url,

@@ -122,6 +122,7 @@ def ask_everything(admin: Admin, clip: bytes) -> None:
         assert deleted.status == 200
 
 
+@pytest.mark.long
 def test_granted_rights_suffice_for_everything(
     database_url: str, tmp_path: Path
 ) -> None:
@@ -228,6 +229,7 @@ def test_trust_by_tcp_is_read_from_the_rules(
     assert "without a password (line 1)" in found[0].sentence
 
 
+@pytest.mark.long
 def test_embedded_server_is_no_finding(data_dir: Path) -> None:
     private = PRIVATE._replace(data_dir=data_dir)
     with embedded.running(data_dir) as url:

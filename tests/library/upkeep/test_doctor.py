@@ -171,6 +171,7 @@ def test_what_is_wrong_is_named_with_its_remedy(
     assert set(found) <= {"warning no-foreign-key"}
 
 
+@pytest.mark.long
 def test_space_of_deleted_videos_is_found(database_url: str) -> None:
     execute(
         database_url,

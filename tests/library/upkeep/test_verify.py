@@ -98,6 +98,7 @@ def test_damaged_videos_are_named_and_stop_nothing(database_url: str) -> None:
     ]
 
 
+@pytest.mark.long
 def test_damaged_pages_lose_only_their_own_rows(
     cluster: str, database_url: str
 ) -> None:
