@@ -29,7 +29,7 @@ SWEEPS = 5  # until each connection was looked at
 HELD_BYTES_MAX = 24 << 20  # of what all clients sent and no parser has had
 LITTLE_BYTES = 4 * 1024  # of which a client may hold so many whatever others do
 
-ALWAYS = (b"/healthz", b"/readyz", b"/metrics")  # answered however busy we are
+ALWAYS = {b"/healthz", b"/readyz", b"/metrics"}  # answered however busy we are
 RETRY_SECONDS = 1
 
 CROWDED = "The server has too many connections: try again in a moment."
@@ -100,9 +100,14 @@ class Clients:
         self._metrics.note_closed(reason)
         return Refused(503, sentence, {"Retry-After": str(RETRY_SECONDS)})
 
+    @property
+    def is_busy(self) -> bool:
+        """Report whether as many requests are being answered as may be."""
+        return self.requests >= self.limits.requests
+
     def check_busy(self, target: bytes) -> None:
         """Raise Refused if another request may not be begun."""
-        if self.requests >= self.limits.requests and not target.startswith(ALWAYS):
+        if self.is_busy and target.partition(b"?")[0] not in ALWAYS:
             raise self._refuse("requests", BUSY)
 
     def hold(self, before: int, now: int) -> None:

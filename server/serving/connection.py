@@ -119,6 +119,8 @@ class Connection(TimedConnection):
         if gathered is None:
             return False
         if gathered.pending:
+            if self._clients.is_busy:
+                return False
             self._taken, self._gathered = data, gathered
             self._claim()
             self._timer = asyncio.get_running_loop().call_later(

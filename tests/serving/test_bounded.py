@@ -222,12 +222,16 @@ async def test_requests_have_a_limit_but_health_is_told(database_url: str) -> No
         serve_database(database_url, cache_bytes=0, limits=limits) as served,
         connect(served.port) as slow,
         connect(served.port) as other,
+        connect(served.port) as short,
         connect(served.port) as probe,
     ):
         head = await slow.ask("GET", f"/v3/videos/{number}")
         assert head.status == 200
-        await other.send(b"GET /v3/videos/1 HTTP/1.1\r\nHost: a\r\n\r\n")
+        line = f"GET /v3/videos/{number} HTTP/1.1\r\nHost: a\r\n".encode()
+        await other.send(line + b"\r\n")
         await expect(other, 503)
+        await short.send(line + b"Range: bytes=0-9\r\n\r\n")
+        await expect(short, 503)
         assert (await probe.get("/healthz"))[0].status == 200
         await slow.read(head.length)
         await asyncio.sleep(0.1)
