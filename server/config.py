@@ -245,8 +245,8 @@ SETTINGS = {
             "clients_per_address",
             _count(1, 1_000_000),
             1_000,
-            "maximum number of connections of one client address in each worker; this "
-            "machine and trusted proxies have no such limit",
+            "maximum number of connections of one client address in each worker; "
+            "loopback addresses and trusted proxies have no such limit",
         ),
         Setting(
             "requests",

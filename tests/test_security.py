@@ -137,6 +137,8 @@ def ask_all(port: int) -> Iterator[Answer]:
     kept = b"GET /healthz HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\r\n\r\n"
     yield ask_by_hand(port, kept)
     yield ask_by_hand(port, b"NO\0\r\n\r\n")
+    packed = b"Host: a\r\nContent-Length: 5\r\nContent-Encoding: gzip\r\n\r\n"
+    yield ask_by_hand(port, b"POST /v3/reviews HTTP/1.1\r\n" + packed)
 
 
 def list_named_headers() -> dict[str, str]:
