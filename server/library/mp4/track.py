@@ -105,9 +105,9 @@ def read_track(trak: Tree, movie_timescale: int) -> Track:
     timescale, media_header = read_header(media.find("mdhd"))
     samples = read_samples(table, timescale)
     codings = _read_codings(table, kind, samples)
-    references = _read_references(trak.find("mdia", "minf", "dinf", "dref"))
+    references = read_references(trak.find("mdia", "minf", "dinf", "dref"))
     used = [references.get(coding.reference) for coding in codings]
-    turned, is_mirrored = _read_turn(header)
+    turned, is_mirrored = read_turn(header)
     return Track(
         kind,
         codings,
@@ -157,7 +157,7 @@ def _read_codings(table: Tree, kind: str, samples: Samples) -> tuple[Coding, ...
     return tuple(codings[number - 1] for number in sorted(samples.entries))
 
 
-def _read_references(dref: Tree | None) -> dict[int, bool]:
+def read_references(dref: Tree | None) -> dict[int, bool]:
     """Return for each data reference whether it means this file (8.7.2)."""
     if dref is None:
         return {1: True}
@@ -174,7 +174,7 @@ def _read_length(header: Tree, timescale: int) -> float | None:
     return None if units == (1 << 8 * width) - 1 else units / timescale
 
 
-def _read_turn(header: Tree) -> tuple[int, bool]:
+def read_turn(header: Tree) -> tuple[int, bool]:
     """Return by how many degrees a track header's matrix turns it, and if it mirrors.
 
     Source: 8.3.2 and 6.2.2.
