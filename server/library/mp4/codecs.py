@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 # Bytes of fields before the boxes inside an entry (ISO/IEC 14496-12, 12.1.3, 12.2.3).
 PICTURE_FIELDS = 78
-_SOUND_FIELDS = {0: 28, 1: 44, 2: 64}  # by version; QuickTime has the latter two
+SOUND_FIELDS = {0: 28, 1: 44, 2: 64}  # by version; QuickTime has the latter two
 APPLE_TAGS = {"avc3": "avc1", "hev1": "hvc1", "dvhe": "dvh1"}
 """What Apple's players want a picture to be tagged instead."""
 
@@ -168,7 +168,7 @@ def _list_units(box: Tree) -> list[tuple[int, bytes]]:
 
 
 def _read_sound(entry: Tree) -> Coding:
-    fields = _SOUND_FIELDS.get(entry.number(8, 2), _SOUND_FIELDS[0])
+    fields = SOUND_FIELDS.get(entry.number(8, 2), SOUND_FIELDS[0])
     inside = {box.kind: box for box in reversed(entry.children(fields))}
     coding = _decrypt(entry, inside)
     wave = inside["wave"].find("esds") if "wave" in inside else None
