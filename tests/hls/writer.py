@@ -180,7 +180,7 @@ def _write_track(
     number: int, track: Track, places: Sequence[int], cut: Sequence[int], wide: bool
 ) -> bytes:
     tkhd = struct.pack(
-        ">B3s8xI28x9III",
+        ">B3s8xI24x9III",
         0,
         track.flags.to_bytes(3, "big"),
         number + 7,
