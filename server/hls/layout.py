@@ -180,12 +180,6 @@ def _measure_pictures(
     found = array("I")
     for fragment, head in enumerate(heads):
         sample = borders[fragment]
-        place = stream.place(sample)
-        before = 0
-        for span in spans.list_spans(fragment):
-            if place < span.stop:
-                before += max(place - span.start, 0)
-                break
-            before += len(span)
+        before = spans.count_before(fragment, stream.place(sample))
         found.append(head + before + stream.upto[sample + 1] - stream.upto[sample])
     return found

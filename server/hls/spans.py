@@ -28,6 +28,13 @@ class Spans(NamedTuple):
         first, after = self.rows[fragment], self.rows[fragment + 1]
         return list(map(range, self.starts[first:after], self.stops[first:after]))
 
+    def count_before(self, fragment: int, place: int) -> int:
+        """Return how many bytes of a fragment lie before a place of the row in it."""
+        first, after = self.rows[fragment], self.rows[fragment + 1]
+        span = bisect_right(self.starts, place, first, after) - 1
+        passed = sum(self.stops[first:span]) - sum(self.starts[first:span])
+        return passed + place - self.starts[span]
+
     @property
     def weight(self) -> int:
         """Return the bytes of all arrays."""

@@ -26,6 +26,7 @@ MODULES = {
     "json": "bodies",
     "query": "bodies",
     "movie": "movies",
+    "layout": "layouts",
     "tables": "tables",
     "entries": "entries",
     "parameters": "entries",

@@ -17,7 +17,7 @@ from server.library.mp4.chunks import Chunks, read_chunks, read_table
 from server.library.mp4.unfit import Unfit
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 MOST_SAMPLES = 1_000_000
 _MOST_SECONDS = 360_000  # that a track lasts, or waits for its start
@@ -166,8 +166,10 @@ def _list_firsts(chunks: Chunks) -> array[int]:
     Chunks in which no sample is left have the same number as the end.
     """
     lengths = chain.from_iterable(map(repeat, chunks.lengths, chunks.runs))
-    firsts = accumulate(lengths, initial=0)
-    return array("I", map(min, firsts, repeat(chunks.samples)))
+    firsts: Iterator[int] = accumulate(lengths, initial=0)
+    if sum(map(mul, chunks.lengths, chunks.runs)) > chunks.samples:
+        firsts = map(min, firsts, repeat(chunks.samples))
+    return array("I", firsts)
 
 
 def _join_chunks(
@@ -178,9 +180,11 @@ def _join_chunks(
     Within a run all samples have the same distance from where they would be if the
     file had nothing else.
     """
-    used = list(map(ne, firsts, islice(firsts, 1, None)))
-    starts = array("I", compress(firsts, used))
-    offsets = array("Q", compress(chunks.offsets, used))
+    starts, offsets = firsts[:-1], chunks.offsets
+    if 0 in chunks.lengths or firsts[-2] == chunks.samples:  # chunks without samples
+        used = list(map(ne, firsts, islice(firsts, 1, None)))
+        starts = array("I", compress(starts, used))
+        offsets = array("Q", compress(offsets, used))
     before = list(map(upto.__getitem__, starts))
     lengths = map(sub, [*before[1:], upto[-1]], before)
     end = max(map(add, offsets, lengths), default=0)
