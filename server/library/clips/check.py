@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-RULES_VERSION: Final = 3
+RULES_VERSION: Final = 4
 """To be raised when a rule changes: what older rules have checked is checked again."""
 
 FAULT, WARNING, NOTE = SEVERITIES = ("fault", "warning", "note")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from server.errors import Fault
 from server.library.clips.check import FAULT, Flaw
+from server.library.clips.hls_rules import find_hls_flaw
 from server.library.clips.repair import Media, open_media
 from server.library.clips.rules import find_flaws
 from server.library.ffmpeg.probe_result import ProbeResult
@@ -81,7 +82,11 @@ def _check_media(
         )
     except SandboxFault as fault:
         return CheckReport([blame_ourselves(fault)], movie)
-    return CheckReport(find_flaws(movie, probed, limits, seen), movie)
+    flaws = find_flaws(movie, probed, limits, seen)
+    if movie and all(flaw.severity != FAULT for flaw in flaws):
+        flaw = find_hls_flaw(media.read, media.size)
+        flaws += [flaw] if flaw else []
+    return CheckReport(flaws, movie)
 
 
 def heeds_edits(movie: Movie) -> bool:

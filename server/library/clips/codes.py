@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from server.library.mp4.unfit import UNFIT_CODES
+
 OF_FILE: Final = (
     "unreadable",
     "not-mp4",
@@ -67,4 +69,4 @@ OF_SOUND: Final = (
     "several-audio-tracks",
     "damaged-sound",
 )
-CODES: Final = (*OF_FILE, *OF_PICTURE, *OF_SOUND)
+CODES: Final = (*OF_FILE, *OF_PICTURE, *OF_SOUND, *UNFIT_CODES)

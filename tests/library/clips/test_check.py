@@ -71,12 +71,12 @@ FLAWED: dict[str, tuple[Kind, set[str]]] = {
     "WebM": (Kind("libvpx", format="webm", audio="libopus"), {"fault not-mp4"}),
     "Matroska": (Kind(format="matroska"), {"fault not-mp4"}),
     "AVI": (Kind("mpeg4", format="avi", audio=None), {"fault not-mp4"}),
-    "MP3": (Kind(audio="libmp3lame"), {"warning audio-codec"}),
-    "AC-3": (Kind(audio="ac3"), {"warning audio-codec"}),
+    "MP3": (Kind(audio="libmp3lame"), {"note hls-codec", "warning audio-codec"}),
+    "AC-3": (Kind(audio="ac3"), {"note hls-codec", "warning audio-codec"}),
     "Opus": (Kind(audio="libopus"), {"fault audio-codec"}),
     "PCM": (
         Kind(audio="pcm_s16le", format="mov"),
-        {"warning audio-codec", "warning not-mp4"},
+        {"note hls-codec", "warning audio-codec", "warning not-mp4"},
     ),
     "fragmented": (
         Kind(movflags="+frag_keyframe+empty_moov+default_base_moof"),
