@@ -189,10 +189,10 @@ def _pick_picture_codecs(codecs: str) -> str:
 
 def _render_subtitles(subtitles: Subtitles) -> str:
     """Return a rendition of captions (4.3.4.1); none is shown unless it is chosen."""
-    name = _quote(subtitles.name)
+    name, language = _quote(subtitles.name), _quote(subtitles.language)
     return (
         f'#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID="{_SUBTITLES}",NAME="{name}",'
-        f'LANGUAGE="{subtitles.language}",DEFAULT=NO,AUTOSELECT=YES,'
+        f'LANGUAGE="{language}",DEFAULT=NO,AUTOSELECT=YES,'
         f'URI="{subtitles.uri}"'
     )
 
