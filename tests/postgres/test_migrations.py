@@ -32,6 +32,7 @@ NAMES = [
     "0009_create_views",
     "0010_create_import_results",
     "0011_create_checks",
+    "0012_create_levels",
 ]
 
 # Words as they may be before us: other types, another column, an index of our name.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg2
 import pytest
 
+from server.postgres import migrations
 from server.postgres.queries import sql_directory
 
 if TYPE_CHECKING:
@@ -29,6 +30,12 @@ def run(url: str, statements: str) -> list[tuple[Any, ...]]:
         database.autocommit = True
         cursor.execute(statements)
         return cursor.fetchall() if cursor.description else []
+
+
+def undo_from(url: str, name: str) -> None:
+    """Undo a migration, and those that came after it."""
+    applied = [each for each, is_applied in migrations.list_status(url) if is_applied]
+    migrations.rollback(url, len(applied) - applied.index(name))
 
 
 def dump_schema(url: str) -> str:
@@ -224,3 +231,49 @@ def test_deleting_a_video_unlinks_it(asked: cursor) -> None:
     asked.execute("DELETE FROM definitions")
     asked.execute("SELECT count(*) FROM test_questions")
     assert asked.fetchall() == [(0,)]
+
+
+def insert_level(asked: cursor, original: int, height: int) -> int:
+    video = insert(
+        asked, filename=f"{original}-{height}", video_data=b"abc", is_level=True
+    )
+    asked.execute(
+        "INSERT INTO levels VALUES (%s, %s, 640, %s, 700000, 30, 'avc1.64001e')",
+        [video, original, height],
+    )
+    return video
+
+
+def list_videos(asked: cursor) -> list[int]:
+    asked.execute("SELECT id FROM videos ORDER BY id")
+    return [video for (video,) in asked.fetchall()]
+
+
+def test_levels_go_with_their_original(asked: cursor) -> None:
+    original, other = (insert(asked, filename=n, video_data=b"a") for n in "ab")
+    insert_level(asked, original, 360)
+    insert_level(asked, original, 720)
+    kept = insert_level(asked, other, 360)
+    asked.execute("DELETE FROM videos WHERE id = %s", [original])
+    assert list_videos(asked) == [other, kept]
+
+
+def test_level_goes_alone(asked: cursor) -> None:
+    original = insert(asked, filename="a", video_data=b"a")
+    level = insert_level(asked, original, 360)
+    asked.execute(
+        "INSERT INTO encodings (video_id, height, state, level_id)"
+        " VALUES (%s, 360, 'ready', %s)",
+        [original, level],
+    )
+    asked.execute("DELETE FROM videos WHERE id = %s", [level])
+    assert list_videos(asked) == [original]
+    asked.execute("SELECT count(*) FROM encodings")
+    assert asked.fetchall() == [(0,)]
+
+
+def test_level_that_nothing_lists_goes(asked: cursor) -> None:
+    original = insert(asked, filename="a", video_data=b"a")
+    insert_level(asked, original, 360)
+    asked.execute("DELETE FROM levels")
+    assert list_videos(asked) == [original]
