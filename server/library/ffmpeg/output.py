@@ -16,8 +16,14 @@ if TYPE_CHECKING:
     # Why writing failed, empty if it did not, and what is damaged of the source.
     Answer = tuple[str, Sequence[Damage]]
 
-# The same file becomes the same bytes, so that it is known when it comes again.
-_OPTIONS = {"movflags": "+faststart", "fflags": "+bitexact"}
+# The same file becomes the same bytes, so that it is known when it comes again. Half a
+# second of picture or sound in one piece makes the index smaller, and segments of HLS:
+# FFmpeg would change between them with almost each sample.
+_OPTIONS = {
+    "movflags": "+faststart",
+    "fflags": "+bitexact",
+    "chunk_duration": "500000",  # microseconds
+}
 
 
 def open_output(path: str) -> OutputContainer:
