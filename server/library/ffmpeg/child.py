@@ -66,6 +66,7 @@ def load_jobs() -> dict[str, Job]:
     """Return what can be asked for; from then on this process is limited."""
     from server.library.ffmpeg.comparing import compare
     from server.library.ffmpeg.frames import thumbnail
+    from server.library.ffmpeg.levels import encode_level
     from server.library.ffmpeg.probe import probe
     from server.library.ffmpeg.remux import digest, remux
     from server.library.ffmpeg.transcode import transcode, transcode_sound
@@ -74,7 +75,8 @@ def load_jobs() -> dict[str, Job]:
     limit_process()
     gc.freeze()  # what stays needs no second look
     copying = (digest, remux, compare)
-    jobs = (probe, *copying, transcode, transcode_sound, thumbnail, make_trial)
+    encoding = (transcode, transcode_sound, encode_level)
+    jobs = (probe, *copying, *encoding, thumbnail, make_trial)
     return {job.__name__: job for job in jobs}
 
 

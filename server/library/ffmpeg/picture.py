@@ -10,17 +10,19 @@ import av
 
 from server.library.ffmpeg.filters import PictureFilter, measure_shown, plan_colour
 from server.library.ffmpeg.probe import read_rational
+from server.library.ffmpeg.sound import BIT_RATE
 from server.library.ffmpeg.timing import Thinner, pick_ticks
 
 if TYPE_CHECKING:
     from av.container import OutputContainer
+    from av.video.codeccontext import VideoCodecContext
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
     from server.library.ffmpeg.tracks import Aperture
 
 THREADS = 2  # more or fewer change what x264 decides
-_KEY_SECONDS = 2
+KEY_SECONDS = 2
 _UNEVEN = 2  # times the usual distance
 _BITS_A_PIXEL = 0.02  # with less, a smaller picture looks better
 _HEIGHTS = (2160, 1440, 1080, 720, 540, 360)
@@ -34,8 +36,22 @@ class EncodeLimits(NamedTuple):
     fps: float
 
 
+class Style(NamedTuple):
+    """How pictures and sound are encoded."""
+
+    preset: str = "fast"
+    crf: int = 20  # x264's measure of quality, less is better
+    threads: int = THREADS
+    most_bit_rate: int | None = None  # of the picture, where quality would take more
+    sound_bit_rate: int = BIT_RATE
+    aligned: bool = False  # key frames by the clock alone, so at the same pictures
+
+
 class UnevenError(Exception):
     """Some picture is shown for so long that the encoder must know that before."""
+
+
+USUAL = Style()
 
 
 class PictureWriter:
@@ -50,8 +66,10 @@ class PictureWriter:
         *,
         steady: bool,
         aperture: Aperture | None = None,
+        style: Style = USUAL,
     ) -> None:
         self._out, self._stream, self._limit = out, stream, limit
+        self._style = style
         self._bit_rate, self._steady, self._aperture = bit_rate, steady, aperture
         self._thinner = Thinner(limit.fps)
         rate = read_rational(stream.average_rate or stream.guessed_rate, Fraction(25))
@@ -66,6 +84,7 @@ class PictureWriter:
         self._ready: list[VideoFrame] = []  # whose length is not known yet
         self._lengths: dict[int, int] = {}  # ticks, by time
         self._last_key = 0
+        self._next_key = 0  # in ticks, where the clock alone decides
         self._held: av.Packet[Any] | None = None
         self._first_decoded = 0
         self.bytes = 0
@@ -133,15 +152,28 @@ class PictureWriter:
 
     def _encode(self, picture: VideoFrame, end: int) -> None:
         assert picture.pts is not None
-        kind = av.video.frame.PictureType.NONE
         length = Fraction(end - picture.pts, self._ticks)
         if self._steady and length > _UNEVEN / self._rate:
             raise UnevenError
-        if not self._steady and end - self._last_key > _KEY_SECONDS * self._ticks:
-            kind, self._last_key = av.video.frame.PictureType.I, picture.pts
-        picture.pict_type = kind
+        kinds = av.video.frame.PictureType
+        is_key = self._is_key(picture.pts, end)
+        picture.pict_type = kinds.I if is_key else kinds.NONE
         self._lengths[picture.pts] = end - picture.pts
         self._mux(self._encoder.encode(picture))
+
+    def _is_key(self, start: int, end: int) -> bool:
+        """Report whether the encoder is told that a picture begins a group."""
+        step = KEY_SECONDS * self._ticks
+        if self._style.aligned:
+            middle = (start + end) // 2  # so that jitter moves no key
+            is_due = middle >= self._next_key
+            if is_due:
+                self._next_key = (middle // step + 1) * step
+            return is_due
+        if self._steady or end - self._last_key <= step:
+            return False
+        self._last_key = start
+        return True
 
     def _mux(self, packets: list[av.Packet[Any]]) -> None:
         for packet in packets:
@@ -163,21 +195,30 @@ class PictureWriter:
         encoder.pix_fmt = "yuv420p"
         context, colour = encoder.codec_context, plan_colour(frame)
         context.time_base, encoder.time_base = base, base
-        context.thread_count = THREADS
+        context.thread_count = self._style.threads
         context.color_primaries, context.color_trc = colour.primaries, colour.transfer
         context.colorspace, context.color_range = colour.matrix, 1
         most = self._rate if self._steady else self._fastest
-        context.gop_size = max(round(most * _KEY_SECONDS), 1)
-        options: dict[str, str] = {"preset": "fast", "profile": "high"}
-        if self._bit_rate is None:
-            options["crf"] = "20"
-        else:
+        context.gop_size = max(round(most * KEY_SECONDS), 1)
+        if self._bit_rate is not None:
             context.bit_rate = self._bit_rate
-            options |= {"maxrate": str(self._bit_rate), "bufsize": str(self._bit_rate)}
+        encoder.options = self._choose_options(context)
+        return PictureFilter(self._stream, size, base, colour, aperture=self._aperture)
+
+    def _choose_options(self, context: VideoCodecContext) -> dict[str, object]:
+        style = self._style
+        options: dict[str, object] = {"preset": style.preset, "profile": "high"}
+        most = self._bit_rate or style.most_bit_rate
+        if self._bit_rate is None:
+            options["crf"] = str(style.crf)
+        if most is not None:
+            options |= {"maxrate": str(most), "bufsize": str(most)}
         if not self._steady:  # or what is decoded early would be so by a whole pause
             options["bf"] = "0"
-        encoder.options = dict(options)
-        return PictureFilter(self._stream, size, base, colour, aperture=self._aperture)
+        if style.aligned:
+            context.gop_size *= 2  # x264 counts pictures, which is no clock
+            options |= {"sc_threshold": "0", "forced-idr": "1", "flags": "+cgop"}
+        return options
 
 
 def fit_size(width: int, height: int, limit: int) -> tuple[int, int]:

@@ -10,7 +10,13 @@ import av
 from server.library.ffmpeg.copying import plan_copy, read_packets
 from server.library.ffmpeg.decoding import Decoder, TrackDecoder
 from server.library.ffmpeg.output import explain, open_output
-from server.library.ffmpeg.picture import EncodeLimits, PictureWriter, UnevenError
+from server.library.ffmpeg.picture import (
+    USUAL,
+    EncodeLimits,
+    PictureWriter,
+    Style,
+    UnevenError,
+)
 from server.library.ffmpeg.probe import read_rational
 from server.library.ffmpeg.remux import PictureCopier
 from server.library.ffmpeg.sound import BIT_RATE, SoundWriter
@@ -33,7 +39,7 @@ _TRIES = 4
 _LEAST_BIT_RATE = 60_000  # of the picture
 
 
-class _Attempt(NamedTuple):
+class Attempt(NamedTuple):
     """What came of encoding once."""
 
     seconds: float
@@ -70,8 +76,8 @@ def transcode(
     bit_rate = None
     try:
         for _ in range(_TRIES):
-            seconds, damage, is_whole = _try(source, target, within, bit_rate)
-            _judge(damage, accept_damage=accept_damage)
+            seconds, damage, is_whole = try_encoding(source, target, within, bit_rate)
+            judge(damage, accept_damage=accept_damage)
             size = Path(target).stat().st_size
             if is_whole and size <= within.bytes:
                 return "", damage
@@ -113,7 +119,7 @@ def transcode_sound(
                 sound.write(frame)
             sound.finish()
         damage = [*plan.damage, *decoder.tell()]
-        _judge(damage, accept_damage=accept_damage)
+        judge(damage, accept_damage=accept_damage)
     except DamagedError as error:
         return str(error), error.damage
     except (av.FFmpegError, OSError, ValueError) as error:
@@ -121,24 +127,28 @@ def transcode_sound(
     return "", damage
 
 
-def _judge(damage: Sequence[Damage], *, accept_damage: bool) -> None:
+def judge(damage: Sequence[Damage], *, accept_damage: bool) -> None:
     """Raise DamagedError if there is damage in the way."""
     refused = [each for each in damage if each.is_refused]
     if refused and not accept_damage:
         raise DamagedError(refused)
 
 
-def _try(
-    source: Source, path: str, limit: EncodeLimits, bit_rate: int | None
-) -> _Attempt:
+def try_encoding(
+    source: Source,
+    path: str,
+    limit: EncodeLimits,
+    bit_rate: int | None = None,
+    style: Style = USUAL,
+) -> Attempt:
     """Write one attempt.
 
     ValueError without pictures, DamagedError if they are all damaged.
     """
     try:
-        return _encode(source, path, limit, bit_rate, steady=True)
+        return _encode(source, path, limit, bit_rate, style, steady=True)
     except UnevenError:
-        return _encode(source, path, limit, bit_rate, steady=False)
+        return _encode(source, path, limit, bit_rate, style, steady=False)
 
 
 def _encode(
@@ -146,9 +156,10 @@ def _encode(
     path: str,
     limit: EncodeLimits,
     bit_rate: int | None,
+    style: Style,
     *,
     steady: bool,
-) -> _Attempt:
+) -> Attempt:
     if lacks_base_layer(source):
         raise ValueError("it is Dolby Vision without a base layer that others show")
     aperture = read_aperture(source)
@@ -160,7 +171,8 @@ def _encode(
         tracks = pick_tracks(container)
         known = (container.duration or 0) / av.time_base
         decoder = Decoder(container, tracks)
-        rate = min(BIT_RATE, (bit_rate or 1 << 30) // 5) if tracks.sound else 0
+        most = min(style.sound_bit_rate, (bit_rate or 1 << 30) // 5)
+        rate = most if tracks.sound else 0
         picture = PictureWriter(
             out,
             tracks.picture,
@@ -168,6 +180,7 @@ def _encode(
             bit_rate and bit_rate - rate,
             steady=steady,
             aperture=aperture,
+            style=style,
         )
         sound = None
         if tracks.sound:
@@ -182,13 +195,13 @@ def _encode(
                     sound.write(tone)
                 early.clear()
             if known and bit_rate is None and picture.bytes > limit.bytes:
-                return _Attempt(known, [], is_whole=False)  # it would only be larger
+                return Attempt(known, [], is_whole=False)  # it would only be larger
         if damage := (not picture.is_open and decoder.list_damage()):
             raise DamagedError(damage)
         picture.finish()
         if sound:
             sound.finish()
-        return _Attempt(max(picture.seconds, 0.1), decoder.list_damage())
+        return Attempt(max(picture.seconds, 0.1), decoder.list_damage())
 
 
 def tell_moment(frame: av.VideoFrame, start: Fraction) -> Fraction | None:
