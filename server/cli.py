@@ -21,6 +21,7 @@ from server.library.imports.command import add_import
 from server.library.keeping.change_commands import add_change_commands
 from server.library.keeping.check_command import add_check_all
 from server.library.keeping.command import add_keeping_commands
+from server.library.levels.command import add_encode
 from server.library.output import OutputFault, discard_output, print_note
 from server.postgres.command import add_migrate
 
@@ -63,10 +64,12 @@ def build_parser() -> argparse.ArgumentParser:
         *add_library_commands(commands),
         *add_keeping_commands(commands),
         *add_change_commands(commands),
+        add_encode(commands),
         *add_edge_commands(commands),
     ):
         command.set_defaults(run=run_with_database)
         add_settings(command, _DATABASE)
+    add_settings(commands.choices["encode"], ("levels",))
     add_settings(commands.choices["doctor"], ("host", "trusted_proxies", "admin_token"))
     add_nginx_config(commands)
     return parser

@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from server.library.levels.ladder import LADDER, LadderError, parse_ladder
 from server.telemetry.log_lines import FORMATS
 from server.video.sessions import SESSION
 
@@ -88,6 +89,13 @@ def _pattern(text: str) -> str:
             f"{text!r} is not a regular expression ({error})"
         ) from error
     return text
+
+
+def _ladder(text: str) -> tuple[int, ...]:
+    try:
+        return parse_ladder(text)
+    except LadderError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _networks(text: str) -> Networks:
@@ -254,6 +262,12 @@ SETTINGS = {
             2_000,
             "maximum number of requests answered at a time; workers divide it among "
             "them",
+        ),
+        Setting(
+            "levels",
+            _ladder,
+            ",".join(map(str, LADDER)),
+            "heights of the levels that videos get, in pixels of the shorter side",
         ),
         Setting(
             "admin_token",

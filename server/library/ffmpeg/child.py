@@ -6,10 +6,12 @@ An answer is an object with either `answer` or `failure`, as describe_failure ma
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import json
 import os
 import resource
+import signal
 import sys
 import traceback
 from contextlib import suppress
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
 FILE_BYTES = 1 << 30
 OUT_OF_MEMORY = 3  # the exit status that says so
+_PR_SET_PDEATHSIG = 1  # prctl(2)
 _PACKAGE = str(Path(__file__).parents[2])
 
 
@@ -59,6 +62,23 @@ def limit_time(seconds: int) -> None:
     if hard != resource.RLIM_INFINITY:
         most = min(most, hard)
     resource.setrlimit(resource.RLIMIT_CPU, (most, hard))
+
+
+def end_with_parent(number: signal.Signals) -> None:
+    """Have this process get a signal when the thread that started it ends."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)
+
+
+def wait_for_others() -> None:
+    """Have this process, and those it starts, run only while no other wants to.
+
+    Its reads and writes of files wait as well (ioprio_set(2), on the default).
+    """
+    os.nice(19)
+    if sys.platform == "linux":
+        with suppress(OSError):  # not everywhere allowed
+            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 
 
 @cache
@@ -122,9 +142,13 @@ def describe_failure(error: Exception) -> dict[str, str]:
 def main() -> None:
     """Serve jobs on standard input and output, and keep libraries off these.
 
-    The argument is how many bytes of memory we may take.
+    The arguments are how many bytes of memory we may take, and whether we only work
+    while no other process wants to.
     """
     limit_memory(int(sys.argv[1]))
+    if "idle" in sys.argv[2:]:
+        end_with_parent(signal.SIGKILL)
+        wait_for_others()
     with (
         os.fdopen(os.dup(sys.stdin.fileno()), "rb") as answers,
         os.fdopen(os.dup(sys.stdout.fileno()), "wb") as asked,

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from server.library.mp4.boxes import Read
 
 PROBE_SECONDS = 20
+_PATIENCE = 2  # times its seconds, as others may want the processor too
+_IDLE_PATIENCE = 60
 _EXIT_SECONDS = 2
 _START_SECONDS = 60  # a busy machine takes its time to load libraries
 _ROOT = Path(__file__).parents[3]
@@ -51,8 +53,13 @@ class Sandbox:
     Several have to share memory: each is told how many bytes it may take.
     """
 
-    def __init__(self, memory_bytes: int | None = None) -> None:
+    def __init__(self, memory_bytes: int | None = None, *, idle: bool = False) -> None:
+        """Have an idle one wait for a processor as long as others want it.
+
+        Its process ends with the thread that starts it, which has to be that of run.
+        """
         self._process: subprocess.Popen[bytes] | None = None
+        self._idle = idle
         self._memory_bytes = memory_bytes or share_budget(measure_budget(), 1)
 
     def __enter__(self) -> Self:
@@ -76,12 +83,13 @@ class Sandbox:
     ) -> Any:
         """Return the answer of a job about size bytes, which read returns.
 
-        It gets so many seconds of computing, and twice as many by the clock.
-        OverrunError if the file is too much for FFmpeg, SandboxFault if the job fails
-        for any other reason.
+        It gets so many seconds of computing, and twice as many by the clock, or many
+        more if it is idle. OverrunError if the file is too much for FFmpeg,
+        SandboxFault if the job fails for any other reason.
         """
         process = self._start()
-        timer = Timer(2 * seconds, process.kill)  # others may want the processor too
+        patience = _IDLE_PATIENCE if self._idle else _PATIENCE
+        timer = Timer(patience * seconds, process.kill)
         timer.start()
         try:
             job = {"name": name, "size": size, "seconds": seconds, "values": values}
@@ -100,6 +108,12 @@ class Sandbox:
         if failure := told.get("failure"):
             raise _build_fault(f"The job {name}", failure)
         return told["answer"]
+
+    def kill(self) -> None:
+        """End the process from another thread, whatever it does: then run fails."""
+        if (process := self._process) is not None:
+            with suppress(ProcessLookupError):
+                process.kill()
 
     def close(self) -> None:
         """End the process, which has nothing to do."""
@@ -132,6 +146,7 @@ class Sandbox:
                 self._process = start_python(
                     "server.library.ffmpeg.child",
                     str(self._memory_bytes),
+                    *(["idle"] if self._idle else []),
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     start_new_session=True,  # Ctrl-C is ours to tell

@@ -144,6 +144,7 @@ def test_clip_without_pictures_is_refused(tmp_path: Path, sandbox: Sandbox) -> N
     with av.open(str(path), "w", options=FASTSTART) as out:
         stream: Any = out.add_stream("aac", rate=48000, layout="mono")
         sound = av.AudioFrame("fltp", "mono", 1024)
+        sound.planes[0].update(bytes(sound.planes[0].buffer_size))
         sound.sample_rate, sound.pts = 48000, 0
         out.mux(stream.encode(sound))
         out.mux(stream.encode(None))

@@ -1,0 +1,1 @@
+"""Smaller encodings of clips, and the queue of those to be made."""
