@@ -17,6 +17,7 @@ from server.practice.reviews import post_review
 from server.practice.views import post_views
 from server.telemetry.exposition import get_metrics
 from server.video.handler import get_preflight, get_video
+from server.video.levels import get_levels
 from server.video.thumbnails import get_thumbnail
 
 # A decimal without leading zeros; video/handler.py knows how far ids go.
@@ -34,6 +35,7 @@ ROUTES = [
     web.options(_VIDEO + ".mp4", get_preflight),
     web.get(_VIDEO + "/thumbnail", get_thumbnail, allow_head=False),
     web.head(_VIDEO + "/thumbnail", get_thumbnail),
+    web.get(_VIDEO + "/levels", get_levels),
     web.get("/v3/next-review-words-batch", get_batch),
     web.post("/v3/reviews", post_review),
     web.post("/v3/views", post_views),

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 PAGE = (ROOT / "server/SECURITY.md").read_text(encoding="utf-8")
 NOWHERE = "postgresql://u:p@127.0.0.1:1/none"
 BATCH = f"/v3/next-review-words-batch?user_id={LEARNER}"
-PUBLIC = re.compile(r"/v3/videos/\{id\}(\.mp4|/thumbnail)?|/openapi\.json")
+PUBLIC = re.compile(r"/v3/videos/\{id\}(\.mp4|/thumbnail|/levels)?|/openapi\.json")
 METHODS = {"execute", "executemany", "copy_expert", "mogrify", "fetch", "fetch_binary"}
 # What takes a statement from its caller, or from a file of sql/migrations.
 PASSING = {

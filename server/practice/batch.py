@@ -14,9 +14,10 @@ from server.api.fields import UUID, digits, parse_fields, required
 from server.errors import Fault
 from server.postgres.queries import queries
 from server.reading.store import STORE
+from server.video.levels import Level, list_levels
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from multidict import MultiMapping
 
@@ -80,10 +81,12 @@ async def get_batch(request: web.Request) -> web.Response:
         user_id, count = parse_asked(request.query)
     except Fault as fault:
         return build_error_response(400, str(fault))
-    rows = await list_due(request.app[STORE].database, user_id, count)
+    database = request.app[STORE].database
+    rows = await list_due(database, user_id, count)
+    levels = await list_levels(database, list_shown(rows))
     left_out = request.app[LEFT_OUT]
     left_out.words += rows[0].passed_over
-    return web.Response(body=render_batch(rows, left_out), headers=HEADERS)
+    return web.Response(body=render_batch(rows, left_out, levels), headers=HEADERS)
 
 
 def parse_asked(query: MultiMapping[str]) -> tuple[str, int]:
@@ -98,9 +101,25 @@ async def list_due(database: Database, user_id: str, count: int) -> list[DueRow]
     return [DueRow(*row) for row in await database.fetch(queries()["list_due"], values)]
 
 
-def render_batch(rows: Iterable[DueRow], left_out: LeftOut) -> bytes:
+def list_shown(rows: Iterable[DueRow]) -> set[int]:
+    """Return the videos that definitions and questions show."""
+    return {
+        video
+        for row in rows
+        if row.saved_word_id is not None
+        for videos in (row.definition_videos, row.question_videos)
+        for video in videos or ()
+    }
+
+
+def render_batch(
+    rows: Iterable[DueRow],
+    left_out: LeftOut,
+    levels: Mapping[int, Sequence[Level]] = {},
+) -> bytes:
     """Return the JSON for the rows of list_due, in their order.
 
+    levels are those of the videos, by video.
     Questions that apps cannot decode are left out, and counted in left_out.
     """
     words = []
@@ -109,7 +128,7 @@ def render_batch(rows: Iterable[DueRow], left_out: LeftOut) -> bytes:
         if first.saved_word_id is None:
             continue  # no word is due
         asked = [row for row in (first, *further) if row.question_id is not None]
-        questions = [show_question(row) for row in asked if can_be_decoded(row)]
+        questions = [show_question(row, levels) for row in asked if can_be_decoded(row)]
         left_out.questions += len(asked) - len(questions)
         words.append(
             {
@@ -117,7 +136,7 @@ def render_batch(rows: Iterable[DueRow], left_out: LeftOut) -> bytes:
                 "word": first.word,
                 "definition": {
                     "text": first.definition_text,
-                    **show_videos(first.definition_videos),
+                    **show_videos(first.definition_videos, levels),
                 },
                 "questions": questions,
             }
@@ -126,22 +145,32 @@ def render_batch(rows: Iterable[DueRow], left_out: LeftOut) -> bytes:
     return text.encode()
 
 
-def show_question(row: DueRow) -> dict[str, object]:
+def show_question(
+    row: DueRow, levels: Mapping[int, Sequence[Level]]
+) -> dict[str, object]:
     """Return a question as apps read it."""
     return {
         "id": row.question_id,
         "question_text": row.question_text,
-        **show_videos(row.question_videos),
+        **show_videos(row.question_videos, levels),
         "choices": row.choices,
         "correct_answer": row.correct_answer,
     }
 
 
-def show_videos(videos: Sequence[int]) -> dict[str, object]:
-    """Return the first video, and all of them only where there is more than one."""
+def show_videos(
+    videos: Sequence[int], levels: Mapping[int, Sequence[Level]]
+) -> dict[str, object]:
+    """Return the first video, and all of them only where there is more than one.
+
+    Their levels stand in one list, each with its original_id, if there are any.
+    """
     shown: dict[str, object] = {"video_id": videos[0] if videos else None}
     if len(videos) > 1:
         shown["video_ids"] = videos
+    offered = [level.tell() for video in videos for level in levels.get(video, ())]
+    if offered:
+        shown["levels"] = offered
     return shown
 
 

@@ -173,3 +173,46 @@ VALUES (%(result)s, 1)
 SELECT original_id
   FROM levels
  WHERE video_id = %(id)s;
+
+-- name: list_levels
+-- The levels of these videos, of each the one of the least bits first.
+SELECT video_id,
+       original_id,
+       width,
+       levels.height,
+       bit_rate,
+       frame_rate,
+       codecs,
+       octet_length(video_data) AS bytes
+  FROM levels
+  JOIN videos ON id = video_id
+ WHERE original_id = ANY(%(ids)s::integer[])
+ ORDER BY original_id, bit_rate, video_id;
+
+-- name: list_with_levels
+-- A video with its levels, or those that a level is one of, the least bits first. The
+-- figures of a video are known once it was looked at for levels.
+WITH asked AS (
+    SELECT coalesce((SELECT original_id FROM levels WHERE video_id = %(id)s), %(id)s) AS id
+), known AS (
+    SELECT video_id, width, height, bit_rate, frame_rate, codecs
+      FROM originals
+      JOIN asked ON video_id = asked.id
+     UNION ALL
+    SELECT video_id, width, height, bit_rate, frame_rate, codecs
+      FROM levels
+      JOIN asked ON original_id = asked.id
+)
+SELECT listed.video_id,
+       asked.id AS original_id,
+       width,
+       height,
+       bit_rate,
+       frame_rate,
+       codecs,
+       octet_length(video_data) AS bytes
+  FROM (SELECT id AS video_id FROM asked UNION SELECT video_id FROM known) AS listed
+  JOIN videos ON videos.id = listed.video_id
+  LEFT JOIN known ON known.video_id = listed.video_id
+ CROSS JOIN asked
+ ORDER BY bit_rate NULLS LAST, listed.video_id;
