@@ -7,6 +7,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aiohttp import web
+from psycopg2.errors import InsufficientPrivilege, UndefinedTable
 
 from server.admin.token import guarded
 from server.api.bodies import parse_query
@@ -18,7 +19,7 @@ from server.postgres.queries import queries
 from server.reading.store import STORE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from server.postgres.pool import Database
 
@@ -42,6 +43,8 @@ class LibraryCounts(NamedTuple):
 
     videos: int
     bytes: int
+    levels: int
+    level_bytes: int
     table_bytes: int | None  # None of a view
     linked: int  # shown by anything
     without_thumbnail: int
@@ -75,6 +78,19 @@ class ListedVideo(NamedTuple):
     thumbnail: bool
     links: int
     views: int
+
+
+class ListedEncoding(NamedTuple):
+    """A row of list_encodings: a level that is there, to be made, or was not kept."""
+
+    video_id: int  # of the original
+    height: int  # pixels of the shorter side
+    state: str  # queued, encoding, ready, failed, cancelled or not-kept
+    progress: float  # from 0 to 1
+    reason: str | None  # why it failed or was not kept
+    level_id: int | None  # of the level's own video
+    bytes: int | None
+    bit_rate: int | None  # bits per second
 
 
 class LinkableDefinition(NamedTuple):
@@ -111,6 +127,8 @@ async def get_overview(request: web.Request) -> web.Response:
         {
             "videos": counts.videos,
             "bytes": counts.bytes,
+            "levels": counts.levels,
+            "level_bytes": counts.level_bytes,
             "table_bytes": counts.table_bytes,
             "linked": counts.linked,
             "unlinked": counts.videos - counts.linked,
@@ -139,12 +157,16 @@ async def get_videos(request: web.Request) -> web.Response:
         asked["only"] = [video_id for (video_id,) in rows]
     start = (page - 1) * PAGE_VIDEOS
     total, entries = await list_page(database, **asked, start=start)
+    levels = await list_encodings(database, [entry.id for entry in entries])
     return answer(
         {
             "total": total,
             "page": page,
             "pages": -(-total // PAGE_VIDEOS),
-            "videos": [entry._asdict() for entry in entries],
+            "videos": [
+                entry._asdict() | {"levels": levels.get(entry.id, [])}
+                for entry in entries
+            ],
         }
     )
 
@@ -167,6 +189,21 @@ async def list_page(
     return rows[0].total, [ListedVideo(**row.video) for row in rows if row.video]
 
 
+async def list_encodings(
+    database: Database, ids: Sequence[int]
+) -> dict[int, list[dict[str, object]]]:
+    """Return the levels of videos in all states; none where there is no such table."""
+    try:
+        rows = await database.fetch(queries()["list_encodings"], {"ids": list(ids)})
+    except (UndefinedTable, InsufficientPrivilege):
+        return {}
+    found: dict[int, list[dict[str, object]]] = {}
+    for row in rows:
+        fields = ListedEncoding(*row)._asdict()
+        found.setdefault(fields.pop("video_id"), []).append(fields)
+    return found
+
+
 @guarded
 async def get_details(request: web.Request) -> web.Response:
     """Answer with all about one video."""
@@ -179,9 +216,11 @@ async def get_details(request: web.Request) -> web.Response:
         raise explain_absence(video_id)
     details = VideoDetails(*rows[0])
     links = await database.fetch(queries()["list_showing"], asked)
+    levels = await list_encodings(database, [video_id])
     return answer(
         entry._asdict()
         | {
+            "levels": levels.get(video_id, []),
             "sha256": details.sha256,
             "links": [Showing(*row)._asdict() for row in links],
             "views": details.views,

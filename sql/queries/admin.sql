@@ -3,10 +3,16 @@
 -- numbers below 100,000 seconds, sizes as they are.
 
 -- name: count_library
--- What there is at a glance: videos, their bytes, how many are shown by anything, how
--- many lack a picture, what the table takes on disk, views today, and PostgreSQL's version.
-SELECT count(*) AS videos,
-       coalesce(sum(octet_length(video_data)), 0)::bigint AS bytes,
+-- What there is at a glance: videos that are clips of their own, their bytes, those of
+-- levels, how many are shown by anything, how many lack a picture, what the table takes on
+-- disk, views today, and PostgreSQL's version. A foreign table need not know of levels:
+-- then the name is found one level up, in absent.
+SELECT count(*) FILTER (WHERE NOT is_made) AS videos,
+       coalesce(sum(octet_length(video_data)) FILTER (WHERE NOT is_made), 0)::bigint
+           AS bytes,
+       count(*) FILTER (WHERE is_made) AS levels,
+       coalesce(sum(octet_length(video_data)) FILTER (WHERE is_made), 0)::bigint
+           AS level_bytes,
        (SELECT pg_total_relation_size(oid)
           FROM pg_class
          WHERE oid = 'videos'::regclass AND relkind = 'r') AS table_bytes,
@@ -19,7 +25,8 @@ SELECT count(*) AS videos,
                         UNION ALL
                         SELECT video_id FROM question_videos)) AS linked,
        count(*) FILTER (
-           WHERE NOT EXISTS (SELECT FROM thumbnails WHERE video_id = videos.id)
+           WHERE NOT is_made
+             AND NOT EXISTS (SELECT FROM thumbnails WHERE video_id = videos.id)
        ) AS without_thumbnail,
        (SELECT json_build_object('started', coalesce(sum(started), 0),
                                  'quarter', coalesce(sum(quarter), 0),
@@ -28,7 +35,12 @@ SELECT count(*) AS videos,
           FROM video_views
          WHERE day = (now() AT TIME ZONE 'UTC')::date) AS views_today,
        split_part(current_setting('server_version'), ' ', 1) AS version
-  FROM videos;
+  FROM (SELECT id,
+               video_data,
+               coalesce((SELECT is_level FROM (SELECT video.*) AS own), false) AS is_made
+          FROM videos AS video,
+               (SELECT NULL::boolean AS is_level) AS absent
+       ) AS videos;
 
 -- name: list_page
 -- One page of the videos, of all or of some ids, or the one video of an id, each as an
@@ -54,7 +66,10 @@ WITH found AS (
                    FROM video_views
                   WHERE %(sort)s = 'views'
                   GROUP BY video_id) AS watched ON watched.video_id = id
-     WHERE (id = %(id)s OR %(id)s IS NULL)
+     CROSS JOIN (SELECT NULL::boolean AS is_level) AS absent
+     WHERE (id = %(id)s
+            OR %(id)s IS NULL
+           AND (SELECT is_level FROM (SELECT videos.*) AS own) IS NOT TRUE)
        AND (id = ANY(%(only)s::bigint[]) OR %(only)s IS NULL)
        AND strpos(lower(coalesce(filename, '')), lower(%(search)s)) > 0
        AND (%(filter)s <> 'unlinked'

@@ -18,7 +18,7 @@ SELECT bool_and(coalesce(has_table_privilege(to_regclass(name), 'SELECT'), false
                ('views', 'video_views'), ('checks', 'checks')) AS wanted (kind, name);
 
 -- name: list_clips
--- The videos whose names have this in them, of some ids alone or without some, in order. A
+-- The videos, but no levels, whose names have this in them, of some ids alone or without some, in order. A
 -- foreign table need not tell how long they are: then the name is found one level up, in
 -- absent. How often each was watched comes in two lists. What is searched for is in
 -- Unicode's normal form C, and total is how many there are without the limit.
@@ -31,7 +31,9 @@ SELECT count(*) OVER () AS total, id, filename, mime_type, bytes, duration_secon
                (SELECT duration_seconds FROM (SELECT video.*) AS own),
                created_at::timestamptz AS created_at
           FROM videos AS video,
-               (SELECT NULL::integer AS duration_seconds) AS absent
+               (SELECT NULL::integer AS duration_seconds, NULL::boolean AS is_level)
+                   AS absent
+         WHERE (SELECT is_level FROM (SELECT video.*) AS own) IS NOT TRUE
        ) AS listed
   LEFT JOIN unnest(%(watched)s::bigint[], %(views)s::bigint[]) AS counted (video_id, views)
     ON video_id = id
@@ -195,7 +197,8 @@ DELETE FROM checks
  WHERE NOT EXISTS (SELECT FROM videos WHERE id = video_id);
 
 -- name: list_checkable
--- Every video, and what is known of it by these rules, unless it has changed since. A
+-- Every video but levels, and what is known of it by these rules, unless it has changed
+-- since. A
 -- foreign table need not have digests: then the name is found one level up, in absent.
 SELECT id,
        filename,
@@ -206,7 +209,8 @@ SELECT id,
                coalesce(octet_length(video_data), 0) AS size,
                (SELECT sha256 FROM (SELECT video.*) AS own)
           FROM videos AS video,
-               (SELECT NULL::bytea AS sha256) AS absent
+               (SELECT NULL::bytea AS sha256, NULL::boolean AS is_level) AS absent
+         WHERE (SELECT is_level FROM (SELECT video.*) AS own) IS NOT TRUE
        ) AS present
   LEFT JOIN checks
     ON video_id = id
@@ -247,7 +251,7 @@ DELETE FROM checks
  WHERE video_id = %(id)s;
 
 -- name: list_exportable
--- Every video with what an export tells of it. A foreign table need not have all of it:
+-- Every video but levels, which can be made again, with what an export tells of it. A foreign table need not have all of it:
 -- then the names are found one level up, in absent.
 SELECT id,
        coalesce(filename::text, '') AS filename,
@@ -259,7 +263,9 @@ SELECT id,
   FROM videos AS video,
        (SELECT NULL::integer AS duration_seconds,
                NULL::bytea AS sha256,
-               NULL::bytea AS source_sha256) AS absent
+               NULL::bytea AS source_sha256,
+               NULL::boolean AS is_level) AS absent
+ WHERE (SELECT is_level FROM (SELECT video.*) AS own) IS NOT TRUE
  ORDER BY id;
 
 -- name: list_exportable_definitions

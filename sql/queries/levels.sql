@@ -216,3 +216,35 @@ SELECT listed.video_id,
   LEFT JOIN known ON known.video_id = listed.video_id
  CROSS JOIN asked
  ORDER BY bit_rate NULLS LAST, listed.video_id;
+
+-- name: list_encodings
+-- The levels of these videos that are there, to be made, or were not kept, in order.
+SELECT encodings.video_id,
+       encodings.height,
+       state,
+       round(progress::numeric, 2)::float AS progress,
+       reason,
+       level_id,
+       octet_length(video_data) AS bytes,
+       bit_rate
+  FROM encodings
+  LEFT JOIN videos ON videos.id = level_id
+  LEFT JOIN levels ON levels.video_id = level_id
+ WHERE encodings.video_id = ANY(%(ids)s::integer[])
+ ORDER BY encodings.video_id, encodings.height;
+
+-- name: count_encodings
+-- How many levels are in each state, and the bytes of those that are there.
+SELECT state,
+       count(*) AS levels,
+       coalesce(sum(octet_length(video_data)), 0)::bigint AS bytes
+  FROM encodings
+  LEFT JOIN videos ON videos.id = level_id
+ GROUP BY state
+ ORDER BY state;
+
+-- name: list_encoding_results
+-- What became of all that was ever encoded.
+SELECT result, encodings
+  FROM encoding_results
+ ORDER BY result;

@@ -143,10 +143,14 @@ SELECT DISTINCT word, learning_language AS language
  ORDER BY word, learning_language;
 
 -- name: list_unlinked
--- The videos that no definition and no question shows.
+-- The videos that no definition and no question shows, but levels, which are shown with
+-- their originals. A foreign table need not know of these: then the name is found one level
+-- up, in absent.
 SELECT id, coalesce(filename, '') AS filename
-  FROM videos
- WHERE NOT EXISTS (SELECT FROM definitions WHERE video_id = videos.id)
+  FROM videos,
+       (SELECT NULL::boolean AS is_level) AS absent
+ WHERE (SELECT is_level FROM (SELECT videos.*) AS own) IS NOT TRUE
+   AND NOT EXISTS (SELECT FROM definitions WHERE video_id = videos.id)
    AND NOT EXISTS (SELECT FROM test_questions WHERE video_id = videos.id)
    AND NOT EXISTS (SELECT FROM definition_videos WHERE video_id = videos.id)
    AND NOT EXISTS (SELECT FROM question_videos WHERE video_id = videos.id)

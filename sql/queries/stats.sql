@@ -4,7 +4,8 @@
 -- seconds, a digest if it has the 32 bytes of SHA-256.
 
 -- name: count_videos
--- How many, how large and how long; a foreign table need not tell the latter.
+-- How many, how large and how long, without levels; a foreign table need not tell of
+-- lengths and levels.
 SELECT count(*) AS clips,
        coalesce(sum(octet_length(video_data)), 0)::bigint AS bytes,
        avg(octet_length(video_data))::bigint AS average_bytes,
@@ -17,7 +18,9 @@ SELECT count(*) AS clips,
                        )::numeric
                   FROM (SELECT video.*) AS own) AS duration_seconds
           FROM videos AS video,
-               (SELECT NULL::integer AS duration_seconds) AS absent
+               (SELECT NULL::integer AS duration_seconds, NULL::boolean AS is_level)
+                   AS absent
+         WHERE (SELECT is_level FROM (SELECT video.*) AS own) IS NOT TRUE
        ) AS counted;
 
 -- name: measure_table
@@ -105,7 +108,9 @@ SELECT id, filename, bytes, round(duration_seconds)::integer AS seconds
                        )::numeric
                   FROM (SELECT video.*) AS own) AS duration_seconds
           FROM videos AS video,
-               (SELECT NULL::integer AS duration_seconds) AS absent
+               (SELECT NULL::integer AS duration_seconds, NULL::boolean AS is_level)
+                   AS absent
+         WHERE (SELECT is_level FROM (SELECT video.*) AS own) IS NOT TRUE
        ) AS measured
  WHERE bytes > %(bytes)s OR duration_seconds > %(seconds)s
  ORDER BY bytes DESC, id;

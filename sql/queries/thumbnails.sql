@@ -32,13 +32,16 @@ SELECT video_id
  WHERE video_id = ANY(%(ids)s::bigint[]);
 
 -- name: list_picturable
--- These videos, or all that lack a picture, or all; and whether each has one.
+-- These videos, or all but levels that lack a picture, or all; and whether each has one.
 SELECT id,
        filename,
        octet_length(video_data) AS size,
        video_id IS NOT NULL AS has_thumbnail
   FROM videos
   LEFT JOIN thumbnails ON video_id = id
+ CROSS JOIN (SELECT NULL::boolean AS is_level) AS absent
  WHERE id = ANY(%(ids)s::bigint[])
-    OR %(ids)s IS NULL AND (video_id IS NULL OR %(again)s::boolean)
+    OR %(ids)s IS NULL
+   AND (video_id IS NULL OR %(again)s::boolean)
+   AND (SELECT is_level FROM (SELECT videos.*) AS own) IS NOT TRUE
  ORDER BY id;

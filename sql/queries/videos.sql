@@ -29,8 +29,8 @@ SELECT ROW(
        LATERAL (SELECT * FROM videos WHERE videos.id = asked.id LIMIT 1) AS video;
 
 -- name: list_videos
--- The newest videos that can be asked for, without their bytes, and their length in
--- seconds. A foreign table need not have one: then the name is found one level up, in
+-- The newest videos that can be asked for, but levels, without their bytes, and their
+-- length in seconds. A foreign table need not have one: then the name is found one level up, in
 -- absent.
 SELECT id::bigint,
        coalesce(left(filename::text, 255), ''),
@@ -44,9 +44,10 @@ SELECT id::bigint,
                    )::numeric)::integer
           FROM (SELECT video.*) AS own)
   FROM videos AS video,
-       (SELECT NULL::integer AS duration_seconds) AS absent
+       (SELECT NULL::integer AS duration_seconds, NULL::boolean AS is_level) AS absent
  WHERE id BETWEEN 1 AND 2147483647
    AND video_data IS NOT NULL
+   AND (SELECT is_level FROM (SELECT video.*) AS own) IS NOT TRUE
  ORDER BY id DESC
  LIMIT %(limit)s;
 

@@ -246,6 +246,8 @@ def test_overview_counts(words: Admin) -> None:
     assert found == {
         "videos": 3,
         "bytes": 6,
+        "levels": 0,
+        "level_bytes": 0,
         "linked": 3,
         "unlinked": 0,
         "without_thumbnail": 2,
@@ -275,6 +277,7 @@ def test_video_is_told_whole(words: Admin) -> None:
         "bytes": 1,
         "duration_seconds": 3,
         "thumbnail": True,
+        "levels": [],
         "links": 2,
         "views": 6,
     }

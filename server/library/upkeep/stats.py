@@ -30,6 +30,7 @@ PARTS = {
     "disk": Section("On disk", "measure_table", single=True),
     "links": Section("Shown by", "count_links", single=True),
     "verified": Section("Verified", "count_verified", single=True),
+    "levels": Section("Levels by state", "count_encodings"),
     "views": Section("Watched within so many days", "count_views"),
     "most_viewed": Section("Most watched within 28 days", "list_most_viewed"),
     "languages": Section("Languages", "count_languages"),
