@@ -8,6 +8,7 @@ from pathlib import Path
 from aiohttp import web
 
 from server.admin.lifecycle import add_admin
+from server.admin.saving import COMPRESSION, UNCOMPRESSED, Compression
 from server.api.errors import build_error_response
 from server.api.health import keep_readiness
 from server.api.troubles import TROUBLES, Troubles, explain_trouble
@@ -47,6 +48,7 @@ def build_app(
     pacer: Pacer | None = None,
     workers: int = 1,
     limits: Limits = LIMITS,
+    compression: Compression = UNCOMPRESSED,
 ) -> web.Application:
     """Return the application.
 
@@ -54,7 +56,7 @@ def build_app(
     watch shows on the first page what is being sent; cache_bytes bounds the chunks in
     memory, and with 0 all is read from PostgreSQL; spool is a folder for uploads that
     several applications share, and metrics are their numbers; workers is how many;
-    limits are those of clients.
+    limits are those of clients; compression is what becomes of uploads.
     """
     app = web.Application(middlewares=[measure, answer_errors])
     app[METRICS] = metrics or build_metrics()
@@ -66,6 +68,7 @@ def build_app(
     app[TROUBLES] = Troubles()
     app[TALLY] = Tally()
     trusted = app[ACCESS_LOG].trusted
+    app[COMPRESSION] = compression
     app[CLIENTS] = Clients(limits, trusted, app[METRICS])
 
     async def open_store(app: web.Application) -> AsyncIterator[None]:

@@ -55,7 +55,8 @@ def build_parser() -> argparse.ArgumentParser:
     server = commands.add_parser("serve", help="start the server")
     server.set_defaults(run=run_serve)
     place = ("host", "port", "socket", "share_port")
-    add_settings(server, (*_DATABASE, *place, *capacity, *told))
+    compression = ("compress", "levels")
+    add_settings(server, (*_DATABASE, *place, *capacity, *told, *compression))
 
     add_settings(add_migrate(commands), _DATABASE)
     add_settings(add_check_all(add_check(commands)), _DATABASE)
@@ -69,6 +70,7 @@ def build_parser() -> argparse.ArgumentParser:
     ):
         command.set_defaults(run=run_with_database)
         add_settings(command, _DATABASE)
+    add_settings(commands.choices["import"], compression)
     add_settings(commands.choices["encode"], ("levels",))
     add_settings(commands.choices["doctor"], ("host", "trusted_proxies", "admin_token"))
     add_nginx_config(commands)

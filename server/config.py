@@ -264,6 +264,13 @@ SETTINGS = {
             "them",
         ),
         Setting(
+            "compress",
+            _choice("off", "levels", "replace"),
+            "levels",
+            "what imports and uploads make smaller: nothing, levels beside a clip, or "
+            "also the clip itself where it is beyond the limits",
+        ),
+        Setting(
             "levels",
             _ladder,
             ",".join(map(str, LADDER)),

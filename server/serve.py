@@ -13,11 +13,13 @@ import psycopg2
 import uvloop
 from psycopg2.extensions import parse_dsn
 
+from server.admin.saving import plan_compression
 from server.admin.spool import opening_spool
 from server.app import build_app, build_metrics
 from server.demo.seed import seed
 from server.errors import Fault
 from server.library.clips.selftest import check_beside
+from server.library.imports.importer import OFF
 from server.library.output import announce
 from server.postgres import embedded, migrations
 from server.postgres.budget import begin_budget
@@ -54,6 +56,7 @@ def run_demo(options: argparse.Namespace) -> int:
         if found.getsockname()[1] != options.port != 0:
             announce(f"Port {options.port} is taken, so this is the next free one.")
         options.workers, options.cache_mb = 1, 0
+        options.compress, options.levels = OFF, ()
         return _serve(options, url, Listening(found), lambda: None, Watch())
 
 
@@ -87,6 +90,7 @@ def _serve(
     form, path = options.access_log, options.access_log_file
     logs = open_logs(form, path, options.trusted_proxies)
     limits = pick_limits(options, workers)
+    compression = plan_compression(options.compress, options.levels)
 
     def run(
         listening: Listening, ready: Callable[[], None], spool: Path | None = None
@@ -105,6 +109,7 @@ def _serve(
             pacer=Pacer(options.pace, options.pace_whom),
             workers=workers,
             limits=limits,
+            compression=compression,
         )
         if url != getattr(options, "database_url", ""):
             add_revival(app, options.data_dir, url)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import psycopg2
+from aiohttp import web
 
 from server.admin.jobs import JOBS, Jobs
 from server.admin.links import WORD_TARGET, save_links
@@ -34,8 +35,6 @@ from server.postgres.queries import queries
 from server.reading.store import STORE
 
 if TYPE_CHECKING:
-    from aiohttp import web
-
     from server.library.clips.check import Flaw
     from server.library.words.target import LinkTarget
     from server.postgres.pool import Database
@@ -45,6 +44,23 @@ _REPAIRS = {
     "fix": RepairPolicy(fix=True),
     "transcode": RepairPolicy(fix=True, transcode=True),
 }
+
+
+class Compression(NamedTuple):
+    """How uploads become smaller."""
+
+    levels: tuple[int, ...] = ()  # heights of the smaller encodings to queue
+    repair: str = "none"  # of those that say nothing
+
+
+UNCOMPRESSED = Compression()
+COMPRESSION: web.AppKey[Compression] = web.AppKey("compression")
+
+
+def plan_compression(choice: str, ladder: tuple[int, ...]) -> Compression:
+    """Return what a choice of COMPRESSIONS means for uploads."""
+    policy = RepairPolicy().compressing(choice, ladder)
+    return Compression(policy.levels, "transcode" if policy.transcode else "none")
 
 
 @guarded
@@ -62,8 +78,10 @@ async def save_upload(request: web.Request) -> web.Response:
     target, database = asked.get("link"), request.app[STORE].database
     if target:
         await check_word(database, target)
-    policy = _REPAIRS[asked.get("repair", "none")]
-    if policy == RepairPolicy():  # or it may get another name
+    compression = request.app[COMPRESSION]
+    chosen = asked.get("repair", compression.repair)
+    policy = _REPAIRS[chosen]._replace(levels=compression.levels)
+    if not policy.repairs:  # or it may get another name
         await check_free(database, upload._replace(filename=name))
     jobs, spool = request.app[JOBS], request.app[SPOOL]
     done = await jobs.run_heavy(save, jobs, spool, upload, name, policy)

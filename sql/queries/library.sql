@@ -9,8 +9,8 @@ SET LOCAL statement_timeout = 0;
 SELECT set_config('lock_timeout', %(milliseconds)s, TRUE);
 
 -- name: describe_inventory
--- Whether our videos have source digests, and we may keep thumbnails of them; those of
--- another table than this one would be refused.
+-- Whether our videos have source digests, and we may keep thumbnails of them and queue
+-- levels; those of another table than this one would be refused.
 SELECT EXISTS (SELECT
                  FROM pg_attribute
                 WHERE attrelid = to_regclass('videos')
@@ -23,7 +23,13 @@ SELECT EXISTS (SELECT
                   AND has_table_privilege(conrelid, 'SELECT')
                   AND has_table_privilege(conrelid, 'INSERT')
                   AND has_table_privilege(conrelid, 'UPDATE')) AS keeps_thumbnails,
-       to_regclass('import_results') IS NOT NULL AS keeps_results;
+       to_regclass('import_results') IS NOT NULL AS keeps_results,
+       EXISTS (SELECT
+                 FROM pg_constraint
+                WHERE conrelid = to_regclass('encodings')
+                  AND confrelid = to_regclass('videos')
+                  AND has_table_privilege(conrelid, 'SELECT')
+                  AND has_table_privilege(conrelid, 'INSERT')) AS keeps_levels;
 
 -- name: list_imports
 -- The videos of these file names with their digests; a table of others need not have

@@ -8,6 +8,7 @@ from http.client import HTTPConnection, HTTPMessage
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
+from server.admin.saving import UNCOMPRESSED, Compression
 from tests.api.test_openapi import serving
 from tests.conftest import execute
 
@@ -69,11 +70,16 @@ class Admin(NamedTuple):
 
 @contextmanager
 def serving_admin(
-    cluster: str, template: str, name: str, spool: Path
+    cluster: str,
+    template: str,
+    name: str,
+    spool: Path,
+    compression: Compression = UNCOMPRESSED,
 ) -> Iterator[Admin]:
     """Yield a server of a fresh database, with a token and an empty folder."""
     postgres, url = cluster.format(database="postgres"), cluster.format(database=name)
     execute(postgres, f"CREATE DATABASE {name} TEMPLATE {template}")
-    with serving(url, admin_token=TOKEN, spool=spool) as address:
+    options = {"spool": spool, "compression": compression}
+    with serving(url, admin_token=TOKEN, **options) as address:
         yield Admin(urlsplit(address).port or 0, url, spool)
     execute(postgres, f"DROP DATABASE {name} WITH (FORCE)")

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from server.admin.saving import plan_compression
 from server.library.clips import checking
 from server.library.imports import files
 from tests.admin.client import Admin, serving_admin
 from tests.admin.test_uploads import save, upload
-from tests.clips import make, patch
+from tests.clips import Kind, make, patch
 from tests.library.imports.test_rows import declare_ages
 
 if TYPE_CHECKING:
@@ -62,3 +63,37 @@ def test_what_fails_of_ours_is_a_sentence(
         "(ZeroDivisionError: by zero, in files.py"
     )
     assert save(admin, uploaded).status == 201
+
+
+def test_upload_is_queued_for_levels(
+    cluster: str, template: str, tmp_path: Path
+) -> None:
+    clip = make(tmp_path / "clip.mp4", Kind(width=96, height=96)).read_bytes()
+    spool = tmp_path / "spool"
+    spool.mkdir()
+    compression = plan_compression("levels", (64, 96))
+    opened = serving_admin(cluster, template, "queueing", spool, compression)
+    with opened as admin:
+        saved = save(admin, upload(admin, "clip.mp4", clip)).body
+        found = admin.ask("GET", f"/v3/admin/videos/{saved['video_id']}").body
+    assert found["levels"] == [
+        {
+            "height": 64,
+            "state": "queued",
+            "progress": 0.0,
+            "reason": None,
+            "level_id": None,
+            "bytes": None,
+            "bit_rate": None,
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    ("choice", "levels", "repair"),
+    [("off", (), "none"), ("levels", (64,), "none"), ("replace", (64,), "transcode")],
+)
+def test_choice_tells_what_becomes_of_uploads(
+    choice: str, levels: tuple[int, ...], repair: str
+) -> None:
+    assert plan_compression(choice, (64,)) == (levels, repair)

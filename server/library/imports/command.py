@@ -144,14 +144,15 @@ def report(argument: str) -> Path:
 def run_import(url: str, options: argparse.Namespace) -> int:
     """Import; 0 only if every file is in the table at the end."""
     from server.library.imports.folder import FolderOptions, import_folder
-    from server.library.imports.importer import RepairPolicy
+    from server.library.imports.importer import REPLACE, RepairPolicy
     from server.library.imports.summary import Summary
 
     if options.link and options.language is None:
         raise Fault("--link needs the language of the words: add --language L")
     if options.report:
         save_report(options.report, "")
-    if options.accept_damage and not options.transcode:
+    is_encoding = options.transcode or options.compress == REPLACE
+    if options.accept_damage and not is_encoding:
         raise Fault("--accept-damage is about encoding: add --transcode")
     policy = RepairPolicy(
         options.fix,
@@ -159,7 +160,7 @@ def run_import(url: str, options: argparse.Namespace) -> int:
         read_limits(options),
         options.accept_damage,
         options.dry_run,
-    )
+    ).compressing(options.compress, options.levels)
     at_once = bound_jobs(options.jobs, measure_budget())
     folder_options = FolderOptions(
         options.language, options.link, at_once, options.add_words

@@ -241,7 +241,8 @@ def _import_offer(
         if policy.dry_run:
             done = _foresee(row, shown, inventory)
         else:
-            done = _keep(importer, row, file, shown, inventory, progress)
+            levels = policy.pick_levels(movie)
+            done = _keep(importer, row, file, shown, inventory, progress, levels)
         return done._replace(flaws=tuple(checked.flaws), repaired=how)
 
 
@@ -278,6 +279,7 @@ def _keep(
     shown: str,
     inventory: Inventory,
     progress: Callable[[int], object],
+    levels: Sequence[int],
 ) -> Imported:
     """Insert the row with its thumbnail, unless its bytes are there already."""
     known = inventory.videos.get(row.filename)
@@ -289,7 +291,8 @@ def _keep(
     thumbnail = None
     if inventory.keeps_thumbnails:
         thumbnail = make_thumbnail(open_media(file), importer.sandbox)
-    done = keep_file(importer.connection, row, file, shown, progress, thumbnail)
+    wanted = levels if inventory.keeps_levels else ()
+    done = keep_file(importer.connection, row, file, shown, progress, thumbnail, wanted)
     numbers = done.video_id, done.bytes, done.duration_seconds
     inventory.videos[row.filename] = KnownVideo(
         row.sha256, row.source_sha256, *numbers, file=shown

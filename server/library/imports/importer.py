@@ -15,10 +15,16 @@ if TYPE_CHECKING:
     from server.library.clips.check import Flaw
     from server.library.ffmpeg.sandbox import Sandbox
     from server.library.imports.rows import Imported, Inventory
+    from server.library.mp4.movie import Movie
 
     ImportFile = Callable[
         ["Importer", "File", Inventory, Callable[[int], object]], Imported
     ]
+
+
+OFF, LEVELS, REPLACE = COMPRESSIONS = ("off", "levels", "replace")
+"""Make nothing smaller; queue smaller encodings of a clip; also encode the clip itself
+anew where it is beyond the limits."""
 
 
 class File(NamedTuple):
@@ -42,6 +48,7 @@ class RepairPolicy(NamedTuple):
     limits: Limits = Limits()
     accept_damage: bool = False  # encode what is whole, and say what was lost
     dry_run: bool = False  # only tell what would be done
+    levels: tuple[int, ...] = ()  # heights of the smaller encodings to queue
 
     def includes(self, flaw: Flaw) -> bool:
         """Report whether the repair of a flaw is done anyway."""
@@ -49,6 +56,28 @@ class RepairPolicy(NamedTuple):
             return self.accept_damage
         done = {FIX: self.fix or self.transcode, TRANSCODE: self.transcode}
         return flaw.repair is not None and done[flaw.repair]
+
+    @property
+    def repairs(self) -> bool:
+        """Report whether anything is done about flaws at all."""
+        return self.fix or self.transcode
+
+    def compressing(self, choice: str, ladder: tuple[int, ...]) -> RepairPolicy:
+        """Return the policy with a choice of COMPRESSIONS, for levels of a ladder."""
+        if choice == OFF:
+            return self
+        policy = self._replace(levels=ladder)
+        return (
+            policy._replace(fix=True, transcode=True) if choice == REPLACE else policy
+        )
+
+    def pick_levels(self, movie: Movie) -> list[int]:
+        """Return the heights of levels that are below a clip's shorter side."""
+        if movie.picture is None:
+            return []
+        coding = movie.picture.coding
+        shorter = min(coding.width, coding.height)
+        return [height for height in self.levels if height < shorter]
 
 
 NO_REPAIR = RepairPolicy()

@@ -27,7 +27,7 @@ from server.postgres.rows import read_rows
 
 if TYPE_CHECKING:
     import io
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from psycopg2.extensions import connection as Connection
     from psycopg2.extensions import cursor as Cursor
@@ -102,6 +102,7 @@ class Inventory(NamedTuple):
     keeps_source: bool
     keeps_thumbnails: bool
     keeps_results: bool = False  # counts of what became of files
+    keeps_levels: bool = False  # what is to be encoded
 
 
 def measure_size(source: io.BufferedReader, shown: str) -> int:
@@ -216,9 +217,11 @@ def keep_file(
     shown: str,
     progress: Callable[[int], object],
     thumbnail: MadeThumbnail | None = None,
+    levels: Sequence[int] = (),
 ) -> Imported:
     """Insert the row, or find that it is there meanwhile.
 
+    levels are the heights of smaller encodings that are queued with it.
     NameTaken if another import has taken the name, Fault if the file has changed.
     """
     try:
@@ -226,6 +229,9 @@ def keep_file(
             done = insert_file(cursor, row, source, shown, progress)
             if thumbnail and done.video_id is not None:
                 save_thumbnail(cursor, done.video_id, thumbnail)
+            if levels:
+                asked = {"heights": list(levels), "ids": [done.video_id]}
+                cursor.execute(queries()["queue_encodings"], asked)
             return done
     except UniqueViolation:  # another import was faster
         inventory = read_inventory(connection, [row.filename])

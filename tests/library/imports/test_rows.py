@@ -15,6 +15,7 @@ from server.library.imports.importer import RepairPolicy
 from server.library.imports.rows import MAX_SECONDS, round_seconds
 from tests.clips import patch
 from tests.library.imports.test_files import ask
+from tests.postgres.test_schema import undo_from
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -95,3 +96,26 @@ def test_what_fails_of_ours_rejects_one_file(
     assert "Traceback" in caplog.text
     assert "fail_second" in caplog.text
     assert ask(database_url, "SELECT count(*) FROM videos") == [(2,)]
+
+
+@pytest.mark.parametrize(
+    ("choice", "heights"), [("off", []), ("levels", [32, 40]), ("replace", [32, 40])]
+)
+def test_levels_below_the_clip_are_queued_with_it(
+    database_url: str, folder: Path, choice: str, heights: list[int]
+) -> None:
+    policy = RepairPolicy().compressing(choice, (32, 40, 48, 720))
+    [done] = import_paths(database_url, [folder / "a.mp4"], policy)
+    queued = "SELECT height FROM encodings WHERE video_id = {} AND state = 'queued'"
+    found = ask(database_url, queued.format(done.video_id) + " ORDER BY height")
+    assert [height for (height,) in found] == heights
+    assert policy.transcode is (choice == "replace")
+
+
+def test_clip_without_a_queue_is_imported_all_the_same(
+    database_url: str, folder: Path
+) -> None:
+    undo_from(database_url, "0012_create_levels")
+    policy = RepairPolicy(levels=(32,))
+    [done] = import_paths(database_url, [folder / "a.mp4"], policy)
+    assert done.status == "imported"
