@@ -17,8 +17,9 @@ from prometheus_client.core import (
 )
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
-from psycopg2.errors import UndefinedTable
+from psycopg2.errors import InsufficientPrivilege, UndefinedTable
 
+from server.library.levels.queue import RESULTS, STATES
 from server.postgres.budget import lower_budget
 from server.postgres.pool import DatabaseAway
 from server.postgres.queries import queries
@@ -31,10 +32,12 @@ if TYPE_CHECKING:
 
     from prometheus_client import Metric
 
+    from server.postgres.pool import Database
     from server.telemetry.metrics import Metrics
 
 LIBRARY_SECONDS = 15.0  # the library is measured at most so often
 PAUSE_SECONDS = 0.2  # between two answers: whoever asks on and on costs others little
+_ABSENT = (UndefinedTable, InsufficientPrivilege)
 WAIT_SECONDS = 3.0  # for the database: other numbers are not to wait for these
 
 _COUNTED = {
@@ -69,6 +72,8 @@ class Library:
     def __init__(self) -> None:
         self.numbers: tuple[int, int, int] | None = None
         self.imports: list[tuple[str, int]] = []
+        self.levels: list[tuple[str, int, int]] = []  # state, how many, bytes
+        self.encodings: list[tuple[str, int]] = []
         self._due = 0.0
 
     async def refresh(self, app: web.Application) -> None:
@@ -83,10 +88,18 @@ class Library:
             [self.numbers] = await database.fetch(query, {})
             results = await database.fetch(queries()["list_import_results"], {})
             self.imports = [(str(result), int(files)) for result, files in results]
-        except UndefinedTable:
-            self.imports = []  # of a database that is not ours
+            await self._count_levels(database)
+        except _ABSENT:  # of a database that is not ours
+            pass
         except (DatabaseAway, psycopg2.Error):
             self.numbers, self.imports = None, []
+            self.levels, self.encodings = [], []
+
+    async def _count_levels(self, database: Database) -> None:
+        rows = await database.fetch(queries()["count_encodings"], {})
+        self.levels = [(str(state), int(n), int(size)) for state, n, size in rows]
+        results = await database.fetch(queries()["list_encoding_results"], {})
+        self.encodings = [(str(result), int(n)) for result, n in results]
 
 
 class Counted(Collector):
@@ -215,6 +228,29 @@ class Counted(Collector):
         for result, files in self._library.imports:
             imports.add_metric([result], files)
         yield imports
+        yield from self._collect_levels()
+
+    def _collect_levels(self) -> Iterator[Metric]:
+        levels = GaugeMetricFamily(
+            "bytereel_levels", "Smaller encodings of videos", labels=["state"]
+        )
+        counts = {state: count for state, count, _ in self._library.levels}
+        for state in STATES:
+            levels.add_metric([state], counts.get(state, 0))
+        yield levels
+        stored = sum(size for _, _, size in self._library.levels)
+        yield GaugeMetricFamily(
+            "bytereel_level_bytes", "Bytes of the smaller encodings", stored
+        )
+        encodings = CounterMetricFamily(
+            "bytereel_encodings",
+            "Smaller encodings that were made or given up, by result",
+            labels=["result"],
+        )
+        results = dict(self._library.encodings)
+        for result in RESULTS:
+            encodings.add_metric([result], results.get(result, 0))
+        yield encodings
 
 
 def _accumulate(

@@ -19,6 +19,7 @@ LEASE_SECONDS = 20
 QUEUED, ENCODING, READY = "queued", "encoding", "ready"
 FAILED, CANCELLED, NOT_KEPT = "failed", "cancelled", "not-kept"
 STATES = (QUEUED, ENCODING, READY, FAILED, CANCELLED, NOT_KEPT)
+RESULTS = (READY, FAILED, NOT_KEPT)
 LOST = "lost"  # no state: the encoding was cancelled, or it is another encoder's
 
 
