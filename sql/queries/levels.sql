@@ -14,6 +14,14 @@ SELECT id, height
     ON CONFLICT (video_id, height) DO NOTHING
 RETURNING id;
 
+-- name: list_heights
+-- The heights at which levels of a video were asked for.
+SELECT height
+  FROM encodings
+ WHERE video_id = %(id)s
+   AND state <> 'cancelled'
+ ORDER BY height;
+
 -- name: queue_again
 -- Asks anew for levels that failed, were not kept or were cancelled.
 UPDATE encodings

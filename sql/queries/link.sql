@@ -10,6 +10,14 @@ SELECT id, filename
  ORDER BY filename = %(name)s DESC
  LIMIT 1;
 
+-- name: is_level
+-- Whether a video is a level of another; a foreign table need not know of these: then the
+-- name is found one level up, in absent.
+SELECT (SELECT is_level FROM (SELECT video.*) AS own) IS TRUE AS is_level
+  FROM videos AS video,
+       (SELECT NULL::boolean AS is_level) AS absent
+ WHERE id = %(id)s;
+
 -- name: lock_definitions
 -- The definitions that are asked for, by id, by word or by a video they show. Locked
 -- before they are read, so that two who link at the same time do not miss each other.

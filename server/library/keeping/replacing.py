@@ -52,10 +52,12 @@ from server.library.keeping.changing import (
 from server.library.keeping.replaced import ReplacedClip
 from server.library.keeping.swap import OldClip, Swap, opening_source
 from server.library.keeping.tables import describe_tables
+from server.library.levels.queue import queue
 from server.library.words.link import find_video
 from server.library.words.showing import Showing, lock_target, save_order, swap_video
 from server.library.words.target import LinkTarget
 from server.postgres.refusals import ABSENT, opening
+from server.postgres.rows import read_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -213,17 +215,28 @@ def _bring(
     if inventory.keeps_thumbnails and not swap.dry_run:
         thumbnail = make_thumbnail(open_media(file), importer.sandbox)
 
+    heights = _list_heights(importer, old) if inventory.keeps_levels else []
+
     def insert(cursor: Cursor) -> int:
         with tqdm(total=row.size, unit="B", unit_scale=True, disable=None) as bar:
             video_id = insert_file(cursor, row, file, shown, bar.update).video_id
         assert video_id is not None
         if thumbnail:
             save_thumbnail(cursor, video_id, thumbnail)
+        if heights:
+            queue(cursor, heights, [video_id])
         return video_id
 
     numbers = row.filename, row.size, row.duration_seconds
     new = _NewClip(*numbers, flaws=tuple(checked.flaws), repaired=how)
     return _move(importer.connection, swap, old, new, insert)
+
+
+def _list_heights(importer: Importer, old: OldClip) -> list[int]:
+    """Return the heights at which the old clip has levels, or is to have them."""
+    with importer.connection as connection, connection.cursor() as cursor:
+        rows = read_rows(cursor, "list_heights", {"id": old.id})
+    return [row["height"] for row in rows]
 
 
 def _need_free(inventory: Inventory, filename: str, swap: Swap, old: OldClip) -> None:

@@ -54,12 +54,20 @@ def link(
 ) -> list[Link]:
     """Add a video to all of target, or make it the only one; return what became.
 
-    Fault for a target that is not one thing or is not there, and without the video.
+    Fault for a target that is not one thing or is not there, without the video, and for
+    a level.
     """
     if misfit := find_misfit(target):
         raise Fault(_MISFITS[misfit])
     with opening(url) as connection, connection, connection.cursor() as cursor:
         video_id, filename = find_video(cursor, video)
+        if any(
+            row["is_level"] for row in read_rows(cursor, "is_level", {"id": video_id})
+        ):
+            raise Fault(
+                f"video {video_id} is a level of another video: link that one, and its "
+                "levels are offered with it"
+            )
         links = add_links(cursor, video_id, filename, target, replace=replace)
         if not links:
             raise _explain_absence(cursor, target)
