@@ -59,7 +59,17 @@ WITH needed (place, relation, rights, purpose) AS (
            (19, 'question_videos', 'INSERT, DELETE', 'admin'),
            (20, 'checks', 'SELECT', 'admin'),
            (21, 'verifications', 'SELECT', 'doctor'),
-           (22, 'bytereel_migrations', 'SELECT', 'doctor')
+           (22, 'bytereel_migrations', 'SELECT', 'doctor'),
+           (23, 'levels', 'SELECT', 'serve'),
+           (24, 'originals', 'SELECT', 'serve'),
+           (25, 'encodings', 'SELECT', 'metrics'),
+           (26, 'encoding_results', 'SELECT', 'metrics'),
+           (27, 'encodings', 'INSERT', 'admin'),
+           (28, 'encodings', 'UPDATE', 'encoders'),
+           (29, 'encoding_results', 'INSERT, UPDATE', 'encoders'),
+           (30, 'originals', 'INSERT, UPDATE', 'encoders'),
+           (31, 'levels', 'INSERT', 'encoders'),
+           (32, 'videos', 'INSERT, UPDATE (is_level)', 'encoders')
 ), found AS (
     SELECT place, rights, purpose, relkind, quote_ident(nspname) AS schema,
            quote_ident(nspname) || '.' || quote_ident(relname) AS name
@@ -80,13 +90,13 @@ SELECT line
           FROM found
          WHERE relkind IN ('r', 'p') OR rights = 'SELECT'
          UNION ALL
-        SELECT 13, format('GRANT USAGE ON SEQUENCE %%s TO %%I; -- admin',
-                          sequence, %(role)s::text)
-          FROM pg_class,
+        SELECT own.place, format('GRANT USAGE ON SEQUENCE %%s TO %%I; -- admin',
+                                 sequence, %(role)s::text)
+          FROM (VALUES (13, 'videos'), (27, 'encodings')) AS own (place, relation)
+          JOIN pg_class ON pg_class.oid = to_regclass(relation),
                LATERAL pg_get_serial_sequence(pg_class.oid::regclass::text, 'id')
                    AS sequence
-         WHERE pg_class.oid = to_regclass('videos')
-           AND relkind = 'r'
+         WHERE relkind = 'r'
            AND sequence IS NOT NULL
        ) AS lines
  ORDER BY place, line;
