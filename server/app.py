@@ -1,8 +1,11 @@
 """The application: what is opened at its start and closed at its end."""
 
+import asyncio
 import logging
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from aiohttp import web
@@ -12,6 +15,7 @@ from server.admin.saving import COMPRESSION, UNCOMPRESSED, Compression
 from server.api.errors import build_error_response
 from server.api.health import keep_readiness
 from server.api.troubles import TROUBLES, Troubles, explain_trouble
+from server.library.levels.processes import Encoders
 from server.postgres.budget import begin_budget
 from server.postgres.pool import Database
 from server.postgres.queries import queries
@@ -49,6 +53,7 @@ def build_app(
     workers: int = 1,
     limits: Limits = LIMITS,
     compression: Compression = UNCOMPRESSED,
+    encoders: Encoders | None = None,
 ) -> web.Application:
     """Return the application.
 
@@ -56,7 +61,8 @@ def build_app(
     watch shows on the first page what is being sent; cache_bytes bounds the chunks in
     memory, and with 0 all is read from PostgreSQL; spool is a folder for uploads that
     several applications share, and metrics are their numbers; workers is how many;
-    limits are those of clients; compression is what becomes of uploads.
+    limits are those of clients; compression is what becomes of uploads; encoders are
+    processes that are to run as long as the application does.
     """
     app = web.Application(middlewares=[measure, answer_errors])
     app[METRICS] = metrics or build_metrics()
@@ -89,8 +95,27 @@ def build_app(
     app.cleanup_ctx.append(keep_views)  # ends first, and what it lost is published
     add_admin(app, database_url, admin_token, spool, workers=workers)
     app.on_shutdown.append(close_watch)
+    if encoders is not None:
+        app.cleanup_ctx.append(partial(keep_encoders, encoders))
     app.add_routes(ROUTES)
     return app
+
+
+async def keep_encoders(
+    encoders: Encoders, app: web.Application
+) -> AsyncIterator[None]:
+    """Run encoders, and start those anew that end."""
+
+    async def repeat() -> None:
+        while True:
+            encoders.keep()
+            await asyncio.sleep(1)
+
+    task = asyncio.create_task(repeat())
+    yield
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
 
 
 def count_lanes() -> int:

@@ -56,7 +56,8 @@ def build_parser() -> argparse.ArgumentParser:
     server.set_defaults(run=run_serve)
     place = ("host", "port", "socket", "share_port")
     compression = ("compress", "levels")
-    add_settings(server, (*_DATABASE, *place, *capacity, *told, *compression))
+    encoding = (*compression, "encoders")
+    add_settings(server, (*_DATABASE, *place, *capacity, *told, *encoding))
 
     add_settings(add_migrate(commands), _DATABASE)
     add_settings(add_check_all(add_check(commands)), _DATABASE)

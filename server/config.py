@@ -271,6 +271,12 @@ SETTINGS = {
             "also the clip itself where it is beyond the limits",
         ),
         Setting(
+            "encoders",
+            _count(0, 64),
+            0,
+            "number of processes that make levels while nothing else wants a processor",
+        ),
+        Setting(
             "levels",
             _ladder,
             ",".join(map(str, LADDER)),

@@ -20,6 +20,7 @@ from server.demo.seed import seed
 from server.errors import Fault
 from server.library.clips.selftest import check_beside
 from server.library.imports.importer import OFF
+from server.library.levels.processes import Encoders
 from server.library.output import announce
 from server.postgres import embedded, migrations
 from server.postgres.budget import begin_budget
@@ -56,7 +57,7 @@ def run_demo(options: argparse.Namespace) -> int:
         if found.getsockname()[1] != options.port != 0:
             announce(f"Port {options.port} is taken, so this is the next free one.")
         options.workers, options.cache_mb = 1, 0
-        options.compress, options.levels = OFF, ()
+        options.encoders, options.compress, options.levels = 0, OFF, ()
         return _serve(options, url, Listening(found), lambda: None, Watch())
 
 
@@ -90,6 +91,7 @@ def _serve(
     form, path = options.access_log, options.access_log_file
     logs = open_logs(form, path, options.trusted_proxies)
     limits = pick_limits(options, workers)
+    encoders = Encoders(url, options.encoders) if options.encoders else None
     compression = plan_compression(options.compress, options.levels)
 
     def run(
@@ -110,6 +112,7 @@ def _serve(
             workers=workers,
             limits=limits,
             compression=compression,
+            encoders=encoders if workers == 1 else None,
         )
         if url != getattr(options, "database_url", ""):
             add_revival(app, options.data_dir, url)
@@ -128,9 +131,12 @@ def _serve(
             run(listening, tell)
         else:
             shares = share(listening, workers)
-            supervise(run, shares, tell, with_spool=bool(options.admin_token))
+            with_spool = bool(options.admin_token)
+            supervise(run, shares, tell, with_spool=with_spool, encoders=encoders)
     finally:
         listening.stop()
+        if encoders:
+            encoders.stop()
     return 0
 
 
@@ -140,14 +146,19 @@ def supervise(
     ready: Callable[[], None],
     *,
     with_spool: bool,
+    encoders: Encoders | None = None,
 ) -> None:
-    """Have one process for each share; with_spool gives them a folder in common."""
+    """Have one process for each share; with_spool gives them a folder in common.
+
+    encoders run beside them.
+    """
     if sys.platform != "linux":
         raise Fault("more than one worker needs Linux: leave --workers at 1")
     from server.serving.workers import Workers  # can't be imported elsewhere
 
     with opening_spool() if with_spool else nullcontext() as spool:
-        Workers(partial(run, spool=spool), shares).supervise(ready)
+        beside = encoders.keep if encoders else lambda: None
+        Workers(partial(run, spool=spool), shares, beside).supervise(ready)
 
 
 def check_schema(url: str) -> None:

@@ -40,8 +40,14 @@ class Worker(NamedTuple):
 class Workers:
     """One process a socket, each running run(socket, ready)."""
 
-    def __init__(self, run: Run, sockets: Sequence[Listening]) -> None:
-        self._run = run
+    def __init__(
+        self,
+        run: Run,
+        sockets: Sequence[Listening],
+        beside: Callable[[], object] = lambda: None,
+    ) -> None:
+        """Call beside every now and then, to look after other processes."""
+        self._run, self._beside = run, beside
         self._sockets = sockets  # open here too, so queued clients outlive a worker
         self._living: dict[int, Worker] = {}
         self._due = dict.fromkeys(range(len(sockets)), 0.0)  # slots to fill, and when
@@ -85,6 +91,8 @@ class Workers:
         self._kill_hanging()
         for worker in self._reap():
             self._replace(worker)
+        if self._announced:
+            self._beside()
         if self._all_answer():
             self._stop(lambda worker: worker.reload < self._reload)
             self._reload_if_asked()

@@ -185,11 +185,18 @@ def _build_fault(work: str, failure: Mapping[str, str]) -> SandboxFault:
 
 
 def start_python(
-    module: str, *arguments: str, before: Sequence[str] = (), **options: Any
+    module: str,
+    *arguments: str,
+    before: Sequence[str] = (),
+    variables: Mapping[str, str] = {},
+    **options: Any,
 ) -> subprocess.Popen[bytes]:
-    """Start a module of ours as a process; before it stands what begins the command."""
+    """Start a module of ours as a process; before it stands what begins the command.
+
+    variables are added to its environment.
+    """
     paths = [str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), **variables}
     command = [*before, sys.executable, "-m", module, *arguments]
     return subprocess.Popen(command, env=environment, **options)
 

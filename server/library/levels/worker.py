@@ -18,6 +18,7 @@ from server.library.ffmpeg.sandbox import Sandbox
 from server.library.files import show_text
 from server.library.levels import queue
 from server.library.levels.encode import Encoder
+from server.library.levels.processes import DATABASE_URL
 from server.postgres.refusals import opening
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 1.0
 AWAY_SECONDS = 5.0
-DATABASE_URL = "BYTEREEL_DATABASE_URL"
 
 _log = logging.getLogger(__name__)
 
@@ -106,6 +106,7 @@ def main() -> None:
     url = os.environ[DATABASE_URL]
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_SETMASK, set())  # its supervisor blocks some
     with ending_at_signal():
         end_with_parent(signal.SIGTERM)
         if os.getppid() != parent:
