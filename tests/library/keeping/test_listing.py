@@ -11,9 +11,8 @@ from server.errors import Fault
 from server.library.keeping.listing import Search, list_clips
 from server.library.keeping.tables import PAGE_ROWS
 from server.library.report import Column, render_table
-from tests.conftest import execute
+from tests.conftest import execute, undo_migrations
 from tests.library.keeping.library import fill, read_lines
-from tests.postgres.test_schema import undo_from
 
 VIEW = """
 CREATE TABLE files (number BIGINT, title TEXT, body BYTEA);
@@ -243,7 +242,7 @@ def test_older_schema_is_listed(
     database_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fill(database_url)
-    undo_from(database_url, "0011_create_checks")
+    undo_migrations(database_url, "0011_create_checks")
     assert find(database_url, word="rise") == [3, 2, 1]
     assert main(["list", "--flaw=any", "--database-url", database_url]) == 1
     assert "bytereel migrate" in capsys.readouterr().err
