@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 MAP = ROOT / "server/README.md"
-ROOMS_MAX = 26
+ROOMS_MAX = 27
 
 _ROW = re.compile(r"\| (`[\w/]+/`|foundation) \| [^|]+ \| ([^|]+) \|")
 _NAMED = re.compile(
