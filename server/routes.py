@@ -16,12 +16,19 @@ from server.practice.batch import get_batch
 from server.practice.reviews import post_review
 from server.practice.views import post_views
 from server.telemetry.exposition import get_metrics
+from server.video.captions import (
+    get_caption_list,
+    get_captions,
+    get_captions_playlist,
+)
 from server.video.handler import get_preflight, get_video
 from server.video.levels import get_levels
 from server.video.thumbnails import get_thumbnail
 
 # A decimal without leading zeros; video/handler.py knows how far ids go.
 _VIDEO = "/v3/videos/{id:[1-9][0-9]{0,9}}"
+_CAPTIONS = _VIDEO + "/captions"
+_LANGUAGE = "/{language:[A-Za-z0-9-]{2,35}}"
 _ADMIN = "/v3/admin"
 _ADMIN_VIDEO = _ADMIN + "/videos/{id:[1-9][0-9]{0,9}}"
 _UPLOAD = _ADMIN + "/uploads/{upload:[A-Za-z0-9_-]+}"
@@ -36,6 +43,12 @@ ROUTES = [
     web.get(_VIDEO + "/thumbnail", get_thumbnail, allow_head=False),
     web.head(_VIDEO + "/thumbnail", get_thumbnail),
     web.get(_VIDEO + "/levels", get_levels),
+    web.get(_CAPTIONS, get_caption_list, allow_head=False),
+    web.head(_CAPTIONS, get_caption_list),
+    web.get(_CAPTIONS + _LANGUAGE + ".vtt", get_captions, allow_head=False),
+    web.head(_CAPTIONS + _LANGUAGE + ".vtt", get_captions),
+    web.get(_CAPTIONS + _LANGUAGE + ".m3u8", get_captions_playlist, allow_head=False),
+    web.head(_CAPTIONS + _LANGUAGE + ".m3u8", get_captions_playlist),
     web.get("/v3/next-review-words-batch", get_batch),
     web.post("/v3/reviews", post_review),
     web.post("/v3/views", post_views),

@@ -342,6 +342,20 @@ CREATE TABLE encoding_results (
     encodings BIGINT NOT NULL
 );
 
+-- The captions of each video, one text for each language. The key finds those of a video,
+-- which its deletion takes along.
+CREATE TABLE captions (
+    video_id INTEGER REFERENCES videos (id) ON DELETE CASCADE,
+    language TEXT CHECK (
+        language ~ '^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$' AND length(language) <= 35),
+    vtt TEXT NOT NULL CHECK (octet_length(vtt) <= 1048576),
+    created_at TIMESTAMPTZ NOT NULL DEFAULT now(),
+    updated_at TIMESTAMPTZ NOT NULL DEFAULT now(),
+    PRIMARY KEY (video_id, language)
+);
+COMMENT ON COLUMN captions.language IS 'A tag of BCP 47, such as en or pt-BR';
+COMMENT ON COLUMN captions.vtt IS 'WebVTT in which nothing but cues stands';
+
 -- What was here before the first migration; rollbacks leave it in place.
 CREATE TABLE bytereel_found (name TEXT);
 COMMENT ON TABLE bytereel_found IS
@@ -360,4 +374,4 @@ VALUES ('0001_create_words'), ('0002_create_videos'), ('0003_correct_videos'),
        ('0006_create_verifications'), ('0007_add_source_digest'),
        ('0008_create_thumbnails'), ('0009_create_views'),
        ('0010_create_import_results'), ('0011_create_checks'),
-       ('0012_create_levels');
+       ('0012_create_levels'), ('0013_create_captions');

@@ -31,7 +31,10 @@ if TYPE_CHECKING:
 PAGE = (ROOT / "server/SECURITY.md").read_text(encoding="utf-8")
 NOWHERE = "postgresql://u:p@127.0.0.1:1/none"
 BATCH = f"/v3/next-review-words-batch?user_id={LEARNER}"
-PUBLIC = re.compile(r"/v3/videos/\{id\}(\.mp4|/thumbnail|/levels)?|/openapi\.json")
+PUBLIC = re.compile(
+    r"/v3/videos/\{id\}(\.mp4|/thumbnail|/levels|/captions(/\{language\}\.(vtt|m3u8))?)?"
+    r"|/openapi\.json"
+)
 METHODS = {"execute", "executemany", "copy_expert", "mogrify", "fetch", "fetch_binary"}
 # What takes a statement from its caller, or from a file of sql/migrations.
 PASSING = {
@@ -70,6 +73,8 @@ def serving_all(url: str, spool: Path) -> Iterator[int]:
     """Yield the port of a server with everything switched on."""
     run(url, EXAMPLE_2)
     run(url, "INSERT INTO thumbnails VALUES (1, 'image/jpeg', 1, 1, 'x')")
+    vtt = "WEBVTT\n\n00:00:00.000 --> 00:00:01.000\na\n"
+    run(url, f"INSERT INTO captions VALUES (1, 'en', '{vtt}')")
     lines = LineOutput(LogFile(spool / "access.log"))
     options = {"watch": Watch(), "log": AccessLog("json", (), lines)}
     with serving(url, admin_token=TOKEN, spool=spool, **options) as address:
@@ -92,7 +97,11 @@ def list_targets() -> list[tuple[str, str, str]]:
     for route in ROUTES:
         pattern = re.sub(r"\{(\w+):.*?\}(?=/|\.|$)", r"{\1}", route.path)
         path = pattern.replace("{id}", "1").replace("{upload}", "x" * 32)
-        path = path.replace("{version}", "x").replace("{name}", "icon.svg")
+        path = (
+            path.replace("{language}", "en")
+            .replace("{version}", "x")
+            .replace("{name}", "icon.svg")
+        )
         found.append((route.method, pattern, path + query.get(pattern, "")))
     return sorted(found, key=lambda each: each[0] == "DELETE")  # the video stays first
 

@@ -69,7 +69,9 @@ WITH needed (place, relation, rights, purpose) AS (
            (29, 'encoding_results', 'INSERT, UPDATE', 'encoders'),
            (30, 'originals', 'INSERT, UPDATE', 'encoders'),
            (31, 'levels', 'INSERT', 'encoders'),
-           (32, 'videos', 'INSERT, UPDATE (is_level)', 'encoders')
+           (32, 'videos', 'INSERT, UPDATE (is_level)', 'encoders'),
+           (33, 'captions', 'SELECT', 'serve'),
+           (34, 'captions', 'INSERT, UPDATE, DELETE', 'admin')
 ), found AS (
     SELECT place, rights, purpose, relkind, quote_ident(nspname) AS schema,
            quote_ident(nspname) || '.' || quote_ident(relname) AS name

@@ -33,6 +33,7 @@ NAMES = [
     "0010_create_import_results",
     "0011_create_checks",
     "0012_create_levels",
+    "0013_create_captions",
 ]
 
 # Words as they may be before us: other types, another column, an index of our name.

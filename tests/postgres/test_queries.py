@@ -17,11 +17,13 @@ from server.admin.listing import (
     VideoDetails,
 )
 from server.admin.uploads import Copy
+from server.library.captions.rows import ListedCaptions
 from server.library.words.showing import Showing
 from server.model import Thumbnail
 from server.postgres.queries import queries, sql_directory
 from server.practice.batch import DueRow, Learner
 from server.practice.reviews import ReviewRow
+from server.video.captions import CaptionedVideo, StoredCaptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,8 +31,11 @@ if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
 ROWS: dict[str, type[NamedTuple]] = {
+    "captions_of": CaptionedVideo,
     "complete_words": LinkableDefinition,
     "count_library": LibraryCounts,
+    "describe_captions": ListedCaptions,
+    "find_captions": StoredCaptions,
     "find_copies": Copy,
     "find_review": ReviewRow,
     "find_thumbnail": Thumbnail,

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import psycopg2
 import pytest
 
-from server.postgres import migrations
 from server.postgres.queries import sql_directory
 
 if TYPE_CHECKING:

@@ -1,0 +1,2 @@
+-- The captions go; export them first.
+DROP TABLE captions;
