@@ -14,6 +14,7 @@ from server.api.fields import UUID, digits, parse_fields, required
 from server.errors import Fault
 from server.postgres.queries import queries
 from server.reading.store import STORE
+from server.video.captions import list_captions
 from server.video.levels import Level, list_levels
 
 if TYPE_CHECKING:
@@ -68,6 +69,16 @@ class DueRow(NamedTuple):
     correct_answer: str
 
 
+class Known(NamedTuple):
+    """What there is of videos beside themselves, by their ids."""
+
+    levels: Mapping[int, Sequence[Level]]
+    captions: Mapping[int, Sequence[Mapping[str, str]]]
+
+
+NOTHING_KNOWN = Known({}, {})
+
+
 class Learner(NamedTuple):
     """A row of list_learners."""
 
@@ -83,10 +94,13 @@ async def get_batch(request: web.Request) -> web.Response:
         return build_error_response(400, str(fault))
     database = request.app[STORE].database
     rows = await list_due(database, user_id, count)
-    levels = await list_levels(database, list_shown(rows))
+    shown = list_shown(rows)
+    known = Known(
+        await list_levels(database, shown), await list_captions(database, shown)
+    )
     left_out = request.app[LEFT_OUT]
     left_out.words += rows[0].passed_over
-    return web.Response(body=render_batch(rows, left_out, levels), headers=HEADERS)
+    return web.Response(body=render_batch(rows, left_out, known), headers=HEADERS)
 
 
 def parse_asked(query: MultiMapping[str]) -> tuple[str, int]:
@@ -113,13 +127,10 @@ def list_shown(rows: Iterable[DueRow]) -> set[int]:
 
 
 def render_batch(
-    rows: Iterable[DueRow],
-    left_out: LeftOut,
-    levels: Mapping[int, Sequence[Level]] = {},
+    rows: Iterable[DueRow], left_out: LeftOut, known: Known = NOTHING_KNOWN
 ) -> bytes:
     """Return the JSON for the rows of list_due, in their order.
 
-    levels are those of the videos, by video.
     Questions that apps cannot decode are left out, and counted in left_out.
     """
     words = []
@@ -128,7 +139,7 @@ def render_batch(
         if first.saved_word_id is None:
             continue  # no word is due
         asked = [row for row in (first, *further) if row.question_id is not None]
-        questions = [show_question(row, levels) for row in asked if can_be_decoded(row)]
+        questions = [show_question(row, known) for row in asked if can_be_decoded(row)]
         left_out.questions += len(asked) - len(questions)
         words.append(
             {
@@ -136,7 +147,7 @@ def render_batch(
                 "word": first.word,
                 "definition": {
                     "text": first.definition_text,
-                    **show_videos(first.definition_videos, levels),
+                    **show_videos(first.definition_videos, known),
                 },
                 "questions": questions,
             }
@@ -145,32 +156,36 @@ def render_batch(
     return text.encode()
 
 
-def show_question(
-    row: DueRow, levels: Mapping[int, Sequence[Level]]
-) -> dict[str, object]:
+def show_question(row: DueRow, known: Known) -> dict[str, object]:
     """Return a question as apps read it."""
     return {
         "id": row.question_id,
         "question_text": row.question_text,
-        **show_videos(row.question_videos, levels),
+        **show_videos(row.question_videos, known),
         "choices": row.choices,
         "correct_answer": row.correct_answer,
     }
 
 
-def show_videos(
-    videos: Sequence[int], levels: Mapping[int, Sequence[Level]]
-) -> dict[str, object]:
+def show_videos(videos: Sequence[int], known: Known) -> dict[str, object]:
     """Return the first video, and all of them only where there is more than one.
 
-    Their levels stand in one list, each with its original_id, if there are any.
+    Their levels and captions stand in one list each, with the ids of the videos, and only
+    where there are any: the plan's answer has no such fields.
     """
     shown: dict[str, object] = {"video_id": videos[0] if videos else None}
     if len(videos) > 1:
         shown["video_ids"] = videos
-    offered = [level.tell() for video in videos for level in levels.get(video, ())]
-    if offered:
-        shown["levels"] = offered
+    levels = [each.tell() for video in videos for each in known.levels.get(video, ())]
+    if levels:
+        shown["levels"] = levels
+    captions = [
+        {"video_id": video, **each}
+        for video in videos
+        for each in known.captions.get(video, ())
+    ]
+    if captions:
+        shown["captions"] = captions
     return shown
 
 

@@ -22,7 +22,8 @@ from server.postgres import migrations
 from server.routes import ROUTES
 from tests.admin.client import TOKEN, Admin, serving_admin
 from tests.api.test_openapi import serving
-from tests.postgres.test_schema import run, undo_from
+from tests.conftest import undo_migrations
+from tests.postgres.test_schema import run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -345,7 +346,7 @@ def test_videos_are_found_by_their_flaws(
 
 
 def test_older_schema_has_a_list_without_flaws(words: Admin) -> None:
-    undo_from(words.database_url, "0011_create_checks")
+    undo_migrations(words.database_url, "0011_create_checks")
     try:
         plain = words.ask("GET", VIDEO)
         answer = words.ask("GET", f"{VIDEO}?flaw=any")

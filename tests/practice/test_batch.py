@@ -248,6 +248,47 @@ async def test_further_videos_show_only_where_there_are_some(served: Served) -> 
     assert "video_ids" not in beautiful["questions"][0]
 
 
+async def test_captions_come_with_their_clips(served: Served) -> None:
+    url = served.database_url
+    run(url, EXAMPLE_2)
+    run(
+        url,
+        "INSERT INTO question_videos VALUES (500, 1, 3);"
+        "INSERT INTO captions (video_id, language, vtt) VALUES"
+        " (1, 'en', 'a'), (1, 'de', 'b'), (2, 'en', 'c'), (3, 'zh-Hans', 'd')",
+    )
+    beautiful, sprint = await read_words(served)
+    of_first = [
+        {
+            "video_id": 1,
+            "language": language,
+            "label": label,
+            "url": f"/v3/videos/1/captions/{language}.vtt",
+        }
+        for language, label in (("de", "Deutsch"), ("en", "English"))
+    ]
+    of_third = {
+        "video_id": 3,
+        "language": "zh-Hans",
+        "label": "简体中文",
+        "url": "/v3/videos/3/captions/zh-Hans.vtt",
+    }
+    assert beautiful["definition"]["captions"] == of_first
+    (question,) = beautiful["questions"]
+    assert question["video_ids"] == [1, 3]
+    assert question["captions"] == [*of_first, of_third]
+    assert sprint["definition"]["captions"] == [of_third]
+    times, _ = served.store.database.spent[queries()["captions_of"]]
+    assert times == 1  # for all words
+
+
+async def test_batch_goes_without_captions_that_cannot_be_read(served: Served) -> None:
+    url = served.database_url
+    run(url, EXAMPLE_2)
+    run(url, "INSERT INTO captions VALUES (1, 'en', 'a'); DROP TABLE captions")
+    assert await read(served, LEARNER, count=1) == compact(EXAMPLE_3)
+
+
 async def test_question_that_no_app_can_decode_is_left_out(served: Served) -> None:
     run(served.database_url, EXAMPLE_2)
     for choices in (
