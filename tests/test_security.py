@@ -108,11 +108,11 @@ def list_targets() -> list[tuple[str, str, str]]:
 
 def ask_oddly(port: int) -> list[Answer]:
     """Return answers with every status that a client can bring about."""
-    video = "/v3/videos/1"
+    video = "/v3/videos/2"  # the first is deleted by now
     return [
         ask(port, "GET", video, {"Range": "bytes=0-0"}),
         ask(port, "GET", "/v3/videos/3", {"Range": "bytes=9-"}),
-        ask(port, "GET", video, {"If-None-Match": '"video-1"'}),
+        ask(port, "GET", video, {"If-None-Match": '"video-2"'}),
         ask(port, "GET", video, {"If-Match": '"other"'}),
         ask(port, "GET", video, {"Connection": "close", "X-Request-ID": "a"}),
         ask(port, "PUT", video),

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
 from server.api.errors import Refused
 from server.serving.framing import BODY_BYTES, TOO_LONG, Chunked, Sized
 from server.serving.heads import Head, find_end, read_head
 
 HELD_BYTES = 64 * 1024  # of requests that wait until the one before is answered
-LARGE_PATH = b"/v3/admin/uploads"  # of requests whose bodies have a limit there
+# Of requests whose bodies have a limit of their own: uploads, and captions.
+LARGE_PATH = re.compile(
+    rb"/v3/admin/(?:uploads|videos/[0-9]{1,10}/captions/[A-Za-z0-9-]{1,35})"
+)
 
 EARLY = "Wait for the answer before you send more requests than fit into 64 KiB."
 
@@ -53,7 +58,7 @@ class Intake:
 
     def _expect(self, head: Head, now: float) -> None:
         """Await the body behind a head; raise Refused if it is too long."""
-        large = head.target.partition(b"?")[0] == LARGE_PATH
+        large = LARGE_PATH.fullmatch(head.target.partition(b"?")[0])
         if head.length is None:
             self.body = Chunked(None if large else BODY_BYTES, now)
         elif head.length > BODY_BYTES and not large:

@@ -86,9 +86,15 @@ def list_names(admin: Admin, query: str = "") -> list[str]:
 # Who is let in
 
 
+LANGUAGE = "/{language:[A-Za-z0-9-]{2,35}}"
+
+
 def list_routes() -> list[tuple[str, str]]:
     return [
-        (route.method, re.sub(r"\{\w+:.*?\}(?=/|$)", "1", route.path))
+        (
+            route.method,
+            re.sub(r"\{\w+:.*?\}(?=/|$)", "1", route.path.replace(LANGUAGE, "/en")),
+        )
         for route in ROUTES
         if route.path.startswith("/v3/admin/")
     ]

@@ -34,6 +34,7 @@ NOWHERE = b"POST /nowhere HTTP/1.1\r\nHost: a\r\n"
 UPLOAD = b"POST /v3/admin/uploads?filename=a.mp4 HTTP/1.1\r\nHost: a\r\n"
 CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
 PACKED = gzip.compress(bytes(10_000_000))
+CAPTIONS = b"PUT /v3/admin/videos/5/captions/pt-BR HTTP/1.1\r\nHost: a\r\n"
 LENGTH = b"Content-Length: 50000000\r\n\r\n"
 
 
@@ -77,6 +78,7 @@ REFUSED = [
     (POST + CHUNKED + b"5\r\nhello, world\r\n", 400),
     (POST + CHUNKED + b"fffff\r\n", 413),
     (UPLOAD + LENGTH, 403),
+    (CAPTIONS + LENGTH, 403),
 ]
 
 
