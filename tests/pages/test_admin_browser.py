@@ -36,7 +36,7 @@ Scheme = Literal["light", "dark"]
 
 TOKEN = "token-of-the-test"
 # What the console says of answers that a test has fail.
-EXPECTED = "net::ERR|status of (401|403|404|409|429|503)"
+EXPECTED = "net::ERR|status of (400|401|403|404|409|429|503)"
 VIDEO = "document.querySelector('video')"
 FRAGMENTED = Kind(
     width=160, height=90, frames=60, gop=15, movflags="frag_keyframe+empty_moov"
@@ -519,3 +519,49 @@ def test_each_trouble_has_a_sentence_and_a_way_on(
             page.get_by_role("heading", name="Administration is").wait_for()
             assert "BYTEREEL_ADMIN_TOKEN=" in page.locator("main").inner_text()
             check_access(page, "light")
+
+
+VTT = "WEBVTT\n\n00:00:00.100 --> 00:00:01.000\nRun <b>fast</b>!\n"
+CUES = f"[...{VIDEO}.textTracks].map(each => each.language)"
+
+
+def test_captions_are_added_edited_and_removed(browser: Browser, site: Site) -> None:
+    video_id = insert_video(site.database_url, "captioned.mp4", b"abc")
+    srt = site.folder / "captioned.pt-BR.srt"
+    srt.write_bytes("1\r\n00:00:00,100 --> 00:00:01,000\r\nCorra!\r\n".encode("utf-16"))
+    with open_page(browser) as page:
+        page.goto(f"{site.admin}?video={video_id}")
+        page.get_by_text("This clip has no captions yet.").wait_for()
+        page.get_by_role("button", name="Save captions").click()
+        page.get_by_text("Type the language, such as en or pt-BR.").wait_for()
+        page.locator("[data-caption-file]").set_input_files(srt)
+        save = page.get_by_role("button", name="Save captions")
+        save.click()
+        page.get_by_text("Saved: Português (BR), 1 cue.").wait_for()
+        assert page.evaluate(CUES) == ["pt-BR"]
+
+        page.get_by_label("Language").fill("en")
+        page.get_by_label("Text", exact=True).fill(VTT.replace("0.100", "5.000"))
+        save.click()
+        page.get_by_text("Line 3 of the text ends at 00:00:01.000").wait_for()
+        page.get_by_label("Text", exact=True).fill(VTT + "<script>alert(1)</script>")
+        save.click()
+        page.get_by_text("Saved: English, 1 cue.").wait_for()
+        check_access(page, "light")
+
+        page.get_by_role("button", name="Edit the captions in English, en").click()
+        wait_until(page, "document.querySelector('[data-language]').value === 'en'")
+        text = page.get_by_label("Text", exact=True)
+        assert text.input_value() == f"{VTT}alert(1)\n"
+        text.fill(VTT)
+        save.click()
+        page.get_by_text("Saved: English, 1 cue.").wait_for()
+        served = page.request.get(f"{site.address}v3/videos/{video_id}/captions/en.vtt")
+        assert served.text() == VTT
+
+        page.get_by_role("button", name="Remove the captions in English, en").click()
+        page.get_by_text("Removed the captions in English.").wait_for()
+        assert page.evaluate(CUES) == ["pt-BR"]
+        page.get_by_role("button", name="Undo").click()
+        page.get_by_text("The captions in English are back.").wait_for()
+        assert page.evaluate(CUES) == ["en", "pt-BR"]

@@ -71,17 +71,18 @@ export function ask(path, { parameters = {}, ...options } = {}) {
   return request(query ? `${path}?${query}` : path, token, options);
 }
 
-async function request(path, sent, { method = "GET", json, signal, slow = false } = {}) {
+async function request(path, sent, { method = "GET", json, text: plain, signal, slow = false } = {}) {
   const patience = AbortSignal.timeout(slow ? SAVE_PATIENCE_MS : PATIENCE_MS);
   const headers = { Authorization: `Bearer ${sent}` };
   if (json !== undefined) headers["Content-Type"] = "application/json";
+  if (plain !== undefined) headers["Content-Type"] = "text/plain";
   let response;
   let text;
   try {
     response = await fetch(`/v3/admin/${path}`, {
       method,
       headers,
-      body: json === undefined ? undefined : JSON.stringify(json),
+      body: json === undefined ? plain : JSON.stringify(json),
       cache: "no-store",
       signal: signal ? AbortSignal.any([signal, patience]) : patience,
     });

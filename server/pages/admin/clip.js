@@ -2,6 +2,7 @@
 
 import { bytes, clock, number, percent } from "../numbers.js";
 import { ask } from "./api.js";
+import { clearCaptions, listenToCaptions, showCaptions } from "./captions.js";
 import { renderFlaws } from "./check.js";
 import { listenToDelete } from "./delete.js";
 import { attempt, copyText, find, MOMENT, make, named, say, timed } from "./dom.js";
@@ -25,6 +26,8 @@ export async function showClip(route) {
     clip = found;
     document.title = `${clip.filename.replace(/[\p{Cc}\p{Cf}]/gu, " ")} · bytereel admin`;
     showLinks(clip);
+    await showCaptions(clip.id);
+    if (readRoute().video !== route.video) return;
     showFacts(clip);
     find("[data-clip]", section).hidden = false;
   } catch (trouble) {
@@ -48,6 +51,7 @@ function forget() {
 function begin({ id, filename, thumbnail }) {
   find("h1", section).replaceChildren(named(filename));
   for (const place of section.querySelectorAll(".said")) say(place, "");
+  clearCaptions();
   find("[data-flaws]", section).replaceChildren();
   find("[data-unplayable]", section).hidden = true;
   find("[data-copied]", section).replaceChildren();
@@ -108,4 +112,5 @@ find("[data-copy]", section).addEventListener("click", () => {
   copyText(code.textContent, code, find("[data-copied]", section));
 });
 listenToLinks(() => clip);
+listenToCaptions(() => clip);
 listenToDelete(() => clip, forget);
