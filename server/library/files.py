@@ -109,7 +109,7 @@ def find_files(paths: Sequence[Path], texts: list[Path] | None = None) -> list[P
         if not os.path.isdir(path):
             found.append(path)
             continue
-        inside = list(_walk(path))
+        inside = list(walk_folder(path))
         sources = set(filter(_is_source, inside))
         if texts is not None:
             texts += sorted(sources)
@@ -117,7 +117,13 @@ def find_files(paths: Sequence[Path], texts: list[Path] | None = None) -> list[P
     return found
 
 
-def _walk(folder: Path) -> Iterator[Path]:
+def walk_folder(
+    folder: Path, suffixes: tuple[str, ...] = VIDEO_SUFFIXES
+) -> Iterator[Path]:
+    """Yield the files below a folder that end so, and folders that cannot be listed.
+
+    What begins with a dot is passed over.
+    """
     seen: set[str] = set()
     waiting = [folder]
     while waiting:
@@ -134,13 +140,13 @@ def _walk(folder: Path) -> Iterator[Path]:
         except OSError:
             yield path
             continue
-        waiting += filter(_may_hold_video, entries)
+        waiting += [entry for entry in entries if _is_wanted(entry, suffixes)]
 
 
-def _may_hold_video(entry: Path) -> bool:
+def _is_wanted(entry: Path, suffixes: tuple[str, ...]) -> bool:
     if entry.name.startswith("."):
         return False
-    return entry.suffix.lower() in VIDEO_SUFFIXES or os.path.isdir(entry)
+    return entry.suffix.lower() in suffixes or os.path.isdir(entry)
 
 
 def _is_source(path: Path) -> bool:

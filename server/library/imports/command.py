@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from server.library.arguments import Commands
+    from server.library.captions.taking import TakenCaptions
     from server.library.imports.rows import Imported
     from server.library.imports.summary import Summary
 
@@ -175,6 +176,8 @@ def run_import(url: str, options: argparse.Namespace) -> int:
     except BaseException:
         _tell_end(summary)
         raise
+    for captions in summary.captions:
+        _print_captions(captions, options)
     summary.seconds = time.monotonic() - begun
     if options.report:
         is_json = options.report.suffix.lower() == ".json"
@@ -186,6 +189,7 @@ def run_import(url: str, options: argparse.Namespace) -> int:
         for line in summary.render():
             print_note(line)
     is_lacking = restored is not None and bool(restored.missing_files)
+    is_lacking |= any(each.status == "rejected" for each in summary.captions)
     return int(is_lacking or any(done.error for done, _ in summary.rows))
 
 
@@ -225,6 +229,16 @@ def _print_row(done: Imported, options: argparse.Namespace) -> None:
     how = f"  ({done.repaired})" if done.repaired else ""
     number = "-" if done.video_id is None else done.video_id
     print_line(f"{done.status}  {number}  {done.file}{how}")
+
+
+def _print_captions(done: TakenCaptions, options: argparse.Namespace) -> None:
+    if options.json:
+        print_json(done._asdict())
+        return
+    for note in filter(None, (done.error, done.warning)):
+        print_note(note)
+    if not done.error:
+        print_line(done.render())
 
 
 def save_report(path: Path, content: str) -> None:

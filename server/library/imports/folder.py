@@ -6,7 +6,10 @@ from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from server.errors import Fault
+from server.library.captions.sidecars import find_sidecars, is_sidecar
+from server.library.captions.taking import ImportedClip
 from server.library.files import find_files, name_file, show_text
+from server.library.imports.captions import take_captions
 from server.library.imports.copies import mark_copies
 from server.library.imports.files import import_paths
 from server.library.imports.kept_checks import mark_flaws
@@ -61,7 +64,7 @@ def import_folder(
 
     Close it when it is not read to the end: others are at work behind it.
     """
-    files = find_files(paths, summary.texts)
+    files = find_files([path for path in paths if not is_sidecar(path)], summary.texts)
     summary.total = len(files)
     exports = read_exports(paths)
     names = {
@@ -83,6 +86,22 @@ def import_folder(
         yield from _link_rows(url, files, rows, policy, options, summary)
     if exports:
         summary.restored = _restore(url, exports, files, policy, options, summary)
+    sidecars = find_sidecars(paths)
+    if sidecars:
+        rows_by_file = {done.file: done for done, _ in summary.rows}
+        clips = [
+            ImportedClip(path, row.video_id, bool(row.error))
+            for path in files
+            if (row := rows_by_file.get(name_file(path)))
+        ]
+        summary.captions = take_captions(
+            url,
+            sidecars,
+            clips,
+            exports,
+            language=options.language,
+            dry_run=policy.dry_run,
+        )
 
 
 def _link_rows(

@@ -25,6 +25,14 @@ _NUMBER_OR_NONE = (int, type(None))
 _NUMBER_MAX = (1 << 31) - 1  # bytes of a video, and its seconds
 
 
+class ExportedCaptions(NamedTuple):
+    """Captions of a clip; file is their name in the folder."""
+
+    language: str
+    file: str
+    sha256: str  # hexadecimal
+
+
 class ExportedClip(NamedTuple):
     """A clip; file is its name in the folder, filename that in the table."""
 
@@ -35,6 +43,7 @@ class ExportedClip(NamedTuple):
     duration_seconds: int | None
     sha256: str | None  # hexadecimal, as the next
     source_sha256: str | None  # of the file that it was repaired from
+    captions: list[ExportedCaptions] | None = None  # None of an older manifest
 
 
 class ExportedQuestion(NamedTuple):
@@ -69,7 +78,11 @@ def render_manifest(manifest: Manifest) -> str:
     told = {
         "format": _FORMAT,
         "version": _VERSION,
-        "clips": [clip._asdict() for clip in manifest.clips],
+        "clips": [
+            clip._asdict()
+            | {"captions": [each._asdict() for each in clip.captions or ()]}
+            for clip in manifest.clips
+        ],
         "definitions": [
             each._asdict() | {"questions": [one._asdict() for one in each.questions]}
             for each in manifest.definitions
@@ -127,6 +140,7 @@ def _build_manifest(found: dict[str, Any]) -> Manifest:
             _take(clip, "duration_seconds", _NUMBER_OR_NONE),
             _take_digest(clip, "sha256"),
             _take_digest(clip, "source_sha256"),
+            _take_captions(clip),
         )
         for clip in _take(found, "clips", (list,))
     ]
@@ -185,6 +199,19 @@ def _take_digest(found: dict[str, Any], name: str) -> str | None:
     if digest is not None and len(bytes.fromhex(digest)) != 32:
         raise ValueError(name)
     return digest
+
+
+def _take_captions(clip: dict[str, Any]) -> list[ExportedCaptions] | None:
+    if "captions" not in clip:
+        return None
+    return [
+        ExportedCaptions(
+            _take(each, "language", _TEXT),
+            _take(each, "file", _TEXT),
+            _take_digest(each, "sha256") or "",
+        )
+        for each in _take(clip, "captions", (list,))
+    ]
 
 
 def _take_files(found: dict[str, Any]) -> list[str]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
+    from server.library.captions.taking import TakenCaptions
     from server.library.imports.rows import Imported
 
 _COLUMNS = (
@@ -78,6 +79,7 @@ class Summary:
         self.rows: list[tuple[Imported, tuple[str, ...]]] = []
         self.bare: list[str] = []  # words of which nothing shows a clip
         self.restored: Restored | None = None  # if there were exports
+        self.captions: list[TakenCaptions] = []
         self.seconds = 0.0
         self._links: dict[str, list[ClipLink]] = {}
 
@@ -129,10 +131,17 @@ class Summary:
         if self.texts:
             lines.append(tell_texts(self.texts))
         lines += _render_list("", "rejected", self._list_errors())
+        if self.captions:
+            lines.append(self._render_captions())
         if self.language is not None:
             lines += _render_list("clip", " without a word", self._list_wordless())
             lines += _render_list("word", " without a clip", self.bare)
         return lines + (self.restored.render(would) if self.restored else [])
+
+    def _render_captions(self) -> str:
+        found = Counter(each.status for each in self.captions)
+        told = ", ".join(f"{count:,} {status}" for status, count in found.items())
+        return f"{count_noun(len(self.captions), 'file')} of captions: {told}"
 
     def _list_errors(self) -> list[str]:
         return [done.error for done, _ in self.rows if done.error]
@@ -157,6 +166,11 @@ class Summary:
             "clips_without_word": self._list_wordless(),
             "words_without_clip": self.bare,
             **({"restored": asdict(self.restored)} if self.restored else {}),
+            **(
+                {"captions": [each._asdict() for each in self.captions]}
+                if self.captions
+                else {}
+            ),
         }
         return render_json(told, indent=1) + "\n"
 
