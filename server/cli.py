@@ -15,6 +15,7 @@ from server.edge.commands import add_edge_commands
 from server.edge.nginx import add_nginx_config
 from server.errors import Fault
 from server.installation import REMEDY, explain
+from server.library.captions.command import add_caption
 from server.library.clips.command import add_check
 from server.library.commands import add_library_commands
 from server.library.imports.command import add_import
@@ -64,6 +65,7 @@ def build_parser() -> argparse.ArgumentParser:
     for command in (
         add_import(commands),
         *add_library_commands(commands),
+        add_caption(commands),
         *add_keeping_commands(commands),
         *add_change_commands(commands),
         add_encode(commands),
