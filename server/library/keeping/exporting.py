@@ -22,6 +22,7 @@ from server.library.imports.manifest import (
     read_manifest,
     render_manifest,
 )
+from server.library.keeping.caption_files import CaptionWriter
 from server.library.keeping.clip_files import (
     PART,
     ClipWriter,
@@ -70,6 +71,11 @@ def export_library(
         library = read_library(connection)
         before = read_manifest(folder)
         written = {clip.file: clip.sha256 for clip in before.clips} if before else {}
+        captioned = {
+            each.file: each.sha256
+            for clip in (before.clips if before else ())
+            for each in clip.captions or ()
+        }
         with (
             _drafting(folder, dry_run=dry_run) as finish,
             tqdm(
@@ -82,14 +88,19 @@ def export_library(
             writer = ClipWriter(
                 connection, folder, written, bar.update, dry_run=dry_run
             )
+            captions = CaptionWriter(connection, folder, captioned, dry_run=dry_run)
             for video_id, clip in list(library.clips.items()):
                 end = bar.n + (clip.bytes or 0)
                 done, digest = writer.write(video_id, clip)
                 bar.update(end - bar.n)
                 bar.clear()  # the caller may print
-                library.clips[video_id] = clip._replace(sha256=clip.sha256 or digest)
                 if done.status == "gone":
                     del library.clips[video_id]
+                else:
+                    library.clips[video_id] = clip._replace(
+                        sha256=clip.sha256 or digest,
+                        captions=captions.write(video_id, clip.file),
+                    )
                 yield done
             finish(build_manifest(library))
 

@@ -8,6 +8,7 @@ import pytest
 from server.errors import Fault
 from server.library.imports.manifest import (
     MANIFEST_NAME,
+    ExportedCaptions,
     ExportedClip,
     ExportedDefinition,
     ExportedQuestion,
@@ -22,7 +23,12 @@ if TYPE_CHECKING:
 
 DIGEST = "ab" * 32
 MANIFEST = Manifest(
-    [ExportedClip("a.mp4", "a/a.mp4", "video/mp4", 5, None, DIGEST, None)],
+    [
+        ExportedClip(
+            *("a.mp4", "a/a.mp4", "video/mp4", 5, None, DIGEST, None),
+            [ExportedCaptions("en", "a.en.vtt", DIGEST)],
+        )
+    ],
     [
         ExportedDefinition(
             *("上升", "rise", "zh", None, ["a.mp4"]),
@@ -55,6 +61,10 @@ def test_manifest_is_read_as_it_was_written(tmp_path: Path) -> None:
         lambda told: told["clips"][0].update(sha256="ab"),
         lambda told: told["clips"][0].update(sha256="x" * 64),
         lambda told: told["clips"][0].update(bytes=True),
+        lambda told: told["clips"][0].update(captions={}),
+        lambda told: told["clips"][0].update(captions=["en"]),
+        lambda told: told["clips"][0]["captions"][0].pop("language"),
+        lambda told: told["clips"][0]["captions"][0].update(sha256="ab"),
         lambda told: told["clips"][0].update(bytes=-1),
         lambda told: told["clips"][0].update(duration_seconds=1 << 31),
         lambda told: told["definitions"][0]["questions"][0].update(choices=1e999),

@@ -128,6 +128,61 @@ def test_importing_again_changes_nothing(
     assert tell(target) == tell(library) == before
 
 
+CAPTIONS = (
+    "SELECT filename, language, vtt FROM captions JOIN videos ON id = video_id"
+    " ORDER BY filename, language"
+)
+
+
+def add_captions(url: str) -> None:
+    """Add captions; two clips differ in their suffixes alone."""
+    vtt = "WEBVTT\n\n00:00:00.000 --> 00:00:00.200\n"
+    execute(
+        url,
+        "UPDATE videos SET filename = 'lonely.mov' WHERE filename = 'Reis.mp4';"
+        "INSERT INTO captions (video_id, language, vtt)"
+        f" SELECT id, language, '{vtt}' || filename || language || E'\\n'"
+        "   FROM videos, unnest(ARRAY['en', 'pt-BR']) AS language"
+        "  WHERE filename LIKE 'lonely.%' OR filename = 'a/B.MP4'",
+    )
+
+
+def test_captions_go_out_and_come_back(
+    library: str, target: str, tmp_path: Path
+) -> None:
+    add_captions(library)
+    export(library, tmp_path)
+    names = {path.name for path in tmp_path.glob("*.vtt")}
+    assert len(names) == 6
+    assert {"a_B.en.vtt", "lonely.pt-BR.vtt", "lonely.mp4.en.vtt"} < names
+    for _ in range(2):
+        assert bring(target, tmp_path, "--add-words") == 0
+        assert len(ask(target, CAPTIONS)) == 6
+        assert ask(target, CAPTIONS) == ask(library, CAPTIONS)
+
+
+def test_captions_that_change_or_go_do_so_in_the_export(
+    library: str, target: str, tmp_path: Path
+) -> None:
+    add_captions(library)
+    export(library, tmp_path)
+    execute(
+        library,
+        "DELETE FROM captions WHERE language = 'en';"
+        "UPDATE captions SET vtt = replace(vtt, 'pt', 'PT')",
+    )
+    export(library, tmp_path)
+    assert (tmp_path / "a_B.en.vtt").exists()  # as the files of deleted clips do
+    assert bring(target, tmp_path, "--add-words") == 0
+    assert len(ask(target, CAPTIONS)) == 3
+    assert ask(target, CAPTIONS) == ask(library, CAPTIONS)
+    file = tmp_path / "a_B.pt-BR.vtt"
+    file.write_text("of somebody else")
+    with pytest.raises(Fault, match=f"{file} is there with other captions: move it"):
+        export(library, tmp_path)
+    assert file.read_text() == "of somebody else"
+
+
 def test_words_that_are_missing_are_named(
     library: str, target: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
