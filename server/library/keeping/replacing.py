@@ -11,6 +11,7 @@ from psycopg2.errors import UniqueViolation
 from tqdm import tqdm
 
 from server.errors import Fault
+from server.library.captions.rows import keep_all, read_captions
 from server.library.clips.check import Flaw, name_stored_remedy
 from server.library.clips.checking import check_media
 from server.library.clips.repair import open_media
@@ -269,11 +270,13 @@ def _move(
             links = lock_target(cursor, LinkTarget(), old.id)
         video_id = new.video_id
         if not swap.dry_run:
+            captions = read_captions(cursor, [old.id])
             if swap.delete:
                 delete_clip(cursor, *old, dry_run=False)
             if insert:
                 video_id = insert(cursor)
             assert video_id is not None
+            keep_all(cursor, captions, video_id)
             links = [_swap_link(cursor, each, old.id, video_id) for each in links]
     return ReplacedClip(
         "would-replace" if swap.dry_run else "replaced",

@@ -109,6 +109,19 @@ def test_old_clip_goes_and_leaves_its_name(library: str, good: Path) -> None:
     assert [row for row in ask(library, NAMES) if row[1] == "b.mp4"] == [(6, "b.mp4")]
 
 
+@pytest.mark.parametrize("delete", [True, False])
+def test_new_clip_has_the_captions_of_the_old(
+    library: str, good: Path, delete: bool
+) -> None:
+    execute(library, "INSERT INTO captions VALUES (1, 'en', 'a'), (1, 'de', 'b')")
+    new = replace(library, "1", good, name="new.mp4", delete=delete).video_id
+    rows = ask(library, "SELECT * FROM captions ORDER BY video_id, language")
+    kept = [] if delete else [1]
+    assert [row[:3] for row in rows] == [
+        (video, *each) for video in [*kept, new] for each in (("de", "b"), ("en", "a"))
+    ]
+
+
 def test_replacing_again_says_that_there_is_nothing_to_do(
     library: str, good: Path
 ) -> None:
