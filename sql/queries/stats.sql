@@ -76,6 +76,13 @@ SELECT learning_language AS language,
  GROUP BY learning_language
  ORDER BY words DESC, language;
 
+-- name: count_captions
+-- For each language how many clips have captions in it.
+SELECT language, count(*) AS clips, sum(octet_length(vtt))::bigint AS bytes
+  FROM captions
+ GROUP BY language
+ ORDER BY clips DESC, language;
+
 -- name: list_most_used
 -- The videos that are shown most often, and by what.
 WITH shown AS (

@@ -34,6 +34,7 @@ PARTS = {
     "views": Section("Watched within so many days", "count_views"),
     "most_viewed": Section("Most watched within 28 days", "list_most_viewed"),
     "languages": Section("Languages", "count_languages"),
+    "captions": Section("Captions", "count_captions"),
     "most_used": Section("Most used", "list_most_used"),
     "over_limits": Section("Over the limits of a clip", "list_over_limits"),
     "duplicates": Section("Same bytes", "list_duplicates"),

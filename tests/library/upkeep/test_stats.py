@@ -93,6 +93,17 @@ def test_stats_tell_what_was_verified_of_what_is_there(url: str) -> None:
     assert str(row["oldest"]).startswith("2026-01-02 03:04:05")
 
 
+def test_stats_tell_the_languages_of_captions(url: str) -> None:
+    execute(
+        url,
+        "INSERT INTO captions VALUES (1, 'de', 'ä'), (1, 'en', 'b'), (2, 'en', 'cc')",
+    )
+    assert read_stats(url).as_json()["captions"] == [
+        {"language": "en", "clips": 2, "bytes": 3},
+        {"language": "de", "clips": 1, "bytes": 2},
+    ]
+
+
 def test_stats_tell_what_was_watched(url: str) -> None:
     none = [(1, 0, 0, 0, 0, None), (7, 0, 0, 0, 0, None), (28, 0, 0, 0, 0, None)]
     parts = read_stats(url).parts
