@@ -10,8 +10,9 @@ from server.admin.token import guarded
 from server.api.bodies import parse_query, read_body
 from server.api.errors import Refused
 from server.errors import Fault
+from server.library.captions.blocks import MAX_BYTES
 from server.library.captions.languages import name_language, need_language
-from server.library.captions.parse import MAX_BYTES, Captions, parse_captions
+from server.library.captions.parse import Captions, parse_captions
 from server.library.captions.rows import (
     delete_captions,
     find_late,

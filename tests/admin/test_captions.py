@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from server.library.captions.parse import MAX_BYTES
+from server.library.captions.blocks import MAX_BYTES
 from tests.admin.client import serving_admin
 from tests.conftest import insert_video
 from tests.postgres.test_schema import run

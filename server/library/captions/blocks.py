@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+MAX_BYTES = 1 << 20
+"""Of captions as they come, and as they are kept."""
+
 ARROW = "-->"
 
 _LINE_END = re.compile(r"\r\n|\r|\n")

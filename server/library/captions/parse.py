@@ -16,6 +16,7 @@ from webvtt.errors import MalformedCaptionError
 from server.errors import Fault
 from server.library.captions.blocks import (
     ARROW,
+    MAX_BYTES,
     Block,
     read_header,
     split_blocks,
@@ -25,9 +26,6 @@ from server.library.captions.cue_text import clean_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-
-MAX_BYTES = 1 << 20
-"""Of captions as they come, and as they are kept."""
 
 MAX_CUES = 10_000
 """More than a film of many hours has; reading each takes its time."""

@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
+from server.library.captions.blocks import MAX_BYTES
 from server.library.captions.languages import parse_language
-from server.library.captions.parse import MAX_BYTES
 from server.library.files import FileFault, unreadable, walk_folder
 from server.library.suffixes import VIDEO_SUFFIXES
 

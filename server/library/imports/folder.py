@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from server.errors import Fault
 from server.library.captions.sidecars import find_sidecars, is_sidecar
-from server.library.captions.taking import ImportedClip
 from server.library.files import find_files, name_file, show_text
-from server.library.imports.captions import take_captions
 from server.library.imports.copies import mark_copies
 from server.library.imports.files import import_paths
 from server.library.imports.kept_checks import mark_flaws
@@ -35,6 +33,7 @@ if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
     from psycopg2.extensions import cursor as Cursor
 
+    from server.library.captions.sidecars import Sidecar
     from server.library.imports.importer import RepairPolicy
     from server.library.imports.manifest import Manifest
     from server.library.imports.rows import Imported
@@ -86,22 +85,38 @@ def import_folder(
         yield from _link_rows(url, files, rows, policy, options, summary)
     if exports:
         summary.restored = _restore(url, exports, files, policy, options, summary)
-    sidecars = find_sidecars(paths)
-    if sidecars:
-        rows_by_file = {done.file: done for done, _ in summary.rows}
-        clips = [
-            ImportedClip(path, row.video_id, bool(row.error))
-            for path in files
-            if (row := rows_by_file.get(name_file(path)))
-        ]
-        summary.captions = take_captions(
-            url,
-            sidecars,
-            clips,
-            exports,
-            language=options.language,
-            dry_run=policy.dry_run,
-        )
+    if sidecars := find_sidecars(paths):
+        _take_captions(url, sidecars, files, exports, policy, options, summary)
+
+
+def _take_captions(
+    url: str,
+    sidecars: Sequence[Sidecar],
+    files: Sequence[Path],
+    exports: Mapping[Path, Manifest],
+    policy: RepairPolicy,
+    options: FolderOptions,
+    summary: Summary,
+) -> None:
+    """Take the captions of clips, which are in the table now, into the summary."""
+    # Here, for most imports have no captions to read.
+    from server.library.captions.taking import ImportedClip
+    from server.library.imports.captions import take_captions
+
+    rows = {done.file: done for done, _ in summary.rows}
+    clips = [
+        ImportedClip(path, row.video_id, bool(row.error))
+        for path in files
+        if (row := rows.get(name_file(path)))
+    ]
+    summary.captions = take_captions(
+        url,
+        sidecars,
+        clips,
+        exports,
+        language=options.language,
+        dry_run=policy.dry_run,
+    )
 
 
 def _link_rows(

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.errors import Fault
+from server.library.captions.blocks import MAX_BYTES
 from server.library.captions.parse import (
-    MAX_BYTES,
     MAX_CUES,
     CaptionFault,
     parse_captions,
