@@ -170,8 +170,8 @@ def show_question(row: DueRow, known: Known) -> dict[str, object]:
 def show_videos(videos: Sequence[int], known: Known) -> dict[str, object]:
     """Return the first video, and all of them only where there is more than one.
 
-    Their levels and captions stand in one list each, with the ids of the videos, and only
-    where there are any: the plan's answer has no such fields.
+    Their levels and captions stand in one list each, with the ids of the videos. They
+    are there only if there are any: the plan's answer has no such fields.
     """
     shown: dict[str, object] = {"video_id": videos[0] if videos else None}
     if len(videos) > 1:

@@ -87,6 +87,7 @@ def load_jobs() -> dict[str, Job]:
     from server.library.ffmpeg.comparing import compare
     from server.library.ffmpeg.frames import thumbnail
     from server.library.ffmpeg.levels import encode_level
+    from server.library.ffmpeg.previews import animation, picture_at, storyboard
     from server.library.ffmpeg.probe import probe
     from server.library.ffmpeg.remux import digest, remux
     from server.library.ffmpeg.transcode import transcode, transcode_sound
@@ -96,7 +97,8 @@ def load_jobs() -> dict[str, Job]:
     gc.freeze()  # what stays needs no second look
     copying = (digest, remux, compare)
     encoding = (transcode, transcode_sound, encode_level)
-    jobs = (probe, *copying, *encoding, thumbnail, make_trial)
+    pictures = (thumbnail, picture_at, animation, storyboard)
+    jobs = (probe, *copying, *encoding, *pictures, make_trial)
     return {job.__name__: job for job in jobs}
 
 
@@ -142,11 +144,12 @@ def describe_failure(error: Exception) -> dict[str, str]:
 def main() -> None:
     """Serve jobs on standard input and output, and keep libraries off these.
 
-    The arguments are how many bytes of memory we may take, and whether we only work
-    while no other process wants to.
+    The arguments are how many bytes of memory we may take, how much we give way to other
+    processes (nice(2)), and whether we only work while no other process wants to.
     """
     limit_memory(int(sys.argv[1]))
-    if "idle" in sys.argv[2:]:
+    os.nice(int(sys.argv[2]))
+    if "idle" in sys.argv[3:]:
         end_with_parent(signal.SIGKILL)
         wait_for_others()
     with (

@@ -1,4 +1,4 @@
-"""Pick the frame that stands for a clip; only ever inside the sandbox."""
+"""Pick the frame that stands for a clip, and render frames; only in the sandbox."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from server.library.ffmpeg.probe import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from av.container import InputContainer
     from av.video.frame import VideoFrame
@@ -50,7 +50,7 @@ def thumbnail(source: Source, most: int) -> tuple[int, int, str] | None:
             frame = pick_frame(container, stream)
             if frame is None:
                 return None
-            return _render(frame, stream, most)
+            return render_jpeg(frame, stream, most)
     except (av.FFmpegError, OSError, ValueError):
         return None
 
@@ -97,19 +97,26 @@ def measure(frame: VideoFrame) -> tuple[float, float]:
     return fmean(light), pstdev(light) + sum(pstdev(hue) for hue in hues)
 
 
-def _render(frame: VideoFrame, stream: VideoStream, most: int) -> tuple[int, int, str]:
-    """Return the frame as it is shown, in as many pixels as fit."""
-    steps = plan_turn(read_matrix(frame))
-    aspect = read_rational(stream.sample_aspect_ratio)
-    width, height = frame.width * aspect, Fraction(frame.height)
-    size = fit_side(*((height, width) if SWAP in steps else (width, height)), SIDE_MAX)
+def render_jpeg(
+    frame: VideoFrame, stream: VideoStream, most: int
+) -> tuple[int, int, str]:
+    """Return the frame as it is shown, in as many pixels as fit into most bytes."""
+    size = measure_shown(frame, stream, SIDE_MAX)
     while True:
-        picture = _scale(frame, stream, steps, size)
+        picture = scale(frame, stream, size)
         for quality in _QUALITIES:
-            image = _encode(picture, quality)
+            image = encode_jpeg(picture, quality)
             if len(image) <= most:
                 return *size, b64encode(image).decode()
         size = fit_side(Fraction(size[0]), Fraction(size[1]), max(size) * 3 // 4)
+
+
+def measure_shown(frame: VideoFrame, stream: VideoStream, most: int) -> tuple[int, int]:
+    """Return the dimensions of a frame as it is shown, neither longer than most."""
+    aspect = read_rational(stream.sample_aspect_ratio)
+    width, height = frame.width * aspect, Fraction(frame.height)
+    turned = SWAP in plan_turn(read_matrix(frame))
+    return fit_side(*((height, width) if turned else (width, height)), most)
 
 
 def fit_side(width: Fraction, height: Fraction, most: int) -> tuple[int, int]:
@@ -118,13 +125,19 @@ def fit_side(width: Fraction, height: Fraction, most: int) -> tuple[int, int]:
     return max(round(width * scale), 1), max(round(height * scale), 1)
 
 
-def _scale(
+def scale(
     frame: VideoFrame,
     stream: VideoStream,
-    turns: Sequence[tuple[str, ...]],
     size: tuple[int, int],
+    *,
+    limited: bool = False,
 ) -> VideoFrame:
+    """Return the frame upright in so many pixels, in the colours of JPEG.
+
+    limited has the lightness from 16 to 235, as WebP wants it.
+    """
     width, height = size
+    colours = "out_color_matrix=bt601:out_range=" + ("tv" if limited else "pc")
     graph = av.filter.Graph()
     steps = [
         graph.add_buffer(
@@ -133,12 +146,10 @@ def _scale(
             format=frame.format,
             time_base=stream.time_base,
         ),
-        *(graph.add(*turn) for turn in turns),
-        # JPEG knows these colours only (JFIF 1.02).
-        graph.add(
-            "scale", f"{width}:{height}:flags=area:out_color_matrix=bt601:out_range=pc"
-        ),
-        graph.add("format", "yuvj420p"),
+        *(graph.add(*turn) for turn in plan_turn(read_matrix(frame))),
+        # JPEG knows these colours only (JFIF 1.02), and WebP those of its own.
+        graph.add("scale", f"{width}:{height}:flags=area:{colours}"),
+        graph.add("format", "yuv420p" if limited else "yuvj420p"),
         graph.add("buffersink"),
     ]
     graph.link_nodes(*steps).configure()
@@ -148,7 +159,8 @@ def _scale(
     return picture
 
 
-def _encode(picture: VideoFrame, quality: int) -> bytes:
+def encode_jpeg(picture: VideoFrame, quality: int) -> bytes:
+    """Return a JPEG of a picture that scale made; quality is 2, the best, to 31."""
     encoder = av.VideoCodecContext.create("mjpeg", "w")
     encoder.width, encoder.height = picture.width, picture.height
     encoder.pix_fmt, encoder.time_base = "yuvj420p", Fraction(1, 25)

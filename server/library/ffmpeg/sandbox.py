@@ -50,10 +50,17 @@ class SandboxFault(Fault):
 class Sandbox:
     """Does jobs one after the other; for several at once have several.
 
-    Several have to share memory: each is told how many bytes it may take.
+    Several have to share memory: each is told how many bytes it may take. niceness is
+    by how much it gives way to other processes, from 0 to 19.
     """
 
-    def __init__(self, memory_bytes: int | None = None, *, idle: bool = False) -> None:
+    def __init__(
+        self,
+        memory_bytes: int | None = None,
+        niceness: int = 0,
+        *,
+        idle: bool = False,
+    ) -> None:
         """Have an idle one wait for a processor as long as others want it.
 
         Its process ends with the thread that starts it, which has to be that of run.
@@ -61,6 +68,7 @@ class Sandbox:
         self._process: subprocess.Popen[bytes] | None = None
         self._idle = idle
         self._memory_bytes = memory_bytes or share_budget(measure_budget(), 1)
+        self._niceness = niceness
 
     def __enter__(self) -> Self:
         return self
@@ -146,6 +154,7 @@ class Sandbox:
                 self._process = start_python(
                     "server.library.ffmpeg.child",
                     str(self._memory_bytes),
+                    str(self._niceness),
                     *(["idle"] if self._idle else []),
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
