@@ -58,6 +58,7 @@ WITH needed (place, relation, rights, purpose) AS (
            (18, 'test_questions', 'UPDATE (video_id)', 'admin'),
            (19, 'question_videos', 'INSERT, DELETE', 'admin'),
            (20, 'checks', 'SELECT', 'admin'),
+           (23, 'previews', 'SELECT, INSERT, DELETE', 'serve'),
            (21, 'verifications', 'SELECT', 'doctor'),
            (22, 'bytereel_migrations', 'SELECT', 'doctor'),
            (23, 'levels', 'SELECT', 'serve'),

@@ -34,6 +34,7 @@ NAMES = [
     "0011_create_checks",
     "0012_create_levels",
     "0013_create_captions",
+    "0014_create_previews",
 ]
 
 # Words as they may be before us: other types, another column, an index of our name.

@@ -144,8 +144,8 @@ def describe_failure(error: Exception) -> dict[str, str]:
 def main() -> None:
     """Serve jobs on standard input and output, and keep libraries off these.
 
-    The arguments are how many bytes of memory we may take, how much we give way to other
-    processes (nice(2)), and whether we only work while no other process wants to.
+    The arguments are how many bytes of memory we may take, how much we give way to
+    others (nice(2)), and whether we only work while no other process wants to.
     """
     limit_memory(int(sys.argv[1]))
     os.nice(int(sys.argv[2]))

@@ -1,0 +1,2 @@
+-- The pictures go; they can be made again.
+DROP TABLE previews;
