@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from email.utils import formatdate
 from functools import lru_cache
+from hashlib import sha256
 from typing import NamedTuple
 
 
@@ -58,6 +59,33 @@ class Thumbnail(NamedTuple):
     def etag(self) -> str:
         """Return the entity tag, another one if the picture was made again."""
         return f'"thumbnail-{self.video_id}-{self.made or 0}"'
+
+    @property
+    def modified(self) -> int | None:
+        """Return when it was made, in seconds since the epoch."""
+        return None if self.made is None else self.made // 1_000_000
+
+    @property
+    def date(self) -> str:
+        """Return Last-Modified, or nothing."""
+        return render_date(self.modified)
+
+
+class Preview(NamedTuple):
+    """Another picture of a video, or its cues, as answered with: a row of find_preview.
+
+    It need not be kept anywhere, so its tag tells the bytes and not when it was made.
+    """
+
+    video_id: int
+    mime_type: str
+    made: int | None  # microseconds since the epoch; None if it is not kept
+    image: bytes
+
+    @property
+    def etag(self) -> str:
+        """Return the entity tag, the same for the same bytes."""
+        return f'"preview-{self.video_id}-{sha256(self.image).hexdigest()[:16]}"'
 
     @property
     def modified(self) -> int | None:

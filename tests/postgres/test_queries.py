@@ -19,7 +19,7 @@ from server.admin.listing import (
 from server.admin.uploads import Copy
 from server.library.captions.rows import ListedCaptions
 from server.library.words.showing import Showing
-from server.model import Thumbnail
+from server.model import Preview, Thumbnail
 from server.postgres.queries import queries, sql_directory
 from server.practice.batch import DueRow, Learner
 from server.practice.reviews import ReviewRow
@@ -37,6 +37,7 @@ ROWS: dict[str, type[NamedTuple]] = {
     "describe_captions": ListedCaptions,
     "find_captions": StoredCaptions,
     "find_copies": Copy,
+    "find_preview": Preview,
     "find_review": ReviewRow,
     "find_thumbnail": Thumbnail,
     "list_days": Day,
