@@ -30,6 +30,7 @@ from server.telemetry.access_log import ACCESS_LOG, AccessLog
 from server.telemetry.exposition import LIBRARY, SCRAPES, Library, Scrapes
 from server.telemetry.metrics import METRICS, Metrics
 from server.telemetry.publishing import keep_published, list_labels, measure
+from server.video.making import add_maker
 from server.video.pacing import PACER, Pacer
 from server.video.watch import WATCH, Watch, close_watch
 
@@ -93,6 +94,7 @@ def build_app(
     app.cleanup_ctx.append(keep_sweeping)
     app.cleanup_ctx.append(watch_descriptors)
     app.cleanup_ctx.append(keep_views)  # ends first, and what it lost is published
+    add_maker(app, database_url, workers)
     add_admin(app, database_url, admin_token, spool, workers=workers)
     app.on_shutdown.append(close_watch)
     if encoders is not None:

@@ -24,7 +24,12 @@ from server.video.captions import (
 )
 from server.video.handler import get_preflight, get_video
 from server.video.levels import get_levels
-from server.video.thumbnails import get_thumbnail
+from server.video.previews import (
+    get_animation,
+    get_cues,
+    get_storyboard,
+    get_thumbnail_or_frame,
+)
 
 # A decimal without leading zeros; video/handler.py knows how far ids go.
 _VIDEO = "/v3/videos/{id:[1-9][0-9]{0,9}}"
@@ -41,8 +46,8 @@ ROUTES = [
     web.get(_VIDEO + ".mp4", get_video, allow_head=False),
     web.head(_VIDEO + ".mp4", get_video),
     web.options(_VIDEO + ".mp4", get_preflight),
-    web.get(_VIDEO + "/thumbnail", get_thumbnail, allow_head=False),
-    web.head(_VIDEO + "/thumbnail", get_thumbnail),
+    web.get(_VIDEO + "/thumbnail", get_thumbnail_or_frame, allow_head=False),
+    web.head(_VIDEO + "/thumbnail", get_thumbnail_or_frame),
     web.get(_VIDEO + "/levels", get_levels),
     web.get(_CAPTIONS, get_caption_list, allow_head=False),
     web.head(_CAPTIONS, get_caption_list),
@@ -50,6 +55,12 @@ ROUTES = [
     web.head(_CAPTIONS + _LANGUAGE + ".vtt", get_captions),
     web.get(_CAPTIONS + _LANGUAGE + ".m3u8", get_captions_playlist, allow_head=False),
     web.head(_CAPTIONS + _LANGUAGE + ".m3u8", get_captions_playlist),
+    web.get(_VIDEO + "/preview.webp", get_animation, allow_head=False),
+    web.head(_VIDEO + "/preview.webp", get_animation),
+    web.get(_VIDEO + "/storyboard.jpg", get_storyboard, allow_head=False),
+    web.head(_VIDEO + "/storyboard.jpg", get_storyboard),
+    web.get(_VIDEO + "/storyboard.vtt", get_cues, allow_head=False),
+    web.head(_VIDEO + "/storyboard.vtt", get_cues),
     web.get("/v3/next-review-words-batch", get_batch),
     web.post("/v3/reviews", post_review),
     web.post("/v3/views", post_views),

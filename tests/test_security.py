@@ -32,7 +32,8 @@ PAGE = (ROOT / "server/SECURITY.md").read_text(encoding="utf-8")
 NOWHERE = "postgresql://u:p@127.0.0.1:1/none"
 BATCH = f"/v3/next-review-words-batch?user_id={LEARNER}"
 PUBLIC = re.compile(
-    r"/v3/videos/\{id\}(\.mp4|/thumbnail|/levels|/captions(/\{language\}\.(vtt|m3u8))?)?"
+    r"/v3/videos/\{id\}(\.mp4|/thumbnail|/preview\.webp|/storyboard\.(jpg|vtt)|/levels"
+    r"|/captions(/\{language\}\.(vtt|m3u8))?)?"
     r"|/openapi\.json"
 )
 METHODS = {"execute", "executemany", "copy_expert", "mogrify", "fetch", "fetch_binary"}
@@ -75,6 +76,11 @@ def serving_all(url: str, spool: Path) -> Iterator[int]:
     run(url, "INSERT INTO thumbnails VALUES (1, 'image/jpeg', 1, 1, 'x')")
     vtt = "WEBVTT\n\n00:00:00.000 --> 00:00:01.000\na\n"
     run(url, f"INSERT INTO captions VALUES (1, 'en', '{vtt}')")
+    run(
+        url,
+        "INSERT INTO previews (video_id, kind, at_ms, mime_type, width, height, image)"
+        " VALUES (1, 'frame', 0, 'image/jpeg', 1, 1, 'x')",
+    )
     lines = LineOutput(LogFile(spool / "access.log"))
     options = {"watch": Watch(), "log": AccessLog("json", (), lines)}
     with serving(url, admin_token=TOKEN, spool=spool, **options) as address:
@@ -115,6 +121,7 @@ def ask_oddly(port: int) -> list[Answer]:
         ask(port, "GET", video, {"If-None-Match": '"video-2"'}),
         ask(port, "GET", video, {"If-Match": '"other"'}),
         ask(port, "GET", video, {"Connection": "close", "X-Request-ID": "a"}),
+        ask(port, "GET", f"{video}/thumbnail?time=0.0"),
         ask(port, "PUT", video),
         ask(port, "GET", "/nowhere"),
         ask(port, "GET", f"{BATCH}&count=0"),
@@ -140,9 +147,9 @@ def ask_by_hand(port: int, request: bytes) -> Answer:
 
 def ask_all(port: int) -> Iterator[Answer]:
     bearer = {"Authorization": f"Bearer {TOKEN}"}
+    yield from ask_oddly(port)  # while the video is there
     for method, _, path in list_targets():
         yield ask(port, method, path, bearer)
-    yield from ask_oddly(port)
     kept = b"GET /healthz HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\r\n\r\n"
     yield ask_by_hand(port, kept)
     yield ask_by_hand(port, b"NO\0\r\n\r\n")

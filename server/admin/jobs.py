@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import psycopg2
 from aiohttp import web
 
-from server.admin.lines import Lines
 from server.api.errors import Refused
 from server.api.troubles import SLOW, explain_trouble
 from server.errors import Fault
@@ -28,6 +25,7 @@ from server.library.ffmpeg.memory import (
 from server.library.ffmpeg.sandbox import Sandbox
 from server.library.imports.importer import Importer, RepairPolicy
 from server.postgres.budget import find_budget
+from server.postgres.lines import Lines
 from server.postgres.locks import limited_lock_waits
 from server.postgres.plain import Unreachable, connect, hearing_of_connections
 from server.postgres.pool import DatabaseAway, StatementTimeout
@@ -124,7 +122,7 @@ class Jobs:
     def _open_sandbox(self) -> Iterator[Sandbox]:
         with (
             Sandbox(self._memory_bytes) as sandbox,
-            self._broken_at_close(partial(_kill, sandbox)),
+            self._broken_at_close(sandbox.kill),
         ):
             yield sandbox
 
@@ -183,13 +181,6 @@ def silence_psycopg2() -> Iterator[None]:
 
 def _build_stopping() -> Refused:
     return Refused(503, "The server is stopping: try again soon.", {"Retry-After": "5"})
-
-
-def _kill(sandbox: Sandbox) -> None:
-    """End its process; the job that waits for it learns of that."""
-    if sandbox.process_id is not None:
-        with suppress(ProcessLookupError):
-            os.kill(sandbox.process_id, signal.SIGKILL)
 
 
 def _judge(error: Exception) -> Exception:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from psycopg2.errors import UndefinedTable
 
-from server.model import Thumbnail
+from server.model import Preview, Thumbnail
 from server.postgres.queries import queries
 from server.reading.store import STORE
 from server.video.handler import ID_MAX, parse_asked
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from server.postgres.pool import Database
 
-_MIME_TYPES = {"image/jpeg", "image/webp"}
+_MIME_TYPES = {"image/jpeg", "image/webp", "text/vtt"}
 _NONE = {"Cache-Control": "no-store", **ANY_ORIGIN}
 
 
@@ -49,19 +49,30 @@ def plan_thumbnail(
     method: str, asked: Mapping[str, str], found: Thumbnail | None
 ) -> Plan:
     """Choose the answer in the order of RFC 9110, 13.2.2; a range is ignored."""
-    if found is None:
-        plan = plan_error(404, "This video has no thumbnail, or there is no such video")
-    elif not precondition_holds(asked, found):
-        sentence = f"The thumbnail of {found.video_id} is not in the state you name."
-        plan = plan_error(412, sentence)
-    elif copy_is_fresh(asked, found):
-        plan = Plan(304, _shared_headers(found))
-    else:
-        plan = Plan(200, _render_headers(found), [found.image])
+    if found is not None:
+        return plan_picture(method, asked, found)
+    plan = plan_error(404, "This video has no thumbnail, or there is no such video")
     return plan if method == "GET" else plan._replace(body=())
 
 
-def _shared_headers(found: Thumbnail) -> dict[str, str]:
+def plan_picture(
+    method: str,
+    asked: Mapping[str, str],
+    found: Thumbnail | Preview,
+    more: Mapping[str, str] = {},
+) -> Plan:
+    """Choose the answer about a picture that is there; more are headers that it has."""
+    if not precondition_holds(asked, found):
+        sentence = f"The picture of {found.video_id} is not in the state you name."
+        plan = plan_error(412, sentence)
+    elif copy_is_fresh(asked, found):
+        plan = Plan(304, {**_shared_headers(found), **more})
+    else:
+        plan = Plan(200, {**_render_headers(found), **more}, [found.image])
+    return plan if method == "GET" else plan._replace(body=())
+
+
+def _shared_headers(found: Thumbnail | Preview) -> dict[str, str]:
     """Return what a 304 says too (RFC 9110, 15.4.5)."""
     return {
         "Cache-Control": FOR_GOOD,
@@ -72,7 +83,7 @@ def _shared_headers(found: Thumbnail) -> dict[str, str]:
     }
 
 
-def _render_headers(found: Thumbnail) -> dict[str, str]:
+def _render_headers(found: Thumbnail | Preview) -> dict[str, str]:
     # As with videos: another table's type could be one that runs as code.
     known = found.mime_type in _MIME_TYPES
     return {

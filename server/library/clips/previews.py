@@ -10,10 +10,12 @@ import psycopg2
 
 from server.library.clips.storyboard import LEAST_SECONDS, Storyboard, render_cues
 from server.library.ffmpeg.sandbox import OverrunError
+from server.postgres.locks import limit_lock_waits
 from server.postgres.queries import queries
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
+    from psycopg2.extensions import cursor as Cursor
 
     from server.library.clips.repair import Media
     from server.library.ffmpeg.sandbox import Sandbox
@@ -132,19 +134,19 @@ def _decode(text: str, mime_type: str, most: int) -> bytes | None:
 
 
 def save_preview(
-    connection: Connection, key: PreviewKey, made: MadePreview, *, again: bool = False
+    cursor: Cursor, key: PreviewKey, made: MadePreview, *, again: bool = False
 ) -> None:
     """Keep a picture; one that is there stays, unless this is made again.
 
     Of the pictures of moments, the oldest give way.
     """
     values = {"again": again, **key._asdict(), **made._asdict()}
-    bounds = {"frames": FRAMES_KEPT, "bytes": FRAME_BYTES_KEPT}
-    with connection.cursor() as cursor:
-        cursor.execute(queries()["save_preview"], values)
-        if key.kind == FRAME:
-            values = {"video_id": key.video_id, **bounds}
-            cursor.execute(queries()["drop_oldest_frames"], values)
+    cursor.execute(queries()["save_preview"], values)
+    if key.kind == FRAME:
+        bounds = {"frames": FRAMES_KEPT, "bytes": FRAME_BYTES_KEPT}
+        cursor.execute(
+            queries()["drop_oldest_frames"], {"video_id": key.video_id, **bounds}
+        )
 
 
 def keep_if_possible(
@@ -156,7 +158,10 @@ def keep_if_possible(
     video may be gone.
     """
     try:
-        save_preview(connection, key, made)
+        connection.autocommit = False
+        with connection, connection.cursor() as cursor:
+            limit_lock_waits(cursor)
+            save_preview(cursor, key, made)
     except psycopg2.Error:
         return False
     return True
