@@ -22,6 +22,7 @@ from bench.stand.process import find_port, raise_limit
 from server.edge.nginx import add_nginx_config, render_nginx
 from server.errors import Fault
 from server.reading import store
+from tests.clips import GOOD, make
 from tests.conftest import (
     execute,
     insert_video,
@@ -279,15 +280,65 @@ async def test_a_deleted_video_is_forgotten_by_the_command_in_the_file(
         await get(edge.port, f"/v3/videos/{number}.mp4")
     execute(uncached.database_url, f"DELETE FROM videos WHERE id = {first}")
     assert (await get(edge.port, f"/v3/videos/{first}")).body == DATA
-    text = (edge.folder / "nginx.conf").read_text()
-    script = "\n".join(re.findall(r"(?m)^# {3,}(.+)", text))
-    script = script.replace(".5bytes", f".{first}bytes")
-    await asyncio.to_thread(subprocess.run, script, shell=True, check=True, timeout=60)
+    await forget(edge, first)
     for span in (None, "0-1", f"{MIB}-", "-5"):
         for path in (f"/v3/videos/{first}", f"/api/v3/videos/{first}.mp4"):
             assert (await get(edge.port, path, span)).status == 404
     kept = await get(edge.port, f"/v3/videos/{other}", f"{MIB}-")
     assert (kept.body, kept.headers["x-cache-status"]) == (DATA[MIB:], "HIT")
+
+
+async def forget(edge: Edge, video: int) -> None:
+    """Run the command in the file, which forgets video 5, for another one."""
+    text = (edge.folder / "nginx.conf").read_text()
+    script = "\n".join(re.findall(r"(?m)^# {3,}(.+)", text))
+    script = script.replace(".5(bytes", f".{video}(bytes")
+    await asyncio.to_thread(subprocess.run, script, shell=True, check=True, timeout=60)
+
+
+async def test_pictures_are_kept_until_they_are_forgotten(
+    uncached: Served, edge: Edge, tmp_path: Path
+) -> None:
+    url = uncached.database_url
+    data = make(tmp_path / "a", GOOD).read_bytes()
+    first, other = (insert_video(url, name, data) for name in ("a.mp4", "b.mp4"))
+    names = ["preview.webp", "thumbnail?time=0.2"]
+    execute(url, "UPDATE videos SET duration_seconds = 1")
+    for path in (
+        f"/v3/videos/{each}/{name}" for each in (first, other) for name in names
+    ):
+        made = await get(edge.port, f"/api{path}")
+        kept = await get(edge.port, path)
+        assert (made.status, made.headers["x-cache-status"]) == (200, "MISS")
+        assert (kept.body, kept.headers["x-cache-status"]) == (made.body, "HIT")
+        assert kept.headers["etag"] == made.headers["etag"]
+        part = await get(edge.port, path, "0-1")
+        assert (part.status, part.body) == (200, made.body)
+        fresh = {"If-None-Match": made.headers["etag"]}
+        asked = Asked("GET", path, fresh)
+        assert (await asyncio.to_thread(ask, edge.port, asked)).status == 304
+    for name in (
+        "thumbnail",
+        "storyboard.vtt",
+        "thumbnail?time=x",
+        "thumbnail?time=.3",
+    ):
+        for _ in range(2):
+            found = await get(edge.port, f"/v3/videos/{first}/{name}")
+            assert (found.status >= 400, found.headers["x-cache-status"]) == (
+                True,
+                "MISS",
+            )
+    assert len(list_kept(edge.folder)) == 4
+    await get(edge.port, f"/v3/videos/{first}/thumbnail?time=0.3")  # for one client
+    assert len(list_kept(edge.folder)) == 4
+    execute(url, f"DELETE FROM videos WHERE id = {first}")
+    await forget(edge, first)
+    statuses = [
+        (await get(edge.port, f"/v3/videos/{each}/preview.webp")).status
+        for each in (first, other)
+    ]
+    assert statuses == [404, 200]
 
 
 async def test_nothing_private_is_kept(uncached: Served, edge: Edge) -> None:

@@ -7,7 +7,7 @@ from itertools import chain
 
 MOST_MOMENTS = 1000  # of a clip
 _STEPS_MS = (200, 500, 1000, 2000, 5000, 10_000, 20_000, 30_000, 60_000, 120_000)
-_UNKNOWN_MS = 3_600_000  # the length of a clip that tells none
+_UNKNOWN_MS = 3_600_000, 1000  # the length of a clip that tells none, and its step
 _SECONDS = re.compile(r"([0-9]{1,6})(?:\.([0-9]{1,9}))?")
 
 
@@ -25,9 +25,10 @@ def snap_moment(asked_ms: int, length_ms: int | None) -> int:
     The longer the clip, the further they are apart. The last lies a second behind the
     end at most, since the length was rounded.
     """
-    length = _UNKNOWN_MS if length_ms is None else length_ms
-    steps = chain(_STEPS_MS, (length // MOST_MOMENTS + 1,))
-    step = next(each for each in steps if length <= each * MOST_MOMENTS)
+    length, step = _UNKNOWN_MS
+    if length_ms is not None:
+        length, steps = length_ms, chain(_STEPS_MS, (length_ms // MOST_MOMENTS + 1,))
+        step = next(each for each in steps if length <= each * MOST_MOMENTS)
     return min(asked_ms, length + 1000) // step * step
 
 

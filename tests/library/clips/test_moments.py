@@ -47,7 +47,8 @@ def test_moment_is_a_plain_number(text: str, moment: int | None) -> None:
         (130_000, 3_600_000, 130_000),
         (134_999, 3_600_000, 130_000),
         (3399, 0, 1000),
-        (3399, None, 0),
+        (3399, None, 3000),
+        (9_999_999, None, 3_601_000),
     ],
 )
 def test_moment_is_one_of_a_few(asked: int, length: int | None, moment: int) -> None:
