@@ -37,6 +37,13 @@ Scheme = Literal["light", "dark"]
 TOKEN = "token-of-the-test"
 # What the console says of answers that a test has fail.
 EXPECTED = "net::ERR|status of (400|401|403|404|409|429|503)"
+# A JPEG of one grey pixel.
+PIXEL = (
+    "/9j/2wBDAAgEBAQEBAUFBQUFBQYGBgYGBgYGBgYGBgYHBwcICAgHBwcGBgcHCAgICAkJCQgICAgJ"
+    "CQoKCgwMCwsODg4RERT/xABKAAEAAAAAAAAAAAAAAAAAAAAAAQEAAAAAAAAAAAAAAAAAAAAAEAEA"
+    "AAAAAAAAAAAAAAAAAAAAEQEAAAAAAAAAAAAAAAAAAAAA/8AAEQgACAAIAwEiAAIRAAMRAP/aAAwD"
+    "AQACEQMRAD8AAA//2Q=="
+)
 VIDEO = "document.querySelector('video')"
 FRAGMENTED = Kind(
     width=160, height=90, frames=60, gop=15, movflags="frag_keyframe+empty_moov"
@@ -414,6 +421,37 @@ def test_list_keeps_its_state_in_the_address(browser: Browser, site: Site) -> No
         page.get_by_text("101 to 120 of 120 clips").wait_for()
         assert TOKEN not in page.url
     execute(site.database_url, "DELETE FROM videos WHERE filename LIKE 'many%'")
+
+
+def test_clip_moves_while_it_is_looked_at(browser: Browser, site: Site) -> None:
+    data = (site.folder / "run_person.mp4").read_bytes()
+    number = insert_video(site.database_url, "moving.mp4", data)
+    execute(
+        site.database_url,
+        "INSERT INTO thumbnails (video_id, mime_type, width, height, image)"
+        f" VALUES ({number}, 'image/jpeg', 1, 1, decode('{PIXEL}', 'base64'))",
+    )
+    picture = f"document.querySelector('a[data-id=\"{number}\"] img').src"
+    with open_page(browser) as page:
+        page.goto(f"{site.admin}?search=moving")
+        link = page.locator(f'a[data-id="{number}"]')
+        link.hover()
+        wait_until(page, f"{picture}.endsWith('/preview.webp')")
+        page.mouse.move(0, 0)
+        wait_until(page, f"{picture}.endsWith('/thumbnail')")
+        page.keyboard.press("Tab")  # so that what is focused shows it
+        link.focus()
+        wait_until(page, f"{picture}.endsWith('/preview.webp')")
+        page.evaluate("document.activeElement.blur()")
+        wait_until(page, f"{picture}.endsWith('/thumbnail')")
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.emulate_media(reduced_motion="reduce")
+        link.hover()
+        page.wait_for_timeout(600)  # three times as long as it would take
+        assert page.evaluate(picture).endswith("/thumbnail")
+        assert asked == []
+    execute(site.database_url, f"DELETE FROM videos WHERE id = {number}")
 
 
 def test_list_shows_clips_by_what_a_check_found(browser: Browser, site: Site) -> None:

@@ -3,6 +3,7 @@
 import { bytes, clock, counted, number } from "../numbers.js";
 import { ask } from "./api.js";
 import { copy, DAY, find, named, say, timed } from "./dom.js";
+import { listenToPreview } from "./preview.js";
 import { address, go, readRoute } from "./route.js";
 
 const PAGE_SIZE = 50;
@@ -80,7 +81,11 @@ function renderRow(video) {
   link.addEventListener("click", () => {
     left = String(video.id);
   });
-  if (video.thumbnail) find(".thumb", row).append(renderThumbnail(video.id));
+  if (video.thumbnail) {
+    const picture = renderThumbnail(video.id);
+    find(".thumb", row).append(picture);
+    listenToPreview(link, picture, video.id);
+  }
   find(".name", row).append(named(video.filename));
   find("[data-length]", row).textContent = video.duration_seconds === null ? "" : clock(video.duration_seconds);
   find("[data-size]", row).textContent = bytes(video.bytes);
