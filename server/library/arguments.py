@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,15 @@ def path(argument: str) -> Path:
     if not argument:
         raise argparse.ArgumentTypeError("the path is empty: give one, or . for here")
     return Path(argument)
+
+
+def seconds(argument: str) -> float:
+    """Return a moment or a length in seconds."""
+    if re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,9})?", argument):
+        return float(argument)
+    raise argparse.ArgumentTypeError(
+        f"{argument!r} is no number of seconds: give one such as 12.5"
+    )
 
 
 def number(argument: str) -> int:

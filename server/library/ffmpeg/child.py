@@ -85,6 +85,7 @@ def wait_for_others() -> None:
 def load_jobs() -> dict[str, Job]:
     """Return what can be asked for; from then on this process is limited."""
     from server.library.ffmpeg.comparing import compare
+    from server.library.ffmpeg.cutting import cut, cut_encoded, find_key_frames
     from server.library.ffmpeg.frames import thumbnail
     from server.library.ffmpeg.levels import encode_level
     from server.library.ffmpeg.previews import animation, picture_at, storyboard
@@ -95,7 +96,7 @@ def load_jobs() -> dict[str, Job]:
 
     limit_process()
     gc.freeze()  # what stays needs no second look
-    copying = (digest, remux, compare)
+    copying = (digest, remux, compare, find_key_frames, cut, cut_encoded)
     encoding = (transcode, transcode_sound, encode_level)
     pictures = (thumbnail, picture_at, animation, storyboard)
     jobs = (probe, *copying, *encoding, *pictures, make_trial)
@@ -144,14 +145,17 @@ def describe_failure(error: Exception) -> dict[str, str]:
 def main() -> None:
     """Serve jobs on standard input and output, and keep libraries off these.
 
-    The arguments are how many bytes of memory we may take, how much we give way to
-    others (nice(2)), and whether we only work while no other process wants to.
+    The arguments are how many bytes of memory we may take and, if there are others, how
+    much we give way to other processes (nice(2)), and idle if we only work while none of
+    them wants to.
     """
     limit_memory(int(sys.argv[1]))
-    os.nice(int(sys.argv[2]))
-    if "idle" in sys.argv[3:]:
-        end_with_parent(signal.SIGKILL)
-        wait_for_others()
+    for way in sys.argv[2:]:
+        if way == "idle":
+            end_with_parent(signal.SIGKILL)
+            wait_for_others()
+        else:
+            os.nice(int(way))
     with (
         os.fdopen(os.dup(sys.stdin.fileno()), "rb") as answers,
         os.fdopen(os.dup(sys.stdout.fileno()), "wb") as asked,

@@ -154,7 +154,7 @@ class Sandbox:
                 self._process = start_python(
                     "server.library.ffmpeg.child",
                     str(self._memory_bytes),
-                    str(self._niceness),
+                    *([str(self._niceness)] if self._niceness else []),
                     *(["idle"] if self._idle else []),
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,

@@ -1,4 +1,4 @@
-"""The commands that change clips: delete, rename, replace.
+"""The commands that change clips: delete, rename, replace, clip.
 
 What each works with is imported when it runs, so that the parser stays light.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from server.errors import Fault
-from server.library.arguments import path, text
+from server.library.arguments import path, seconds, text
 from server.library.clips.check import name_stored_remedy
 from server.library.clips.limits import add_limits, read_limits
 from server.library.files import show_text
@@ -35,6 +35,7 @@ def add_change_commands(commands: Commands) -> Iterator[argparse.ArgumentParser]
     rename.add_argument("name", type=text, metavar="NAME", help="its new file name")
     yield rename
     yield _add_replace(commands)
+    yield _add_clip(commands)
 
 
 def _add_replace(commands: Commands) -> argparse.ArgumentParser:
@@ -66,6 +67,37 @@ def _add_replace(commands: Commands) -> argparse.ArgumentParser:
         "--accept-damage",
         action="store_true",
         help="with --transcode, keep what is whole of a damaged clip",
+    )
+    add_limits(parser)
+    return parser
+
+
+def _add_clip(commands: Commands) -> argparse.ArgumentParser:
+    does = "make a new clip of a part of a video"
+    parser = _add(commands, "clip", run_clip, does)
+    parser.add_argument("video", type=text, metavar="VIDEO", help=_VIDEO)
+    parser.add_argument(
+        *("--from",),
+        dest="begin",
+        type=seconds,
+        default=0.0,
+        metavar="SECONDS",
+        help="where it begins [0]",
+    )
+    parser.add_argument(
+        *("--to",),
+        dest="end",
+        type=seconds,
+        metavar="SECONDS",
+        help="where it ends [the end of the video]",
+    )
+    parser.add_argument(
+        "--name", type=text, metavar="NAME", help="file name of the new clip"
+    )
+    parser.add_argument(
+        "--encode",
+        action="store_true",
+        help="encode it, so that it may begin between key frames",
     )
     add_limits(parser)
     return parser
@@ -130,6 +162,21 @@ def run_replace(url: str, options: argparse.Namespace) -> int:
             f"{flaw.severity} {flaw.code}: {flaw.tell(show_text(done.filename))}"
         )
     _print_done([done.as_json()], list(render_replaced(done)), options)
+    return 0
+
+
+def run_clip(url: str, options: argparse.Namespace) -> int:
+    """Make a clip of a part of a video."""
+    from server.library.keeping import clipping
+    from server.library.keeping.excerpt import Excerpt, render_cut
+
+    span = options.video, options.begin, options.end
+    excerpt = Excerpt(*span, options.name, options.encode, options.dry_run)
+    done = clipping.cut_clip(url, excerpt, read_limits(options))
+    for flaw in () if options.json else done.flaws:
+        told = flaw.tell(show_text(done.filename))
+        print_note(f"{flaw.severity} {flaw.code}: {told}")
+    _print_done([done.as_json()], [render_cut(done)], options)
     return 0
 
 
