@@ -70,6 +70,7 @@ def add_library_commands(commands: Commands) -> Iterator[argparse.ArgumentParser
     )
     yield verifier
     yield _add_thumbnail(commands)
+    yield _add_preview(commands)
     yield _add_file(commands, "backup", run_backup, "save the whole database to a file")
     yield _add_file(
         commands, "restore", run_restore, "restore a backup into an empty database"
@@ -95,6 +96,22 @@ def _add_thumbnail(commands: Commands) -> argparse.ArgumentParser:
         type=text,
         metavar="VIDEO",
         help=f"{VIDEO}; default: all without a thumbnail",
+    )
+    parser.add_argument(
+        "--again", action="store_true", help="also recreate existing ones"
+    )
+    return parser
+
+
+def _add_preview(commands: Commands) -> argparse.ArgumentParser:
+    does = "create missing animated previews and storyboards"
+    parser = _add(commands, "preview", run_preview, does, _LINES)
+    parser.add_argument(
+        "videos",
+        nargs="*",
+        type=text,
+        metavar="VIDEO",
+        help=f"{VIDEO}; default: all that lack one",
     )
     parser.add_argument(
         "--again", action="store_true", help="also recreate existing ones"
@@ -175,6 +192,22 @@ def run_thumbnail(url: str, options: argparse.Namespace) -> int:
             print_lines([thumbnail.render_thumbnail_result(row)])
     if not counts and not options.json:
         print_lines(["# every video has a thumbnail"])
+    return int(counts["failed"] > 0)
+
+
+def run_preview(url: str, options: argparse.Namespace) -> int:
+    """Make previews; 0 only if all could be made."""
+    from server.library.clips import making
+
+    counts: Counter[str] = Counter()
+    for row in making.make_previews(url, options.videos, again=options.again):
+        counts[row.status] += 1
+        if options.json:
+            print_objects([row._asdict()])
+        else:
+            print_lines([making.render_preview_result(row)])
+    if not counts and not options.json:
+        print_lines(["# every video has its previews"])
     return int(counts["failed"] > 0)
 
 

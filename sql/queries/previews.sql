@@ -63,7 +63,7 @@ DELETE FROM previews
 
 -- name: list_previewable
 -- These videos, or all that lack a preview of these that lists and scrub bars show, or all;
--- and what each has. least_seconds is from where on a clip has a storyboard.
+-- and what each has. Clips above least_seconds have a storyboard.
 SELECT id, filename, size, animated, storyboarded, tiled
   FROM (SELECT id,
                filename,
@@ -72,7 +72,7 @@ SELECT id, filename, size, animated, storyboarded, tiled
                         WHERE video_id = id AND kind = 'animation') AS animated,
                EXISTS (SELECT FROM previews
                         WHERE video_id = id AND kind = 'storyboard') AS storyboarded,
-               coalesce(duration_seconds >= %(least_seconds)s, TRUE) AS tiled
+               coalesce(duration_seconds > %(least_seconds)s, FALSE) AS tiled
           FROM videos) AS video
  WHERE id = ANY(%(ids)s::bigint[])
     OR %(ids)s IS NULL
