@@ -146,8 +146,8 @@ def main() -> None:
     """Serve jobs on standard input and output, and keep libraries off these.
 
     The arguments are how many bytes of memory we may take and, if there are others, how
-    much we give way to other processes (nice(2)), and idle if we only work while none of
-    them wants to.
+    much we give way to other processes (nice(2)), and idle if we only work while none
+    of them wants to.
     """
     limit_memory(int(sys.argv[1]))
     for way in sys.argv[2:]:
