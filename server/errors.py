@@ -22,9 +22,13 @@ class Fault(Exception):
 
 
 def render_error(
-    sentence: str, more: Mapping[str, str] = {}
+    sentence: str, more: Mapping[str, str] = {}, code: str = ""
 ) -> tuple[dict[str, str], bytes]:
-    """Return the headers and the body of an error answer; more are further headers."""
-    text = json.dumps({"error": sentence}, ensure_ascii=False)
+    """Return the headers and the body of an error answer; more are further headers.
+
+    A code is for programs, which then need not read the sentence.
+    """
+    said = {"error": sentence, "code": code} if code else {"error": sentence}
+    text = json.dumps(said, ensure_ascii=False)
     body = text.encode(errors="backslashreplace")  # a path may hold half a character
     return {**_HEADERS, **more}, body

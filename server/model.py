@@ -41,11 +41,6 @@ class Video(NamedTuple):
         """Return the entity tag, a strong one: bytes never change under an id."""
         return f'"video-{self.id}"'
 
-    @property
-    def date(self) -> str:
-        """Return Last-Modified, or nothing."""
-        return render_date(self.modified)
-
 
 class Thumbnail(NamedTuple):
     """The picture of a video, as it is answered with: the row of find_thumbnail."""

@@ -1,12 +1,16 @@
-"""Choose the answer to GET or HEAD of a video: headers + Video → Plan. No I/O."""
+"""Choose the answer to GET or HEAD of a video: headers + Video → Plan. No I/O.
+
+Files that are made of a video are answered for in the same way.
+"""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple, Protocol
 from urllib.parse import quote
 
 from server.errors import render_error
-from server.model import Video
+from server.model import Video, render_date
 from server.video.conditions import (
     modified_since,
     range_may_resume,
@@ -64,6 +68,22 @@ class Validators(Protocol):
         """Return seconds since the epoch, if they are known."""
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class Representation:
+    """What is answered with, apart from its bytes (RFC 9110, 3.2).
+
+    It is compared and hashed by identity, which makes looking up its headers cheap.
+    """
+
+    name: str  # in sentences, such as "Video 5"
+    size: int  # bytes
+    etag: str  # strong
+    modified: int | None  # seconds since the epoch; None if there is no date to tell
+    content_type: str
+    caching: Mapping[str, str]  # headers for caches, which a 304 repeats
+    about: Mapping[str, str]  # further headers of an answer with bytes
+
+
 def render_fields(headers: Mapping[str, str]) -> str:
     """Return field lines (RFC 9112, 5)."""
     return "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
@@ -90,8 +110,36 @@ def plan_video(
 
     boundary divides the parts of a multipart answer and must not occur in a video.
     """
-    plan = _choose(method, asked, video, boundary)
+    if video is not None:
+        return plan_representation(method, asked, _represent(video), boundary)
+    plan = plan_error(404, "Video not found")
     return plan if method == "GET" else plan._replace(body=())
+
+
+def plan_representation(
+    method: str, asked: Mapping[str, str], known: Representation, boundary: str
+) -> Plan:
+    """Choose the answer to a GET or HEAD, as plan_video does.
+
+    The ranges of its body are then of what is represented.
+    """
+    plan = _choose(method, asked, known, boundary)
+    return plan if method == "GET" else plan._replace(body=())
+
+
+@lru_cache(maxsize=4096)
+def _represent(video: Video) -> Representation:
+    # A foreign table may hold any type here, and some run as code.
+    is_known = video.mime_type in _MIME_TYPES
+    return Representation(
+        f"Video {video.id}",
+        video.size,
+        video.etag,
+        video.modified,
+        video.mime_type if is_known else "application/octet-stream",
+        {"Cache-Control": FOR_GOOD, "Cache-Tag": f"video-{video.id}"},
+        {"Content-Disposition": render_disposition(video.filename)},
+    )
 
 
 def guess_first(method: str, asked: Mapping[str, str]) -> tuple[int, int]:
@@ -115,26 +163,24 @@ def guess_first(method: str, asked: Mapping[str, str]) -> tuple[int, int]:
 
 
 def _choose(
-    method: str, asked: Mapping[str, str], video: Video | None, boundary: str
+    method: str, asked: Mapping[str, str], known: Representation, boundary: str
 ) -> Plan:
     """Take the steps in the order of RFC 9110, 13.2.2."""
-    if video is None:
-        return plan_error(404, "Video not found")
-    if not precondition_holds(asked, video):
-        return plan_error(412, f"Video {video.id} is not in the state you name.")
-    if copy_is_fresh(asked, video):
-        return Plan(304, {}, (), _shared_fields(video, video.date))
-    spans = _pick_spans(asked, video) if method == "GET" else None
+    if not precondition_holds(asked, known):
+        return plan_error(412, f"{known.name} is not in the state you name.")
+    if copy_is_fresh(asked, known):
+        return Plan(304, {}, (), _shared_fields(known, render_date(known.modified)))
+    spans = _pick_spans(asked, known) if method == "GET" else None
     if spans is None or len(spans) > PARTS_MAX:
-        return _plan_body(200, {}, video, [range(video.size)])
+        return _plan_body(200, {}, known, [range(known.size)])
     if not spans:
-        sentence = f"Video {video.id} has {video.size} bytes, none in the range asked."
-        return plan_error(416, sentence, {"Content-Range": f"bytes */{video.size}"})
+        sentence = f"{known.name} has {known.size} bytes, none in the range asked."
+        return plan_error(416, sentence, {"Content-Range": f"bytes */{known.size}"})
     if len(spans) == 1:
-        part = {"Content-Range": _content_range(spans[0], video.size)}
-        return _plan_body(206, part, video, spans)
+        part = {"Content-Range": _content_range(spans[0], known.size)}
+        return _plan_body(206, part, known, spans)
     kind = f"multipart/byteranges; boundary={boundary}"
-    return _plan_body(206, {}, video, _multipart(spans, video, boundary), kind)
+    return _plan_body(206, {}, known, _multipart(spans, known, boundary), kind)
 
 
 def precondition_holds(asked: Mapping[str, str], known: Validators) -> bool:
@@ -155,54 +201,56 @@ def copy_is_fresh(asked: Mapping[str, str], known: Validators) -> bool:
     return False
 
 
-def _pick_spans(asked: Mapping[str, str], video: Video) -> list[range] | None:
-    """Return the spans to send; None for the whole video, empty when there are none."""
-    if "Range" not in asked or video.size == 0:  # no range of nothing can be written
+def _pick_spans(asked: Mapping[str, str], known: Representation) -> list[range] | None:
+    """Return the spans to send; None for all, empty when there are none."""
+    if "Range" not in asked or known.size == 0:  # no range of nothing can be written
         return None
     resume = asked.get("If-Range")
-    if resume is not None and not range_may_resume(resume, video.etag, video.modified):
+    if resume is not None and not range_may_resume(resume, known.etag, known.modified):
         return None
     specs = parse_range(asked["Range"])
-    return None if specs is None else fit_ranges(specs, video.size)
+    return None if specs is None else fit_ranges(specs, known.size)
 
 
 def _plan_body(
     status: int,
     own: dict[str, str],
-    video: Video,
+    known: Representation,
     body: Sequence[bytes | range],
     kind: str = "",
 ) -> Plan:
     own["Content-Length"] = str(sum(map(len, body)))
-    fields = _video_fields(video, kind or _content_type(video), video.date)
+    date = render_date(known.modified)
+    fields = _all_fields(known, kind or known.content_type, date)
     return Plan(status, own, body, fields)
 
 
-def plan_error(status: int, sentence: str, more: Mapping[str, str] = {}) -> Plan:
+def plan_error(
+    status: int, sentence: str, more: Mapping[str, str] = {}, code: str = ""
+) -> Plan:
     """Return an error that pages of any origin may read."""
-    headers, body = render_error(sentence, {**ANY_ORIGIN, **more})
+    headers, body = render_error(sentence, {**ANY_ORIGIN, **more}, code)
     return Plan(status, {**headers, "Content-Length": str(len(body))}, [body])
 
 
 @lru_cache(maxsize=4096)
-def _video_fields(video: Video, kind: str, date: str) -> str:
+def _all_fields(known: Representation, kind: str, date: str) -> str:
     own = {
         "Content-Type": kind,
-        "Content-Disposition": render_disposition(video.filename),
+        **known.about,
         "X-Content-Type-Options": "nosniff",
     }
-    return _shared_fields(video, date) + render_fields(own)
+    return _shared_fields(known, date) + render_fields(own)
 
 
-def _shared_fields(video: Video, date: str) -> str:
+def _shared_fields(known: Representation, date: str) -> str:
     """Return what a 304 must say again (RFC 9110, 15.4.5) and every answer says."""
     return render_fields(
         {
-            "Cache-Control": FOR_GOOD,
             "Accept-Ranges": "bytes",
-            "ETag": video.etag,
+            "ETag": known.etag,
             **render_modified(date),
-            "Cache-Tag": f"video-{video.id}",
+            **known.caching,
             **ANY_ORIGIN,
         }
     )
@@ -211,12 +259,6 @@ def _shared_fields(video: Video, date: str) -> str:
 def render_modified(date: str) -> dict[str, str]:
     """Return Last-Modified, left out where there is no date to tell."""
     return {"Last-Modified": date} if date else {}
-
-
-def _content_type(video: Video) -> str:
-    # A foreign table may hold any text here, and some types run as code.
-    known = video.mime_type in _MIME_TYPES
-    return video.mime_type if known else "application/octet-stream"
 
 
 def render_disposition(filename: str) -> str:
@@ -237,15 +279,15 @@ def _content_range(span: range, size: int) -> str:
 
 
 def _multipart(
-    spans: Sequence[range], video: Video, boundary: str
+    spans: Sequence[range], known: Representation, boundary: str
 ) -> list[bytes | range]:
     """Return the parts with their headers between them (RFC 9110, 14.6)."""
     body: list[bytes | range] = []
     for span in spans:
         body.append(
             f"\r\n--{boundary}\r\n"
-            f"Content-Type: {_content_type(video)}\r\n"
-            f"Content-Range: {_content_range(span, video.size)}\r\n\r\n".encode()
+            f"Content-Type: {known.content_type}\r\n"
+            f"Content-Range: {_content_range(span, known.size)}\r\n\r\n".encode()
         )
         body.append(span)
     body.append(f"\r\n--{boundary}--\r\n".encode())

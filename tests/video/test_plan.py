@@ -8,7 +8,15 @@ from hypothesis import strategies as st
 
 from server import model
 from server.model import Video
-from server.video.plan import guess_first, plan_video, render_disposition
+from server.video.plan import (
+    ANY_ORIGIN,
+    Representation,
+    guess_first,
+    plan_error,
+    plan_representation,
+    plan_video,
+    render_disposition,
+)
 from tests.wire import fields
 
 SIZE = 100
@@ -298,3 +306,37 @@ def test_too_many_ranges_get_a_416_for_which_nothing_is_read() -> None:
     asked = {"Range": "bytes=" + ",".join(["0-1"] * 8000)}
     assert plan_video("GET", asked, VIDEO, BOUNDARY).status == 416
     assert guess_first("GET", asked) == (0, 0)
+
+
+def test_file_made_of_a_video_has_its_own_headers() -> None:
+    caching = {"Cache-Control": "max-age=60", "Vary": "Accept-Encoding"}
+    about = {"Content-Encoding": "gzip"}
+    made = Representation("The list", 10, '"list"', None, "text/x", caching, about)
+    plan = plan_representation("GET", {"Range": "bytes=8-"}, made, BOUNDARY)
+    assert (plan.status, plan.body) == (206, [range(8, 10)])
+    assert fields(plan) == {
+        "Content-Length": "2",
+        "Content-Range": "bytes 8-9/10",
+        "Accept-Ranges": "bytes",
+        "ETag": '"list"',
+        **caching,
+        **ANY_ORIGIN,
+        "Content-Type": "text/x",
+        **about,
+        "X-Content-Type-Options": "nosniff",
+    }
+    plan = plan_representation("GET", {"If-None-Match": '"list"'}, made, BOUNDARY)
+    assert (plan.status, list(plan.body)) == (304, [])
+    assert fields(plan) == {
+        "Accept-Ranges": "bytes",
+        "ETag": '"list"',
+        **caching,
+        **ANY_ORIGIN,
+    }
+    plan = plan_representation("HEAD", {"If-Match": '"other"'}, made, BOUNDARY)
+    assert (plan.status, list(plan.body)) == (412, [])
+
+
+def test_error_may_have_a_code() -> None:
+    plan = plan_error(404, "It is cut short.", code="cut")
+    assert plan.body == [b'{"error": "It is cut short.", "code": "cut"}']
