@@ -41,7 +41,7 @@ PURE = [
     f"server/{name}.py"
     for name in (
         *("errors", "model", "api/fields", "api/strict_json", "reading/cache"),
-        *("video/conditions", "video/plan", "video/ranges"),
+        *("video/conditions", "video/guess", "video/plan", "video/ranges"),
         *("library/suffixes", "library/words/naming"),
         *("library/words/forms", "library/words/likeness"),
         *("practice/scheduling", "practice/submission"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from server.reading.ahead import GROUP, trim
+from server.reading.store import CHUNK_BYTES
 
 if TYPE_CHECKING:
     import asyncio
@@ -65,20 +66,23 @@ def gather(
 
     first are bytes that came along with the row.
     """
+    if plan.body_bytes > GROUP * CHUNK_BYTES:
+        return None
     buffers: list[bytes | memoryview] = [head]
     lacking: list[tuple[int, int, range]] = []
-    room = GROUP
-    for piece in plan.body:
+    room, last = GROUP, -1
+    for piece in plan.pieces():
         if isinstance(piece, bytes):
             buffers.append(piece)
             continue
+        if video is None or not piece:
+            continue
         starts = store.starts(piece)
-        room -= len(starts)
+        room -= len(starts) - (starts.start == last)  # which is shared with the last
+        last = starts[-1]
         if room < 0:
             return None
-        if video is None:
-            continue
-        data = first.take(starts.start, piece) if first and starts else None
+        data = first.take(starts.start, piece) if first else None
         if data:
             buffers.append(trim(data, starts.start, piece))
             starts = starts[1:]

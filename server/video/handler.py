@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from server.reading.store import STORE, VideoChanged
+from server.video.guess import guess_first
 from server.video.pacing import PACER
-from server.video.plan import PREFLIGHT, Plan, guess_first, plan_video
+from server.video.plan import PREFLIGHT, Plan, plan_video
 from server.video.ranges import asks_too_much
 from server.video.sending import send
 from server.video.watch import WATCH

@@ -3,7 +3,7 @@
 Files that are made of a video are answered for in the same way.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple, Protocol
@@ -21,17 +21,6 @@ from server.video.ranges import fit_ranges, parse_range
 
 PARTS_MAX = 16
 """A request for more parts gets the whole video; no player asks for so many."""
-
-POSITION_MAX = 2**31 - 2
-"""The last position that PostgreSQL's substring() can reach; no video is longer."""
-
-_CONDITIONS = {
-    "If-Match",
-    "If-Unmodified-Since",
-    "If-None-Match",
-    "If-Modified-Since",
-    "If-Range",
-}
 
 _MIME_TYPES = {"video/mp4", "video/quicktime", "video/webm"}
 
@@ -68,6 +57,10 @@ class Validators(Protocol):
         """Return seconds since the epoch, if they are known."""
 
 
+Spread = Callable[[range], Iterable[bytes | range]]
+"""Return what a range of a file consists of: bytes, and spans of the video."""
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class Representation:
     """What is answered with, apart from its bytes (RFC 9110, 3.2).
@@ -90,12 +83,24 @@ def render_fields(headers: Mapping[str, str]) -> str:
 
 
 class Plan(NamedTuple):
-    """An answer: what goes out, in order; a range stands for bytes of the video."""
+    """An answer: what goes out, in order; a range stands for bytes of what is named."""
 
     status: int
     own: Mapping[str, str]  # headers of this answer
     body: Sequence[bytes | range] = ()
     shared: str = ""  # field lines that other answers have, too
+    spread: Spread | None = None  # of a range that is not of the video's own bytes
+
+    def pieces(self) -> Iterable[bytes | range]:
+        """Return what goes out as bytes and as spans of the video."""
+        return self.body if self.spread is None else self._spread(self.spread)
+
+    def _spread(self, spread: Spread) -> Iterator[bytes | range]:
+        for piece in self.body:
+            if isinstance(piece, bytes):
+                yield piece
+            elif piece:
+                yield from spread(piece)
 
     @property
     def body_bytes(self) -> int:
@@ -140,26 +145,6 @@ def _represent(video: Video) -> Representation:
         {"Cache-Control": FOR_GOOD, "Cache-Tag": f"video-{video.id}"},
         {"Content-Disposition": render_disposition(video.filename)},
     )
-
-
-def guess_first(method: str, asked: Mapping[str, str]) -> tuple[int, int]:
-    """Return where the answer's bytes will likely start, and how many it will have.
-
-    The size is not known yet, so a negative start counts from the end. A wrong guess
-    costs time but does no harm, since plan_video decides.
-    """
-    if method != "GET" or asked.keys() & _CONDITIONS:
-        return 0, 0
-    specs = parse_range(asked.get("Range", ""))
-    if specs is None:
-        return 0, POSITION_MAX
-    if not specs:
-        return 0, 0
-    first, last = specs[0]
-    if first is None:
-        return -min(last or 0, POSITION_MAX), min(last or 0, POSITION_MAX)
-    first = min(first, POSITION_MAX)
-    return first, POSITION_MAX if last is None else min(last + 1 - first, POSITION_MAX)
 
 
 def _choose(

@@ -13,7 +13,7 @@ from aiohttp import web
 
 from server.api.troubles import TROUBLES, explain_trouble
 from server.postgres.budget import renew_budget
-from server.reading.ahead import Chunks
+from server.reading.ahead import GROUP, Chunks, trim
 from server.reading.waiting import wait_for
 from server.video.gather import gather
 from server.video.head import render_head
@@ -170,6 +170,16 @@ class Source(NamedTuple):
     video: Video | None
     first: First | None
 
+    def find_held(self, span: range) -> list[bytes | memoryview] | None:
+        """Return the bytes of a short span, if memory holds them and has room."""
+        starts = self.store.starts(span)
+        if self.video is None or len(starts) > GROUP or self.store.crowded:
+            return None
+        held = [self.store.held(self.video, start) for start in starts]
+        pairs = zip(held, starts, strict=True)
+        found = [trim(chunk, start, span) for chunk, start in pairs if chunk]
+        return found if len(found) == len(starts) else None
+
 
 async def _stream(
     outlet: Outlet,
@@ -183,13 +193,29 @@ async def _stream(
     waiting: list[bytes | memoryview] = [head]
     if plan.body_bytes > LONG_BYTES:
         outlet.hold_little()
-    for piece in plan.body:
+    for piece in plan.pieces():
         if isinstance(piece, bytes):
             waiting.append(piece)
         elif source.video is not None and piece:
-            chunks = Chunks(source.store, source.video, piece, source.first)
-            await _send_span(outlet, waiting, chunks, piece, sent, pace)
-    if waiting and not outlet.write(waiting):
+            held = source.find_held(piece) if plan.spread else None
+            if held is None:
+                chunks = Chunks(source.store, source.video, piece, source.first)
+                await _send_span(outlet, waiting, chunks, piece, sent, pace)
+                continue
+            waiting += held
+            if sum(map(len, waiting)) >= LONG_BYTES:
+                await source.store.check(source.video)
+                await _flush(outlet, waiting)
+    if waiting:
+        await _flush(outlet, waiting)
+
+
+async def _flush(outlet: Outlet, waiting: list[bytes | memoryview]) -> None:
+    """Send what is waiting."""
+    keeps_up = outlet.write(waiting)
+    waiting.clear()
+    renew_budget()
+    if not keeps_up:
         await outlet.drain()
 
 

@@ -95,3 +95,24 @@ async def test_long_answer_is_refused_and_nothing_read(
     assert gather(served.store, video, Plan(206, {}, body), b"", first) is None
     await asyncio.sleep(0.05)
     assert served.store.reader.bytes_read == before
+
+
+async def test_pieces_in_one_chunk_count_as_that(served: Served) -> None:
+    number = insert_video(served.database_url, "a.mp4", DATA)
+    spans = [range(at, at + 2) for at in range(0, 2 * CHUNK_BYTES, 1000)]
+    expected = b"".join(DATA[span.start : span.stop] for span in spans)
+    for _ in range(2):
+        assert await fetch(served.store, number, spans) == expected
+
+
+async def test_spread_ranges_are_gathered(served: Served) -> None:
+    def spread(span: range) -> list[bytes | range]:
+        return [b"head", range(100, 100 + len(span) - 4)]
+
+    number = insert_video(served.database_url, "a.mp4", DATA)
+    video, first = await served.store.find(number, 0, 0)
+    plan = Plan(206, {}, [range(50)], "", spread)
+    gathered = gather(served.store, video, plan, b"", first)
+    assert gathered is not None
+    await asyncio.gather(*(pending.chunk for pending in gathered.pending))
+    assert b"".join(gathered.complete()) == b"head" + DATA[100:146]

@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 
 from server import model
 from server.model import Video
+from server.video.guess import guess_first
 from server.video.plan import (
     ANY_ORIGIN,
+    Plan,
     Representation,
-    guess_first,
     plan_error,
     plan_representation,
     plan_video,
@@ -340,3 +341,12 @@ def test_file_made_of_a_video_has_its_own_headers() -> None:
 def test_error_may_have_a_code() -> None:
     plan = plan_error(404, "It is cut short.", code="cut")
     assert plan.body == [b'{"error": "It is cut short.", "code": "cut"}']
+
+
+def test_spread_ranges_go_out_as_what_they_consist_of() -> None:
+    def spread(span: range) -> list[bytes | range]:
+        return [b"head", range(span.start * 10, span.stop * 10)]
+
+    plan = Plan(206, {}, [b"a", range(2, 4), range(0), b"b"], "", spread)
+    assert list(plan.pieces()) == [b"a", b"head", range(20, 40), b"b"]
+    assert plan.body_bytes == 4
