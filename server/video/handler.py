@@ -19,11 +19,12 @@ from server.video.sending import send
 from server.video.watch import WATCH
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from multidict import CIMultiDictProxy
 
     from server.model import Video
+    from server.reading.store import Store
 
 ID_MAX = 2**31 - 1
 ATTACK_SECONDS = 0.5  # until an attack is refused; without, it is asked again at once
@@ -36,17 +37,31 @@ ASKED = (
     "If-Range",
     "Range",
 )
+CODING = "Accept-Encoding"  # chooses as well, of what may be compressed
 BOUNDARY = secrets.token_hex(16)  # unguessable, so no video contains it
 
 
 async def get_video(request: web.Request) -> web.StreamResponse:
     """Answer for one video."""
-    if asks_too_much(request.headers.get("Range", "")):
-        await asyncio.sleep(ATTACK_SECONDS)
+    await delay_attack(request)
     try:
         return await answer(request)
     except VideoChanged:  # the row we remembered is out of date: read it again
         return await answer(request)
+
+
+async def delay_attack(request: web.Request) -> None:
+    """Keep who asks for far too many ranges from asking again at once."""
+    if asks_too_much(request.headers.get("Range", "")):
+        await asyncio.sleep(ATTACK_SECONDS)
+
+
+async def find_video(store: Store, video_id: int) -> Video | None:
+    """Return a video, as it was a moment ago at the earliest."""
+    video = store.recall(video_id, monotonic())
+    if video is None and video_id <= ID_MAX:
+        video, _ = await store.find(video_id, 0, 0)
+    return video
 
 
 async def answer(request: web.Request) -> web.StreamResponse:
@@ -65,12 +80,14 @@ async def answer(request: web.Request) -> web.StreamResponse:
         return await send(request, plan, store, video, first, sent, pace)
 
 
-def parse_asked(headers: CIMultiDictProxy[str]) -> dict[str, str]:
+def parse_asked(
+    headers: CIMultiDictProxy[str], wanted: Iterable[str] = ASKED
+) -> dict[str, str]:
     """Return the headers that choose the answer; repeated ones become one list.
 
     A header that may not be a list is then malformed and ignored (RFC 9110, 5.3).
     """
-    return {name: ", ".join(headers.getall(name)) for name in ASKED if name in headers}
+    return {name: ", ".join(headers.getall(name)) for name in wanted if name in headers}
 
 
 @contextmanager
