@@ -15,6 +15,7 @@ from server.admin.saving import COMPRESSION, UNCOMPRESSED, Compression
 from server.api.errors import build_error_response
 from server.api.health import keep_readiness
 from server.api.troubles import TROUBLES, Troubles, explain_trouble
+from server.hls.layouts import keep_layouts
 from server.library.levels.processes import Encoders
 from server.postgres.budget import begin_budget
 from server.postgres.pool import Database
@@ -89,6 +90,7 @@ def build_app(
         await database.close()
 
     app.cleanup_ctx.append(open_store)
+    app.cleanup_ctx.append(keep_layouts)
     app.cleanup_ctx.append(keep_readiness)
     app.cleanup_ctx.append(keep_published)
     app.cleanup_ctx.append(keep_sweeping)

@@ -10,6 +10,7 @@ from server.admin.saving import save_upload
 from server.admin.uploads import delete_upload, get_flaws, post_upload
 from server.api.health import get_health, get_readiness
 from server.api.openapi import get_openapi
+from server.hls.handler import get_hls
 from server.pages.admin import get_admin
 from server.pages.home import get_asset, get_index, get_reads
 from server.pages.practice import get_practice, get_worker
@@ -61,6 +62,18 @@ ROUTES = [
     web.head(_VIDEO + "/storyboard.jpg", get_storyboard),
     web.get(_VIDEO + "/storyboard.vtt", get_cues, allow_head=False),
     web.head(_VIDEO + "/storyboard.vtt", get_cues),
+    web.get(_VIDEO + "/hls1.mp4", get_hls, allow_head=False),
+    web.head(_VIDEO + "/hls1.mp4", get_hls),
+    web.options(_VIDEO + "/hls1.mp4", get_preflight),
+    web.get(_VIDEO + "/hls1.m3u8", get_hls, allow_head=False),
+    web.head(_VIDEO + "/hls1.m3u8", get_hls),
+    web.options(_VIDEO + "/hls1.m3u8", get_preflight),
+    web.get(_VIDEO + "/hls1-iframes.m3u8", get_hls, allow_head=False),
+    web.head(_VIDEO + "/hls1-iframes.m3u8", get_hls),
+    web.options(_VIDEO + "/hls1-iframes.m3u8", get_preflight),
+    web.get(_VIDEO + "/master.m3u8", get_hls, allow_head=False),
+    web.head(_VIDEO + "/master.m3u8", get_hls),
+    web.options(_VIDEO + "/master.m3u8", get_preflight),
     web.get("/v3/next-review-words-batch", get_batch),
     web.post("/v3/reviews", post_review),
     web.post("/v3/views", post_views),

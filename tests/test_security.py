@@ -5,12 +5,16 @@ from __future__ import annotations
 import ast
 import re
 from contextlib import ExitStack, closing, contextmanager
+from functools import cache
 from http.client import HTTPConnection
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
 import pytest
 
+from server.demo.samples import make_clip
 from server.pages import PAGE_HEADERS
 from server.pages.practice import _WORKER_HEADERS
 from server.routes import ROUTES
@@ -26,14 +30,12 @@ from tests.test_readme import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
-
 PAGE = (ROOT / "server/SECURITY.md").read_text(encoding="utf-8")
 NOWHERE = "postgresql://u:p@127.0.0.1:1/none"
 BATCH = f"/v3/next-review-words-batch?user_id={LEARNER}"
 PUBLIC = re.compile(
     r"/v3/videos/\{id\}(\.mp4|/thumbnail|/preview\.webp|/storyboard\.(jpg|vtt)|/levels"
-    r"|/captions(/\{language\}\.(vtt|m3u8))?)?"
+    r"|/[a-z1-]+\.(m3u8|mp4)|/captions(/\{language\}\.(vtt|m3u8))?)?"
     r"|/openapi\.json"
 )
 METHODS = {"execute", "executemany", "copy_expert", "mogrify", "fetch", "fetch_binary"}
@@ -81,10 +83,21 @@ def serving_all(url: str, spool: Path) -> Iterator[int]:
         "INSERT INTO previews (video_id, kind, at_ms, mime_type, width, height, image)"
         " VALUES (1, 'frame', 0, 'image/jpeg', 1, 1, 'x')",
     )
+    columns = "(id, filename, video_data)"
+    run(url, f"INSERT INTO videos {columns} VALUES (4, 'a.mp4', '{make_hex()}')")
     lines = LineOutput(LogFile(spool / "access.log"))
     options = {"watch": Watch(), "log": AccessLog("json", (), lines)}
     with serving(url, admin_token=TOKEN, spool=spool, **options) as address:
         yield int(address.rpartition(":")[2])
+
+
+@cache
+def make_hex() -> str:
+    """Return a clip whose playlist is worth compressing, as PostgreSQL reads BYTEA."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "clip.mp4"
+        make_clip(path, seconds=16, width=64, height=64, fps=10)
+        return f"\\x{path.read_bytes().hex()}"
 
 
 @pytest.fixture
@@ -114,14 +127,16 @@ def list_targets() -> list[tuple[str, str, str]]:
 
 def ask_oddly(port: int) -> list[Answer]:
     """Return answers with every status that a client can bring about."""
-    video = "/v3/videos/2"  # the first is deleted by now
+    video = "/v3/videos/4"
+    packed = {"Accept-Encoding": "gzip"}
     return [
+        ask(port, "GET", f"{video}/hls1.m3u8", packed),
         ask(port, "GET", video, {"Range": "bytes=0-0"}),
         ask(port, "GET", "/v3/videos/3", {"Range": "bytes=9-"}),
-        ask(port, "GET", video, {"If-None-Match": '"video-2"'}),
+        ask(port, "GET", video, {"If-None-Match": '"video-4"'}),
         ask(port, "GET", video, {"If-Match": '"other"'}),
         ask(port, "GET", video, {"Connection": "close", "X-Request-ID": "a"}),
-        ask(port, "GET", f"{video}/thumbnail?time=0.0"),
+        ask(port, "GET", "/v3/videos/1/thumbnail?time=0.0"),
         ask(port, "PUT", video),
         ask(port, "GET", "/nowhere"),
         ask(port, "GET", f"{BATCH}&count=0"),

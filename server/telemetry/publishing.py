@@ -35,7 +35,7 @@ def list_labels(routes: Iterable[web.RouteDef]) -> list[str]:
 
 
 def _label(canonical: str) -> str:
-    return canonical.removesuffix(".mp4")
+    return VIDEO if canonical == VIDEO + ".mp4" else canonical
 
 
 @web.middleware
