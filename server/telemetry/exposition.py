@@ -19,12 +19,19 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 from psycopg2.errors import InsufficientPrivilege, UndefinedTable
 
+from server.hls.layouts import KINDS as HLS_KINDS
 from server.library.levels.queue import RESULTS, STATES
 from server.postgres.budget import lower_budget
 from server.postgres.pool import DatabaseAway
 from server.postgres.queries import queries
 from server.reading.store import STORE
-from server.telemetry.metrics import BOUNDS, CLASSES, KINDS, METRICS, REASONS
+from server.telemetry.metrics import (
+    BOUNDS,
+    CLASSES,
+    KINDS,
+    METRICS,
+    REASONS,
+)
 from server.telemetry.publishing import publish
 
 if TYPE_CHECKING:
@@ -46,6 +53,8 @@ _COUNTED = {
     "cache_misses": "Chunks that were not in memory",
     "cache_waits": "Chunks that another request was already reading",
     "cache_evictions": "Chunks that were dropped from memory to make room",
+    "layouts_made": "Layouts for HLS that were made of a video's index",
+    "layouts_evicted": "Layouts for HLS that were dropped from memory to make room",
     "pool_waits": "Queries that waited for a connection",
     "pool_timeouts": "Queries that waited for a connection and got none",
     "plays": "Plays that pages and apps reported as begun",
@@ -58,6 +67,8 @@ _COUNTED = {
 _PRESENT = {
     "cache_bytes": "Bytes of video in memory",
     "cache_limit_bytes": "Bytes of video that may be in memory at most",
+    "layout_bytes": "Bytes of layouts for HLS in memory",
+    "layout_limit_bytes": "Bytes of layouts that may be in memory",
     "connections_open": "Open connections to PostgreSQL",
     "connections_in_use": "Connections to PostgreSQL that are running a query",
     "reads_waiting": "Queries that are waiting for a connection",
@@ -165,6 +176,14 @@ class Counted(Collector):
         )
         for kind in KINDS:
             family.add_metric([kind], self._totals["ranges", kind])
+        yield family
+        family = CounterMetricFamily(
+            "bytereel_hls_answers",
+            "GET requests of files for HLS players, by what they got",
+            labels=["kind"],
+        )
+        for kind in HLS_KINDS:
+            family.add_metric([kind], self._totals["hls", kind])
         yield family
 
     def _collect_closed(self) -> Iterator[Metric]:

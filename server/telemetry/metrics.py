@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from server.errors import Fault
+from server.hls.layouts import KINDS as HLS_KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -45,11 +46,12 @@ COUNTERS = (
     *("unavailable", "cache_hits", "cache_misses", "cache_waits", "cache_evictions"),
     *("pool_waits", "pool_wait_microseconds", "pool_timeouts", "plays"),
     *("words_left_out", "questions_left_out", "log_lines_dropped", "views_lost"),
-    "refusals_delayed",
+    *("refusals_delayed", "layouts_made", "layouts_evicted"),
 )
 GAUGES = (
     *("cache_bytes", "cache_limit_bytes", "connections_open", "connections_in_use"),
     *("reads_waiting", "stalled_clients", "views_waiting", "published"),
+    *("layout_bytes", "layout_limit_bytes"),
 )
 FRESH_SECONDS = 5  # gauges of a process that has not told them for so long don't count
 SUM = len(BOUNDS) + 1  # where a histogram has microseconds, after its counts
@@ -79,6 +81,7 @@ def lay_out(
         widths |= {("queries", query, part): 1 for part in ("times", "microseconds")}
     for name, labels in {
         "ranges": KINDS,
+        "hls": HLS_KINDS,
         "closed": REASONS,
         "counters": COUNTERS,
         "gauges": GAUGES,
@@ -200,12 +203,15 @@ class Metrics:
         counters: Mapping[str, int],
         gauges: Mapping[str, int],
         queries: Mapping[str, tuple[int, int]],
+        hls: Mapping[str, int] = {},
     ) -> None:
         """Take what this process counts elsewhere.
 
-        counters and queries (how many, microseconds) are totals since it began, gauges
-        are what is so now.
+        counters, queries (how many, microseconds) and hls are totals since it began,
+        gauges are what is so now.
         """
+        for name, value in hls.items():
+            self._raise_to(("hls", name), value)
         for name, value in counters.items():
             self._raise_to(("counters", name), value)
         for name, (times, microseconds) in queries.items():

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from server.hls.layouts import LAYOUTS
 from server.postgres.queries import queries
 from server.practice.batch import LEFT_OUT
 from server.practice.view_counts import TALLY
@@ -86,8 +87,8 @@ def _note(request: web.Request, metrics: Metrics, outcome: Outcome) -> None:
 
 
 def publish(app: web.Application) -> None:
-    """Tell what the store, its database, the views and batches have counted."""
-    store = app[STORE]
+    """Tell what store, database, layouts, views and batches have counted."""
+    store, layouts = app[STORE], app[LAYOUTS]
     cache, database = store.cache, store.database
     pool = database.counts
     spent = database.spent
@@ -102,6 +103,8 @@ def publish(app: web.Application) -> None:
             "cache_misses": cache.misses,
             "cache_waits": store.waits,
             "cache_evictions": cache.evictions,
+            "layouts_made": layouts.made,
+            "layouts_evicted": layouts.evictions,
             "pool_waits": database.waits,
             "pool_wait_microseconds": round(database.waited_seconds * 1e6),
             "pool_timeouts": database.timeouts,
@@ -114,6 +117,8 @@ def publish(app: web.Application) -> None:
             "reads_waiting": pool.waiting,
             "stalled_clients": store.stalled,
             "views_waiting": app[TALLY].waiting,
+            "layout_bytes": layouts.held_bytes,
+            "layout_limit_bytes": layouts.limit_bytes,
         },
         queries={
             name: (times, round(seconds * 1e6))
@@ -121,6 +126,7 @@ def publish(app: web.Application) -> None:
             for times, seconds in (spent.get(text, (0, 0.0)),)
             if times
         },
+        hls=layouts.answers,
     )
 
 

@@ -313,3 +313,24 @@ async def test_foreign_view_is_played(empty_url: str, clip: bytes) -> None:
                 assert (head.status, "last-modified" in head.headers) == (200, False)
             _, body = await wire.get("/v3/videos/7/hls1.mp4")
             assert body == build(clip)
+
+
+async def test_answers_are_counted(wire: Wire, made: Made) -> None:
+    file = f"{made.path}/hls1.mp4"
+    for _ in range(2):  # at length, and the short way
+        await wire.get(f"{made.path}/hls1.m3u8")
+        await wire.get(file, {"Range": "bytes=0-99"})
+        await wire.get(file, {"Range": "bytes=100-199"})
+        await wire.get(file, {"If-None-Match": "*"})
+    await wire.get(file)
+    await wire.ask("HEAD", file)
+    _, text = await wire.get("/metrics")
+    lines = text.decode().splitlines()
+    counts = dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+    for kind, count in {"init": 2, "part": 2, "whole": 1, "none": 2}.items():
+        assert float(counts[f'bytereel_hls_answers_total{{kind="{kind}"}}']) == count
+    for name, count in {"hls1.m3u8": 2, "hls1.mp4": 6}.items():
+        route = f'route="/v3/videos/{{id}}/{name}",status="2xx"'
+        assert float(counts[f"bytereel_requests_total{{{route}}}"]) == count
+    assert float(counts["bytereel_layouts_made_total"]) == 1
+    assert 0 < float(counts["bytereel_layout_bytes"]) < 1_000_000
