@@ -12,6 +12,7 @@ from aiohttp import web
 
 from server.api.errors import build_error_response
 from server.api.troubles import NO_MEMORY
+from server.hls.files import Files, plan_file
 from server.postgres.pool import DatabaseAway, StatementTimeout
 from server.serving.aiohttp_private import awaits_request, is_answering
 from server.serving.timed import TimedConnection
@@ -24,12 +25,15 @@ from server.video.plan import plan_video
 from server.video.short import parse_short, read_request
 
 if TYPE_CHECKING:
+    from server.hls.layouts import Layouts
+    from server.model import Video
     from server.reading.store import Store
     from server.serving.clients import Clients
     from server.telemetry.access_log import AccessLog
     from server.telemetry.metrics import Metrics
     from server.video.gather import Gathered
     from server.video.plan import Plan
+    from server.video.short import Short
 
 BAD_REQUEST = "Bad request: this is no HTTP/1.1 (RFC 9112), or a header is too long."
 
@@ -42,14 +46,15 @@ class Connection(TimedConnection):
     """
 
     __slots__ = (
-        *("_failed", "_gathered", "_log", "_stalled", "_store", "_taken", "_timer"),
-        *("_waited", "draining", "heard"),
+        *("_failed", "_gathered", "_layouts", "_log", "_stalled", "_store", "_taken"),
+        *("_timer", "_waited", "draining", "heard"),
     )
 
     def __init__(
         self,
         server: web.Server,
         store: Store | None,
+        layouts: Layouts,
         clients: Clients,
         metrics: Metrics,
         log: AccessLog,
@@ -57,6 +62,7 @@ class Connection(TimedConnection):
         """Take a store to answer from, or none, and what hears of each answer."""
         super().__init__(server, clients, metrics)
         self._store = store
+        self._layouts = layouts
         self._log = log
         self._stalled = False
         self.draining = False
@@ -109,12 +115,11 @@ class Connection(TimedConnection):
         asked = parse_short(data)
         if asked is None or self._stalled or store.crowded:
             return False
-        video_id, headers = asked
         began = self._active = monotonic()
-        video = store.recall(video_id, began)
-        if video is None:
+        video = store.recall(asked.video_id, began)
+        plan = None if video is None else self._plan(video, asked)
+        if plan is None:
             return False
-        plan = plan_video("GET", headers, video, BOUNDARY)
         gathered = gather(store, video, plan, render_head(plan, keep_alive=True))
         if gathered is None:
             return False
@@ -126,12 +131,21 @@ class Connection(TimedConnection):
             self._timer = asyncio.get_running_loop().call_later(
                 store.database.answer_seconds, self._give_up
             )
-            gathered.when_come(partial(self._finish, plan, headers.get("Range")))
+            gathered.when_come(partial(self._finish, plan, asked))
         else:
-            self._write(plan, headers.get("Range"), gathered.buffers, data)
+            self._write(plan, asked, gathered.buffers, data)
         return True
 
-    def _finish(self, plan: Plan, asked: str | None, gathered: Gathered) -> None:
+    def _plan(self, video: Video, asked: Short) -> Plan | None:
+        """Choose the answer; None if what is asked for has not been made."""
+        if not asked.name:
+            return plan_video("GET", asked.headers, video, BOUNDARY)
+        files = self._layouts.recall(video)
+        if not isinstance(files, Files):
+            return None
+        return plan_file("GET", asked.headers, files, asked.name, BOUNDARY)
+
+    def _finish(self, plan: Plan, asked: Short, gathered: Gathered) -> None:
         """Write the answer whose bytes have come; aiohttp tells why they have not."""
         transport = self.transport
         if gathered is not self._gathered:  # given up
@@ -184,16 +198,22 @@ class Connection(TimedConnection):
     def _write(
         self,
         plan: Plan,
-        asked: str | None,
+        asked: Short,
         buffers: list[bytes | memoryview],
         data: bytes,
     ) -> None:
-        """Write an answer and note it; asked is the Range header."""
+        """Write an answer and note it."""
         assert self.transport is not None
         self.transport.writelines(buffers)
         seconds = monotonic() - self._active
         length = plan.body_bytes
-        self._metrics.note_short(plan.status, length, asked, seconds)
+        if asked.name:
+            route = f"{VIDEO}/{asked.name}"
+            self._metrics.note(route, plan.status, length, (seconds, seconds))
+            self._layouts.count(asked.name, plan)
+        else:
+            spec = asked.headers.get("Range")
+            self._metrics.note_short(plan.status, length, spec, seconds)
         if self._log.wanted:
             self._log.note(
                 read_request(data),

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 from aiohttp import web
 
 from server.errors import Fault
+from server.hls.layouts import LAYOUTS
 from server.reading.store import STORE
 from server.serving import aiohttp_private
 from server.serving.clients import CLIENTS
@@ -163,9 +164,11 @@ async def answering(
         _log.warning("%s", reason)
 
     def connect() -> asyncio.Protocol:
-        clients, metrics, log = app[CLIENTS], app[METRICS], app[ACCESS_LOG]
+        layouts, clients = app[LAYOUTS], app[CLIENTS]
+        metrics, log = app[METRICS], app[ACCESS_LOG]
         try:
-            return draining.watch(Connection(server, store, clients, metrics, log))
+            made = Connection(server, store, layouts, clients, metrics, log)
+            return draining.watch(made)
         except MemoryError:  # to raise would end uvloop's listening for good
             return _ABORTING
 

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from typing import NamedTuple
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from server.api.hosts import is_host
-from server.video.handler import ASKED
+from server.video.handler import ASKED, CODING
 
 HEAD_BYTES = 4 * 1024  # of a request that is read here, at most
 HEADS = 500  # that are remembered
@@ -19,13 +20,14 @@ HEADS = 500  # that are remembered
 # No space before a colon, no folded line, nothing that parsers read in different ways
 # (RFC 9112, 3 and 5), and fewer lines than aiohttp allows.
 _HEAD = re.compile(
-    rb"GET /v3/videos/([1-9][0-9]{0,9})(?:\.mp4)? HTTP/1\.1"
+    rb"GET /v3/videos/([1-9][0-9]{0,9})"
+    rb"(?:\.mp4|/(hls1\.mp4|hls1\.m3u8|hls1-iframes\.m3u8))? HTTP/1\.1"
     rb"((?:\r\n[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t -~]*){0,100})\r\n\r\n"
 )
 # Headers that choose the answer, and headers that leave it to aiohttp.
 _FIELD = re.compile(
     rb"\n(if-[a-z-]+|range|host|user-agent|connection|proxy-connection|content-[a-z]+"
-    rb"|expect|upgrade|transfer-encoding|etag|max-forwards|server|sec-websocket-key1)"
+    rb"|accept-encoding|expect|upgrade|transfer-encoding|etag|max-forwards|server|sec-websocket-key1)"
     rb":[\t ]*([\t -~]*)",
     re.IGNORECASE,
 )
@@ -35,11 +37,15 @@ _RANGE = b"\r\nRange: bytes="
 _SPEC = re.compile(rb"[0-9]*-[0-9]*(?=\r\n)")
 
 
-Asked = tuple[int, dict[str, str]]
-"""The id of a video, and the headers that choose the answer."""
+class Short(NamedTuple):
+    """A request that is read here."""
+
+    video_id: int
+    headers: dict[str, str]  # that choose the answer
+    name: str = ""  # of the file made of the video, for HLS; "" for the video
 
 
-def parse_short(data: bytes) -> Asked | None:
+def parse_short(data: bytes) -> Short | None:
     """Return what is asked for; None unless data is one whole request and simple.
 
     A client that requests many ranges repeats its head except for their digits, so
@@ -52,28 +58,34 @@ def parse_short(data: bytes) -> Asked | None:
     if spec is None:
         return parse_head(data)
     asked = parse_head(data[:start] + data[spec.end() :])
-    if asked is None or asked[1]["Range"] != "bytes=":  # there is another
+    if asked is None or asked.headers["Range"] != "bytes=":  # there is another
         return None
-    return asked[0], {**asked[1], "Range": f"bytes={spec[0].decode()}"}
+    headers = {**asked.headers, "Range": f"bytes={spec[0].decode()}"}
+    return Short(asked.video_id, headers, asked.name)
 
 
 @lru_cache(HEADS)
-def parse_head(data: bytes) -> Asked | None:
+def parse_head(data: bytes) -> Short | None:
     """Return what a head asks for; None for what aiohttp may refuse or do more for."""
     head = _HEAD.fullmatch(data)
     if head is None:
         return None
     headers: dict[str, str] = {}
-    for field, text in _FIELD.findall(head[2]):
+    made = (head[2] or b"").decode()
+    wanted = (*ASKED, CODING) if made.endswith(".m3u8") else ASKED
+    for field, text in _FIELD.findall(head[3]):
         name, value = field.decode().title(), text.decode().rstrip(" \t")
         if name == "Connection" and value.lower() == "keep-alive":
             continue
-        if name not in ASKED and (name not in _ONCE or name in headers):
+        if name == CODING and CODING not in wanted:
+            continue
+        if name not in wanted and (name not in _ONCE or name in headers):
             return None
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     if not is_host(headers.get("Host", "/")):
         return None
-    return int(head[1]), {name: headers[name] for name in ASKED if name in headers}
+    chosen = {name: headers[name] for name in wanted if name in headers}
+    return Short(int(head[1]), chosen, made)
 
 
 def read_request(data: bytes) -> tuple[str, str, CIMultiDictProxy[str]]:

@@ -14,6 +14,7 @@ from aiohttp import web
 from server.api.health import get_health
 from server.api.troubles import TROUBLES, Troubles
 from server.app import answer_errors, build_metrics
+from server.hls.layouts import LAYOUTS, Layouts
 from server.model import Video
 from server.postgres.pool import DatabaseAway
 from server.practice.view_counts import TALLY, Tally
@@ -38,6 +39,7 @@ WORDS = [
     *heads.WORDS,
     *(b"\xff", b"GET /v3/videos/7 HTTP/1.1\r\nHost: a\r\n\r\n", b"HEAD ", b"POST "),
     *(b"/healthz", b"/v3/videos/8", b" HTTP/1.0\r\n", b" HTTP/2.0\r\n", b"OPTIONS * "),
+    *(b"/v3/videos/7/hls1.m3u8", b"/v3/videos/7/master.m3u8"),
     *(b"http://a:b/", b"?viewer=", b"%00", b"//", b"5\r\nhello\r\n", b"0\r\n\r\n"),
     *(b"POST /v3/views HTTP/1.1\r\nHost: a\r\n", b"Content-Type: application/json\r\n"),
     *(b"Content-Encoding: gzip\r\n", b"Content-Encoding: deflate\r\n", b"charset=x"),
@@ -122,6 +124,7 @@ class Stand(NamedTuple):
     loop: asyncio.AbstractEventLoop
     server: web.Server
     store: Store
+    layouts: Layouts
     metrics: Metrics
     complaints: Complaints
 
@@ -138,14 +141,15 @@ def build_stand() -> Stand:
     app[METRICS], app[ACCESS_LOG] = build_metrics(), AccessLog("none", ())
     app[PACER], app[WATCH], app[TROUBLES] = Pacer(0), None, Troubles()
     store = Store(NoDatabase(), cache_bytes=1_000_000, lanes=1)  # type: ignore[arg-type]
-    app[STORE], app[TALLY] = store, Tally()
+    app[STORE], app[TALLY], app[LAYOUTS] = store, Tally(), Layouts()
     app.add_routes([each for each in ROUTES if each.path.startswith("/v3/videos")])
     app.router.add_get("/healthz", get_health)
     app.router.add_post("/v3/views", post_views)
     runner = web.AppRunner(app)
     loop.run_until_complete(runner.setup())
     assert runner.server is not None
-    return Stand(loop, runner.server, store, app[METRICS], complaints)
+    parts = runner.server, store, app[LAYOUTS], app[METRICS], complaints
+    return Stand(loop, *parts)
 
 
 def fuzz_connection(data: bytes) -> None:
@@ -171,7 +175,8 @@ async def converse(
     """Return what a connection answers, without dates, and whether it closes."""
     log = AccessLog("none", ())
     clients = Clients(LIMITS, (), stand.metrics)
-    connection = Connection(stand.server, store, clients, stand.metrics, log)
+    parts = stand.server, store, stand.layouts, clients, stand.metrics, log
+    connection = Connection(*parts)
     wire = Wire()
     connection.connection_made(wire)
     await settle()

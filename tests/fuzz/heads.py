@@ -10,13 +10,16 @@ from aiohttp.base_protocol import BaseProtocol
 from aiohttp.http_parser import HttpRequestParser, RawRequestMessage
 from aiohttp.test_utils import make_mocked_request
 
+from server.hls.handler import get_hls
 from server.routes import ROUTES
 from server.serving.bounded import HEADER_BYTES
-from server.video.handler import get_video, parse_asked
+from server.video.handler import ASKED, CODING, get_video, parse_asked
 from server.video.short import parse_short, read_request
 
 if TYPE_CHECKING:
     from multidict import CIMultiDictProxy
+
+    from server.video.short import Short
 
 WORDS = [
     *(b"GET /v3/videos/7.mp4 HTTP/1.1\r\n", b"Host: a\r\n", b"\r\n\r\n", b"\r\n"),
@@ -26,6 +29,8 @@ WORDS = [
     *(b"Content-Length: 0\r\n", b"Transfer-Encoding: chunked\r\n", b"Expect: x\r\n"),
     *(b"User-Agent: b\r\n", b'If-Match: "a"\r\n', b"Trailer: c\r\n", b"TE: d\r\n"),
     *(b"Cookie: e\r\n", b"Content-Encoding: gzip\r\n", b"HTTP2-Settings: f\r\n"),
+    *(b"GET /v3/videos/7/hls1.m3u8 HTTP/1.1\r\n", b"/hls1.mp4", b"/hls1-iframes"),
+    *(b"Accept-Encoding: gzip\r\n", b"Accept-Encoding: br, *;q=0\r\n"),
     *(b"Sec-WebSocket-Key: g\r\n", b"If-Modified-Since: h\r\n", b"Via: i\r\n"),
 ]
 
@@ -52,23 +57,25 @@ def fuzz_head(data: bytes) -> None:
     assert not any(unusual), message
     assert not message.compression
     assert body.is_eof()
-    check_route(message, asked[0])
-    assert asked[1] == parse_asked(message.headers)
+    check_route(message, asked)
+    wanted = (*ASKED, CODING) if asked.name.endswith(".m3u8") else ASKED
+    assert asked.headers == parse_asked(message.headers, wanted)
     method, target, headers = read_request(data)
     assert (method, target) == (message.method, message.path)
     assert _lower(headers) == _lower(message.headers)
 
 
-def check_route(message: RawRequestMessage, video_id: int) -> None:
-    """See that the router leads to the same video."""
+def check_route(message: RawRequestMessage, asked: Short) -> None:
+    """See that the router leads to the same file of the same video."""
     request = make_mocked_request(message.method, message.path, app=_APP)
     resolving = _APP.router.resolve(request)
     try:
         resolving.send(None)
     except StopIteration as stopped:
         found = stopped.value
-    assert found.handler is get_video
-    assert int(found["id"]) == video_id
+    assert found.handler is (get_hls if asked.name else get_video)
+    assert int(found["id"]) == asked.video_id
+    assert message.path.endswith(asked.name)
 
 
 def _lower(headers: CIMultiDictProxy[str]) -> list[tuple[str, str]]:

@@ -18,6 +18,7 @@ from server.app import build_app
 from server.demo.samples import make_clip
 from server.hls.layout import plan_layout
 from server.reading.store import FRESH_SECONDS
+from server.serving.connection import Connection
 from server.serving.listen import answering, bind
 from tests.conftest import execute, insert_video, serve_database
 from tests.hls.virtual import build, find_moov
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.conftest import Served
+    from tests.wire import Head
 
 SECONDS = 8
 TYPE = "application/vnd.apple.mpegurl"
@@ -313,6 +315,39 @@ async def test_foreign_view_is_played(empty_url: str, clip: bytes) -> None:
                 assert (head.status, "last-modified" in head.headers) == (200, False)
             _, body = await wire.get("/v3/videos/7/hls1.mp4")
             assert body == build(clip)
+
+
+async def test_what_is_in_memory_takes_the_short_way(
+    wire: Wire, made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[bool] = []
+
+    def take(self: Connection, data: bytes) -> bool:
+        taken.append(original(self, data))
+        return taken[-1]
+
+    original = Connection._take
+    monkeypatch.setattr(Connection, "_take", take)
+    asked = [
+        (f"{made.path}/hls1.m3u8", {"Accept-Encoding": "gzip"}),
+        (f"{made.path}/hls1-iframes.m3u8", {}),
+        (f"{made.path}/hls1.m3u8", {"If-None-Match": "*"}),
+        (f"{made.path}/hls1.mp4", {"Range": "bytes=0-200000"}),
+        (f"{made.path}/hls1.mp4", {"Range": f"bytes={len(made.data)}-"}),
+        (f"{made.path}/hls1.mp4", {"Range": "bytes=5-9,400000-400009"}),
+        (f"{made.path}/hls1.mp4", {"If-Match": '"other"'}),
+    ]
+    long = [await wire.get(*each) for each in asked]
+    assert not taken[0]
+    short = [await wire.get(*each) for each in asked]
+    assert taken[-len(asked) :] == [True] * len(asked)
+    for (one, body), (other, same) in zip(long, short, strict=True):
+        assert (one.status, body) == (other.status, same)
+        assert _undated(one) == _undated(other)
+
+
+def _undated(head: Head) -> dict[str, str]:
+    return {name: value for name, value in head.headers.items() if name != "date"}
 
 
 async def test_answers_are_counted(wire: Wire, made: Made) -> None:

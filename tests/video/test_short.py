@@ -98,7 +98,7 @@ LINES = [
 def test_simple_requests_are_read_here(
     data: bytes, asked: dict[str, str] | None
 ) -> None:
-    assert hot.parse_short(data) == (None if asked is None else (7, asked))
+    assert hot.parse_short(data) == (None if asked is None else hot.Short(7, asked))
 
 
 @given(st.lists(st.sampled_from(LINES), max_size=5))
@@ -120,7 +120,7 @@ def test_what_is_read_here_aiohttp_reads_the_same(lines: list[bytes]) -> None:
     assert not upgraded
     assert not rest
     assert body.is_eof()
-    assert asked == (7, parse_asked(message.headers))
+    assert asked == hot.Short(7, parse_asked(message.headers))
     method, target, headers = hot.read_request(data)
     assert (method, target) == (message.method, message.path)
     assert list(map(str.lower, headers)) == list(map(str.lower, message.headers))
