@@ -43,6 +43,25 @@ def _count(low: int, high: int) -> Callable[[str], int]:
     return count
 
 
+def _host(text: str) -> str:
+    """Take an address to listen on; an empty one would mean all to the kernel."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError(
+            "the address is empty: write 127.0.0.1 for this machine only, or 0.0.0.0 "
+            "for all"
+        )
+    return text
+
+
+def _socket(text: str) -> str:
+    """Take the place of a unix socket; an empty one is none."""
+    if text and not re.match(r"(unix:)?/|unix:[^/]", text):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no unix socket: write its path, like unix:/run/bytereel.sock"
+        )
+    return text
+
+
 def _token(text: str) -> str:
     """Take a secret, which no message repeats; an empty one is none."""
     if text and not re.fullmatch(r"[!-~]{16,200}", text):
@@ -141,13 +160,13 @@ SETTINGS = {
             default_data_dir(),
             "folder of the embedded PostgreSQL",
         ),
-        Setting("host", str, "127.0.0.1", "address to listen on; 0.0.0.0 means all"),
+        Setting("host", _host, "127.0.0.1", "address to listen on; 0.0.0.0 means all"),
         Setting(
             "port", _count(0, 65535), 8080, "TCP port to listen on; 0 picks a free one"
         ),
         Setting(
             "socket",
-            str,
+            _socket,
             "",
             "path of a unix socket to listen on, like unix:/run/bytereel.sock, in "
             "place of --host and --port",

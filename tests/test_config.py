@@ -18,6 +18,11 @@ from server.postgres.embedded import running
     ("flag", "text", "value"),
     [
         ("--port", "0", 0),
+        ("--host", "::", "::"),
+        ("--socket", "unix:/run/b.sock", "unix:/run/b.sock"),
+        ("--socket", "unix:b.sock", "unix:b.sock"),
+        ("--socket", "/run/b.sock", "/run/b.sock"),
+        ("--socket", "", ""),
         ("--pace", "0", 0),
         ("--pace", "1.5", 1.5),
         ("--pace-whom", "AppleCoreMedia|ExoPlayer", "AppleCoreMedia|ExoPlayer"),
@@ -38,6 +43,11 @@ def test_setting_is_taken(flag: str, text: str, value: object) -> None:
     [
         ("--port", "65536", "0"),
         ("--port", "0000000000080", "0"),
+        ("--host", "", "the address is empty: write 127.0.0.1 for this machine only"),
+        ("--host", " ", "the address is empty"),
+        ("--socket", "tcp:1", "'tcp:1' is no unix socket: write its path, like unix:/"),
+        ("--socket", "tcp://a:1", "is no unix socket"),
+        ("--socket", "unix:", "'unix:' is no unix socket"),
         ("--pace", "1", "0 for no limit, or 1.1 to 1000"),
         ("--pace", "fast", "'fast' is not a pace"),
         ("--pace", "nan", "'nan' is not a pace"),
@@ -66,9 +76,11 @@ def test_setting_that_is_wrong_gets_one_sentence(
 def test_environment_gives_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BYTEREEL_TRUSTED_PROXIES", "10.0.0.0/8")
     monkeypatch.setenv("BYTEREEL_PACE", "2")
+    monkeypatch.setenv("BYTEREEL_HOST", "")
     options = build_parser().parse_args(["serve"])
     assert options.trusted_proxies == (ip_network("10.0.0.0/8"),)
     assert options.pace == 2
+    assert options.host == "127.0.0.1", "an empty variable says nothing"
     assert build_parser().parse_args(["serve", "--pace", "3"]).pace == 3
 
 
