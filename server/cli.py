@@ -75,7 +75,8 @@ def build_parser() -> argparse.ArgumentParser:
         add_settings(command, _DATABASE)
     add_settings(commands.choices["import"], compression)
     add_settings(commands.choices["encode"], ("levels",))
-    add_settings(commands.choices["doctor"], ("host", "trusted_proxies", "admin_token"))
+    judged = ("host", "socket", "trusted_proxies", "admin_token")
+    add_settings(commands.choices["doctor"], judged)
     add_nginx_config(commands)
     return parser
 

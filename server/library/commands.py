@@ -149,7 +149,10 @@ def run_doctor(url: str, options: argparse.Namespace) -> int:
         return 0
     embedded = None if options.database_url else options.data_dir.expanduser()
     exposure = access.Exposure(
-        options.host, bool(options.trusted_proxies), options.admin_token, embedded
+        None if options.socket else options.host,
+        bool(options.trusted_proxies),
+        options.admin_token,
+        embedded,
     )
     found = [*doctor.diagnose(url), *access.diagnose_access(url, exposure)]
     if options.json:

@@ -34,7 +34,7 @@ _ROLE = "bytereel doctor --grants ROLE prints the SQL for one that suffices to s
 class Exposure(NamedTuple):
     """How the server is set up, as far as it decides who gets in."""
 
-    host: str
+    host: str | None  # None where it listens on a unix socket only
     has_edge: bool
     admin_token: str
     data_dir: Path | None  # of the embedded PostgreSQL, if that is used
@@ -158,7 +158,7 @@ def find_exposed(exposure: Exposure) -> Iterator[Finding]:
             "take the output of: python3 -c "
             "'import secrets; print(secrets.token_urlsafe())'",
         )
-    if exposure.has_edge or not is_public(exposure.host):
+    if exposure.has_edge or exposure.host is None or not is_public(exposure.host):
         return
     where = f"the server listens on {exposure.host}, where other machines reach it"
     if token:

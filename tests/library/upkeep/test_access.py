@@ -249,6 +249,7 @@ def test_embedded_server_is_no_finding(data_dir: Path) -> None:
         (Exposure("127.0.0.1", False, GOOD, None), None),
         (Exposure("::1", False, "", None), None),
         (Exposure("0.0.0.0", True, GOOD, None), None),
+        (Exposure(None, False, GOOD, None), None),
         (Exposure("0.0.0.0", False, "", None), "public-without-edge"),
         (Exposure("::", False, GOOD, None), "token-in-plain-http"),
         (Exposure("10.0.0.5", False, "", None), "public-without-edge"),
@@ -278,6 +279,10 @@ def test_command_judges_the_settings_of_serve(
     said = capsys.readouterr().out
     for code in ("superuser", "weak-token", "token-in-plain-http"):
         assert f"warning {code}: " in said
+    assert main([*where, "--host", "0.0.0.0", "--socket", "unix:/run/b.sock"]) == 0
+    said = capsys.readouterr().out
+    assert "warning superuser: " in said
+    assert "public-without-edge" not in said
     assert main([*where, "--grants", "streamer"]) == 0
     said = capsys.readouterr().out
     assert "GRANT SELECT ON public.videos TO streamer; -- serve\n" in said
