@@ -58,7 +58,9 @@ def run_demo(options: argparse.Namespace) -> int:
             announce(f"Port {options.port} is taken, so this is the next free one.")
         options.workers, options.cache_mb = 1, 0
         options.encoders, options.compress, options.levels = 0, OFF, ()
-        return _serve(options, url, Listening(found), lambda: None, Watch())
+        listening = Listening(found)
+        with listening.stopping():
+            return _serve(options, url, listening, lambda: None, Watch())
 
 
 def run_serve(options: argparse.Namespace) -> int:
@@ -68,7 +70,8 @@ def run_serve(options: argparse.Namespace) -> int:
     with open_database(options) as url:
         check_schema(url)
         listening = given or _listen(options)
-        return _serve(options, url, listening, lambda: notifier.tell("READY=1"))
+        with listening.stopping():
+            return _serve(options, url, listening, lambda: notifier.tell("READY=1"))
 
 
 def _listen(options: argparse.Namespace) -> Listening:
@@ -134,7 +137,6 @@ def _serve(
             with_spool = bool(options.admin_token)
             supervise(run, shares, tell, with_spool=with_spool, encoders=encoders)
     finally:
-        listening.stop()
         if encoders:
             encoders.stop()
     return 0

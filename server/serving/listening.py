@@ -6,12 +6,13 @@ import ctypes
 import os
 import socket
 import struct
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Self
 
 from server.errors import Fault
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 HALF_OPEN_SECONDS = 0.3  # for handshakes that are under way: one round trip
@@ -41,7 +42,7 @@ class Listening:
         self.given = given  # whoever gave them goes on listening when we stop
         self._path = path
         self._file = "" if path is None else os.fsdecode(sockets[0].getsockname())
-        self._inode = os.stat(self._file).st_ino if self._file else 0
+        self._status = os.stat(self._file) if self._file else None
 
     def __enter__(self) -> Self:
         return self
@@ -79,9 +80,18 @@ class Listening:
         for listening in () if self.given else self.sockets:
             with suppress(OSError):  # it is closed, or the system has no such filter
                 _drop_handshakes(listening)
+        file, self._file = self._file, ""  # once: a later file may get the same inode
         with suppress(FileNotFoundError):
-            if self._file and os.stat(self._file).st_ino == self._inode:
-                os.unlink(self._file)  # unless another server has taken its place
+            if file and self._status and os.path.samestat(os.stat(file), self._status):
+                os.unlink(file)  # unless another server has taken its place
+
+    @contextmanager
+    def stopping(self) -> Iterator[None]:
+        """Stop at the end, whatever happens: no file stays behind."""
+        try:
+            yield
+        finally:
+            self.stop()
 
     def close(self) -> None:
         """Close the sockets in this process."""

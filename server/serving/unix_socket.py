@@ -77,5 +77,7 @@ def _open(name: str) -> socket.socket:
         opened.listen(BACKLOG)
     except BaseException:
         opened.close()
+        with suppress(FileNotFoundError):  # it was not even bound
+            os.unlink(name)
         raise
     return opened

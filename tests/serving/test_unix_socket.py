@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -90,6 +91,42 @@ def test_server_that_never_answered_leaves_the_older_ones_file(tmp_path: Path) -
             newer.stop()
         assert [*tmp_path.iterdir()] == [path]
         assert is_listening(path)
+
+
+def test_second_stop_leaves_what_came_after_the_first(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    with bind(path) as older:
+        older.stop()
+        (tmp_path / "new").write_text("of another server")
+        os.rename(tmp_path / "new", path)
+        older._status = path.stat()  # file systems give a free inode to the next file
+        older.stop()
+        assert path.exists()
+
+
+@pytest.mark.parametrize("step", ["chmod", "listen"])
+def test_socket_that_fails_half_way_leaves_no_file(
+    step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    if step == "chmod":
+        monkeypatch.setattr(os, "chmod", fail)
+    else:
+        kind = type("Deaf", (socket.socket,), {"listen": fail})
+        monkeypatch.setattr(socket, "socket", kind)
+    with pytest.raises(Fault, match="Operation not permitted"):
+        bind_unix(f"unix:{tmp_path / 's'}")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_start_that_fails_leaves_no_file(database_url: str, tmp_path: Path) -> None:
+    where = ("--socket", f"unix:{tmp_path / 's'}", "--access-log", "json")
+    log = ("--access-log-file", "/nonexistent/log")
+    text = run("serve", *where, *log, url=database_url, status=1)
+    assert "choose another --access-log-file" in text
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
