@@ -48,7 +48,7 @@ _ABSENT = (UndefinedTable, InsufficientPrivilege)
 WAIT_SECONDS = 3.0  # for the database: other numbers are not to wait for these
 
 _COUNTED = {
-    "unavailable": "Responses with status 503",
+    "unavailable": "Responses with status 503 of a route",
     "cache_hits": "Chunks that were read from memory",
     "cache_misses": "Chunks that were not in memory",
     "cache_waits": "Chunks that another request was already reading",

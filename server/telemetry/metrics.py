@@ -171,7 +171,10 @@ class Metrics:
     def note(
         self, route: str, status: int, sent: int, seconds: tuple[float, float]
     ) -> None:
-        """Count an answer: its bytes, seconds to the first of them and to the end."""
+        """Count an answer: its bytes, seconds to the first of them and to the end.
+
+        A 503 is unavailable only with a route: others are refused for their number.
+        """
         row, place = self._row, self.place
         row[place["requests", route, CLASSES[status // 100 - 1]]] += 1
         row[place["sent_bytes", route]] += sent
@@ -179,7 +182,7 @@ class Metrics:
             start = place[name, route]
             row[start + bisect_left(BOUNDS, each)] += 1
             row[start + SUM] += int(each * 1e6)
-        if status == 503:
+        if status == 503 and route != OTHER:
             row[place["counters", "unavailable"]] += 1
 
     def note_range(self, asked: str | None, status: int) -> None:

@@ -235,6 +235,9 @@ async def test_requests_have_a_limit_but_health_is_told(database_url: str) -> No
         await short.send(line + b"Range: bytes=0-9\r\n\r\n")
         await expect(short, 503)
         assert (await probe.get("/healthz"))[0].status == 200
+        _, metrics = await probe.get("/metrics")
+        assert b'bytereel_connections_closed_total{reason="requests"} 2.0' in metrics
+        assert b"bytereel_unavailable_total 0.0" in metrics, "PostgreSQL is well"
         await slow.read(head.length)
         await asyncio.sleep(0.1)
         head, _ = await probe.get(f"/v3/videos/{number}", {"Range": "bytes=0-1"})
