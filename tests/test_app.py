@@ -183,7 +183,8 @@ async def test_random_requests_do_no_harm(served: Served) -> None:
             await wire.send(request)
             answer = await wire.rest()
         head, _, body = answer.partition(b"\r\n\r\n")
-        assert head[9:12] < b"500", request
+        unknown = request.startswith((b"BREW", b"get"))
+        assert head[9:12] < b"500" or (head[9:12] == b"501" and unknown), request
         if head[9:12] == b"206" and b"Content-Range: bytes " in head:
             _, _, where = head.partition(b"Content-Range: bytes ")
             first, last = where.split(b"/")[0].split(b"-")

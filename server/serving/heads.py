@@ -17,8 +17,11 @@ LENGTH_DIGITS = 15  # of a Content-Length; no body has so many bytes
 
 _CONTROLS = bytes({*range(32), 127} - {*b"\t\r\n"})
 _LINE = re.compile(
-    rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+ ([^\x00-\x20\x7f]+) HTTP/([0-9]+)(?:\.([0-9]+))?"
+    rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([^\x00-\x20\x7f]+) HTTP/([0-9]+)(?:\.([0-9]+))?"
 )
+_METHODS = {  # of RFC 9110, 9.1, but for CONNECT, and of RFC 5789
+    *(b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"OPTIONS", b"TRACE", b"PATCH"),
+}
 _FIELD = re.compile(
     rb"\r\n(host|content-length|transfer-encoding|content-encoding|expect)"
     rb"[ \t]*:[ \t]*([^\r\n]*)",
@@ -30,6 +33,7 @@ _ABSOLUTE = re.compile(rb"https?://([^/?#]*)", re.IGNORECASE)
 NO_HTTP = "Bad request: this is no HTTP/1.1 (RFC 9112)."
 TOO_LONG = f"The request line and headers may have at most {HEAD_BYTES} bytes."
 WRONG_VERSION = "This server speaks HTTP/1.1: send the request as HTTP/1.1."
+NO_METHOD = "No route has such a method: use GET, HEAD, POST, DELETE or OPTIONS."
 WRONG_HOST = "Send one Host header with the name of the host (RFC 9112, 3.2)."
 WRONG_LENGTH = "Say once how long the body is (RFC 9112, 6.3)."
 WRONG_CODING = "Send the body as it is or in chunks, in no other Transfer-Encoding."
@@ -48,18 +52,20 @@ class Head(NamedTuple):
 def find_end(data: bytes, searched: int = 0) -> int:
     """Return where a head ends that data begins with, or -1; raise Refused.
 
-    Its first so many bytes were searched before, when no more had come.
+    Its first so many bytes were searched before, when no more had come. What is wrong
+    is refused as soon as it is here; the status is the same if all comes at once.
     """
     begin = skip_blank(data)
     found = data.find(b"\r\n\r\n", max(begin, searched - 3))
     end = found + 4 if found >= 0 else -1
     head = data if end < 0 else data[:end]
+    seen = head[:HEAD_BYTES]
+    if (line := seen.find(b"\r\n", begin)) >= 0:
+        read_line(seen[begin:line])
+    if seen.translate(None, _CONTROLS) != seen or _has_bare_ends(seen):
+        raise Refused(400, NO_HTTP)
     if len(head) > HEAD_BYTES:
         raise Refused(431, TOO_LONG)
-    if head.translate(None, _CONTROLS) != head or _has_bare_ends(head):
-        raise Refused(400, NO_HTTP)
-    if end < 0 and (line := data.find(b"\r\n", begin)) >= 0:
-        read_line(data[begin:line])  # no need to wait for the rest of what is wrong
     return end
 
 
@@ -82,11 +88,13 @@ def read_line(line: bytes) -> tuple[bytes, bytes]:
     found = _LINE.fullmatch(line)
     if found is None:
         raise Refused(400, NO_HTTP)
-    target, major, minor = found.groups()
+    method, target, major, minor = found.groups()
     if major != b"1":
         raise Refused(505, WRONG_VERSION)
     if minor is None or len(minor) != 1:
         raise Refused(400, NO_HTTP)
+    if method not in _METHODS:
+        raise Refused(501, NO_METHOD)
     return target, minor
 
 

@@ -59,6 +59,9 @@ REFUSED = [
     (b"GET /v3/videos/1 HTTP/1.1\r\nHost: a/b\r\nRange: bytes=0-1\r\n\r\n", 400),
     (b"GET http:/// HTTP/1.1\r\nHost: a\r\n\r\n", 400),
     (b"GET / HTTP/2.0\r\nHost: a\r\n\r\n", 505),
+    (bytes(70_000), 400),
+    (b"BREW / HTTP/1.1\r\nHost: a\r\n\r\n", 501),
+    (b"BREW /v3/videos/1 HTTP/1.1\r\nHost: a\r\n\r\n", 501),
     (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
     (b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 70_000, 431),
     (b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 40_000 + b"\r\n\r\n", 400),
@@ -91,6 +94,15 @@ async def test_what_breaks_a_bound_is_refused_at_once(
         await expect(wire, status)
         assert await wire.rest() == b""
     assert "Traceback" not in caplog.text
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "TRACE", "DELETE"])
+async def test_method_that_a_route_lacks_is_not_allowed(
+    served: Served, method: str
+) -> None:
+    async with connect(served.port) as wire:
+        head = await wire.ask(method, "/v3/videos/1")
+        assert (head.status, head.headers["allow"]) == (405, "GET,HEAD,OPTIONS")
 
 
 async def test_head_of_a_refused_head_request_comes_alone(served: Served) -> None:

@@ -30,6 +30,13 @@ WHOLE = [
     (b"GET http://a/b HTTP/1.1\r\nHost: a\r\n", 0),
     (b"OPTIONS * HTTP/1.1\r\nHost:\r\n", 0),
     (LINE + HOST + b"X: \xc3\xa4\t\r\n", 0),
+    # RFC 9110, 9.1 and 15.6.2: methods, in which case matters
+    *((name + LINE[3:] + HOST, 0) for name in (b"HEAD", b"TRACE", b"PATCH")),
+    (b"BREW /a HTTP/1.1\r\n" + HOST, 501),
+    (b"get /a HTTP/1.1\r\n", 501),
+    (b"CONNECT a:1 HTTP/1.1\r\n" + HOST, 501),
+    (b"PROPFIND * HTTP/1.0\r\n", 501),
+    (b"BREW /a HTTP/2.0\r\n" + HOST, 505),
     # 3.2: one Host, and it names a host
     (LINE, 400),
     (LINE + HOST + HOST, 400),
@@ -86,6 +93,11 @@ def test_heads_are_refused_as_the_rfc_has_it(lines: bytes, status: int) -> None:
         (LINE + b"Host: a\r", 0),
         (LINE + b"Host: a\r\n", 0),
         (b"\x00", 400),
+        (bytes(2 * HEAD_BYTES), 400),
+        (b"GET / HTTP/2.0\r\n\x00", 505),
+        (b"BREW / HTTP/1.1\r\n", 501),
+        (b"nonsense\r\n" + b"x" * 2 * HEAD_BYTES, 400),
+        (LINE + b"X: " + b"x" * HEAD_BYTES + b"\x00", 431),
         (b"\x16\x03\x01", 400),
         (b"GET /\n", 400),
         (b"GET /\r\n", 400),
@@ -99,6 +111,31 @@ def test_part_of_a_head_is_refused_as_soon_as_it_is_wrong(
     data: bytes, status: int
 ) -> None:
     assert refuse(data) == status
+
+
+WRONG = [
+    bytes(70_000),
+    b"nonsense\r\n" + b"x" * 70_000,
+    b"GET / HTTP/2.0\r\nX: \x00\r\n\r\n",
+    b"BREW / HTTP/1.1\r\nX: a\rb\r\n\r\n",
+    LINE + b"X: " + b"x" * 65_500 + b"\x00\r\n\r\n",
+    LINE + b"X: " + b"x" * 70_000 + b"\x00\r\n\r\n",
+    LINE + b"X: y\n" + b"x" * 70_000,
+    LINE + b"X: " + b"x" * (HEAD_BYTES - len(LINE) - 4) + b"\r\n" + HOST + b"\r\n",
+    b"/" * 70_000 + b"\r\n\r\n",
+]
+
+
+@pytest.mark.parametrize("data", WRONG)
+@pytest.mark.parametrize("length", [1, 700, 65_536])
+def test_status_is_the_same_in_one_write_or_many(data: bytes, length: int) -> None:
+    length = max(length, 64) if len(data) > 1000 else length
+    in_pieces = next(
+        status
+        for end in range(length, len(data) + length, length)
+        if (status := refuse(data[:end]))
+    )
+    assert in_pieces == refuse(data)
 
 
 def test_head_ends_where_it_ends_however_it_comes() -> None:
