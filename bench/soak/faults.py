@@ -87,7 +87,7 @@ class Faults:
 
     async def restart_database(self) -> None:
         """Stop PostgreSQL fast; its supervisor starts it again."""
-        with suppress(psycopg2.Error, Fault):
+        with suppress(psycopg2.Error, Fault, ProcessLookupError):
             if pid := await asyncio.to_thread(find_postmaster, self.url):
                 self.tally.excuse("PostgreSQL restarted")
                 os.kill(pid, signal.SIGINT)
@@ -145,4 +145,6 @@ class Faults:
 
     async def end(self) -> None:
         """Return when the last stalled client has left."""
-        await asyncio.gather(*self._stalled, return_exceptions=True)
+        for error in await asyncio.gather(*self._stalled, return_exceptions=True):
+            if isinstance(error, Exception):
+                self.tally.note_wrong("stalled client", error)

@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from random import Random
 from time import monotonic
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TextIO
 
 import aiohttp
 
@@ -25,9 +25,11 @@ from bench.soak.judge import FEWEST, Growth, Sample, explain, judge, render
 from bench.soak.sampling import Tasks, measure_server, sum_up
 from bench.soak.stand import OpenStand, measure_database, open_stand
 from bench.soak.tally import Refused, Tally, Wrong
+from server.errors import Fault
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
     from bench.soak.clients import Step
 
@@ -44,6 +46,7 @@ class Outcome(NamedTuple):
     tally: Tally
     samples: list[Sample]
     growth: list[Growth]
+    tracebacks: Sequence[str] = ()  # what those in the server's log end with
 
 
 def add_parser(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -61,6 +64,30 @@ def add_parser(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 
 def run_soak(options: argparse.Namespace) -> int:
     """Run, print and write; 1 if something is wrong or grows."""
+    with open_results(options.json) as file:
+        about, outcome = measure(options)
+        print(render(outcome.growth))
+        print(f"\n{describe(outcome.tally)}")
+        save(file, about, outcome)
+    tell(f"the samples are in {options.json}")
+    complaints = list_complaints(outcome)
+    for sentence in complaints:
+        print(f"bench soak: {sentence}")
+    return 1 if complaints else 0
+
+
+def open_results(path: Path) -> TextIO:
+    """Open the file of the results before there are any; Fault if that fails."""
+    try:
+        return path.open("a", encoding="utf-8")  # what it has may yet be wanted
+    except OSError as error:
+        raise Fault(
+            f"cannot write {path} ({error.strerror})", "choose another --json"
+        ) from error
+
+
+def measure(options: argparse.Namespace) -> tuple[dict[str, object], Outcome]:
+    """Return what was measured where, and what was seen."""
     seconds = options.minutes * 60
     with ExitStack() as stack:
         stand = open_stand(stack, options.workers, options.seed)
@@ -70,19 +97,16 @@ def run_soak(options: argparse.Namespace) -> int:
             "seed": options.seed,
         }
         outcome = asyncio.run(soak(stand, seconds, Random(options.seed)))
-    print(render(outcome.growth))
-    print(f"\n{describe(outcome.tally)}")
-    save(options.json, about, outcome)
-    tell(f"the samples are in {options.json}")
-    complaints = list_complaints(outcome)
-    for sentence in complaints:
-        print(f"bench soak: {sentence}")
-    return 1 if complaints else 0
+    return about, outcome._replace(tracebacks=stand.tracebacks)
 
 
 def list_complaints(outcome: Outcome) -> list[str]:
     """Return a sentence on each thing that is wrong."""
-    found = [f"a wrong answer: {each}" for each in outcome.tally.wrong]
+    tally = outcome.tally
+    found = [f"a wrong answer: {each}" for each in tally.wrong]
+    if tally.wrong_count > len(tally.wrong):
+        found.append(f"{tally.wrong_count - len(tally.wrong):,} more wrong answers")
+    found += [f"a traceback in the server's log: {each}" for each in outcome.tracebacks]
     found += [explain(each) for each in outcome.growth if each.is_too_much]
     if len(outcome.samples) < FEWEST:
         found.append(
@@ -145,7 +169,10 @@ async def break_things(faults: Faults, seconds: float, random: Random) -> None:
     while True:
         await asyncio.sleep(random.uniform(0.2, 1.8) * FAULT_SECONDS)
         past = monotonic() - begun
-        await faults.bring(past / seconds, past)
+        try:
+            await faults.bring(past / seconds, past)
+        except Exception as error:  # or the rest would run without faults, and pass
+            faults.tally.note_wrong("breaking", error)
 
 
 async def take_samples(stand: OpenStand, tally: Tally, seconds: float) -> list[Sample]:
@@ -172,12 +199,12 @@ def describe(tally: Tally) -> str:
         f"{count} {name}" for name, count in sorted(tally.faults.items())
     )
     return (
-        f"{sum(tally.right.values()):,} right answers, {len(tally.wrong)} wrong, "
+        f"{sum(tally.right.values()):,} right answers, {tally.wrong_count:,} wrong, "
         f"{sum(tally.excused.values()):,} missing after a fault ({faults or 'none'})"
     )
 
 
-def save(path: Path, about: dict[str, object], outcome: Outcome) -> None:
+def save(file: TextIO, about: dict[str, object], outcome: Outcome) -> None:
     """Write all that was seen as JSON."""
     told = {
         "about": about,
@@ -185,7 +212,10 @@ def save(path: Path, about: dict[str, object], outcome: Outcome) -> None:
         "missing": outcome.tally.excused,
         "faults": outcome.tally.faults,
         "wrong": outcome.tally.wrong,
+        "wrong_count": outcome.tally.wrong_count,
+        "tracebacks": outcome.tracebacks,
         "growth": [each._asdict() for each in outcome.growth],
         "samples": [each._asdict() for each in outcome.samples],
     }
-    path.write_text(f"{json.dumps(told, indent=1)}\n", "utf-8")
+    file.truncate(0)
+    file.write(f"{json.dumps(told, indent=1)}\n")

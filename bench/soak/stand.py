@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import subprocess
 import sys
@@ -38,6 +39,10 @@ SELECT count(*)
    AND pid <> pg_backend_pid()
 """
 
+_TRACEBACK = re.compile(
+    r"Traceback \(most recent call last\):\n(?:[ \t].*\n)*+(.*)", re.MULTILINE
+)
+
 
 class OpenStand(NamedTuple):
     """What runs."""
@@ -47,6 +52,7 @@ class OpenStand(NamedTuple):
     pid: int  # of the server
     library: Library
     tasks: Path  # where the server tells of its tasks
+    tracebacks: list[str]  # of its log, each its last line; known once it has stopped
 
     @property
     def origin(self) -> str:
@@ -84,18 +90,22 @@ def open_stand(stack: ExitStack, workers: int, seed: int) -> OpenStand:
             },
             start_new_session=True,
         )
-    stack.callback(show_tracebacks, log)
+    tracebacks: list[str] = []
+    stack.callback(
+        lambda: tracebacks.extend(find_tracebacks(log.read_text("utf-8", "replace")))
+    )
     stack.callback(stop, server)
     wait_for(server, port, log)
-    return OpenStand(url, port, server.pid, library, tasks)
+    return OpenStand(url, port, server.pid, library, tasks, tracebacks)
 
 
-def show_tracebacks(log: Path) -> None:
-    """Tell how many tracebacks the server wrote, and the last lines of its log."""
-    text = log.read_text(errors="replace")
-    if found := text.count("Traceback (most recent call last)"):
-        tell(f"{found} tracebacks in the server's log, which ends with:")
+def find_tracebacks(text: str) -> list[str]:
+    """Return what each traceback of a log ends with; show the log's last lines."""
+    found = _TRACEBACK.findall(text)
+    if found:
+        tell("the server's log ends with:")
         tell("\n".join(text.splitlines()[-30:]))
+    return found
 
 
 def load(url: str, folder: Path, seed: int) -> Library:

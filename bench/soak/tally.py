@@ -6,7 +6,7 @@ from collections import Counter
 from time import monotonic
 
 GRACE_SECONDS = 10.0  # after a fault, in which an answer may be late or refused
-MOST_WRONG = 20  # sentences that are kept
+MOST_WRONG = 20  # sentences that are kept; all are counted
 
 
 class Wrong(Exception):
@@ -25,6 +25,7 @@ class Tally:
         self.excused: Counter[str] = Counter()
         self.faults: Counter[str] = Counter()
         self.wrong: list[str] = []
+        self.wrong_count = 0
         self.latencies: list[float] = []
         self._fault_at = float("-inf")
 
@@ -49,6 +50,7 @@ class Tally:
 
     def note_wrong(self, kind: str, error: Exception) -> None:
         """Note that an answer is not as it must be."""
+        self.wrong_count += 1
         if len(self.wrong) < MOST_WRONG:
             self.wrong.append(f"{kind}: {type(error).__name__}: {error}"[:300])
 

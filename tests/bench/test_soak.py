@@ -15,17 +15,38 @@ import pytest
 
 from bench.__main__ import main
 from bench.load.generator import ROOT
-from bench.soak import tally
+from bench.soak import run, tally
 from bench.soak.clients import check_status, compare
+from bench.soak.faults import Faults
 from bench.soak.judge import ALLOWED, FEWEST, Sample, explain, judge, render
-from bench.soak.run import Outcome, list_complaints, repeat
+from bench.soak.run import (
+    Outcome,
+    break_things,
+    describe,
+    list_complaints,
+    open_results,
+    repeat,
+    save,
+)
 from bench.soak.sampling import Tasks, catches, list_family, measure_server, sum_up
+from bench.soak.stand import find_tracebacks
 from bench.soak.tally import Refused, Tally, Wrong
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+LOG = """WARNING server: nothing
+Traceback (most recent call last):
+  File "a.py", line 1, in b
+    c()
+ValueError: one
+INFO server: Traceback is a word
+ERROR server: it failed
+Traceback (most recent call last):
+  File "d.py", line 2, in e
+KeyError
+"""
 COUNT = 100  # samples
 LONG_MINUTES = 3
 
@@ -78,8 +99,17 @@ def test_run_that_grows_or_is_wrong_fails() -> None:
     (complaint,) = list_complaints(seen)
     assert complaint.startswith("memory MiB grew from ")
     assert "| memory MiB | " in render(seen.growth)
-    seen.tally.note_wrong("range", Wrong("other bytes"))
-    assert len(list_complaints(seen)) == 2
+    for _ in range(30):
+        seen.tally.note_wrong("range", Wrong("other bytes"))
+    complaints = list_complaints(seen)
+    assert complaints[0] == "a wrong answer: range: Wrong: other bytes"
+    assert complaints[20:] == ["10 more wrong answers", complaint]
+    assert ", 30 wrong, " in describe(seen.tally)
+    seen = seen._replace(tally=Tally(), growth=[], tracebacks=find_tracebacks(LOG))
+    assert list_complaints(seen) == [
+        "a traceback in the server's log: ValueError: one",
+        "a traceback in the server's log: KeyError",
+    ]
     (complaint,) = list_complaints(Outcome(Tally(), [], []))
     assert "too few to judge" in complaint
 
@@ -159,6 +189,51 @@ def test_soak_needs_time(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["soak", "--minutes", "0"])
     assert "is not a number above 0" in capsys.readouterr().err
+
+
+def test_results_that_cannot_be_written_are_told_before_the_run(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    began = time.monotonic()
+    assert main(["soak", "--json", "/nonexistent/x"]) == 1
+    assert time.monotonic() - began < 5
+    said = capsys.readouterr().err
+    assert said == (
+        "bench: cannot write /nonexistent/x (No such file or directory): choose "
+        "another --json\n"
+    )
+
+
+def test_results_take_the_place_of_older_ones(tmp_path: Path) -> None:
+    path = tmp_path / "soak.json"
+    path.write_text("older" * 1000)
+    with open_results(path) as file:
+        assert path.read_text().startswith("older"), "the run may yet fail"
+        save(file, {"seed": 1}, Outcome(Tally(), [], []))
+    assert json.loads(path.read_text())["about"] == {"seed": 1}
+
+
+async def test_fault_that_cannot_be_brought_about_is_told_and_others_follow(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(run, "FAULT_SECONDS", 0.01)
+    seen = Tally()
+    faults = Faults(1, 1, "", "/", seen, Random(1))
+    brought = 0
+
+    async def fail(*_: float) -> None:
+        nonlocal brought
+        brought += 1
+        await asyncio.sleep(0)
+        raise ProcessLookupError
+
+    monkeypatch.setattr(faults, "bring", fail)
+    breaking = asyncio.create_task(break_things(faults, 60, Random(1)))
+    await asyncio.sleep(0.2)
+    breaking.cancel()
+    assert brought > 1
+    assert seen.wrong_count >= brought - 1, "the last was cut off"
+    assert seen.wrong[0].startswith("breaking: ProcessLookupError")
 
 
 @pytest.mark.long
