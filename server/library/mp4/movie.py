@@ -108,7 +108,8 @@ def _assemble(
     malformed: list[str],
 ) -> Movie:
     played = [track for track in tracks if track.handler in ("vide", "soun")]
-    needed = max((track.samples.end for track in played), default=0)
+    own = [track for track in played if not track.is_external]
+    needed = max((track.samples.end for track in own), default=0)
     seconds = max((track.shown.seconds for track in played), default=0.0)
     is_whole = layout.moov is not None and not layout.is_fragmented
     over = layout.boxes[-1].end - size if layout.boxes else 0

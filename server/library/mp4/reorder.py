@@ -69,7 +69,7 @@ def reorder(read: Read, size: int) -> Iterator[bytes]:
 
     Headers say what the tables say, samples have the tags that Apple's players want,
     and key frames are marked as they are. What is behind the last box is left out.
-    MalformedError for a file that is not whole.
+    MalformedError for a file that is not whole, or has samples in another one.
     """
     layout = read_layout(read, size)
     index = layout.moov
@@ -81,6 +81,8 @@ def reorder(read: Read, size: int) -> Iterator[bytes]:
     after = [box for box in boxes[media:] if box.start != index.start]
     inside = read_index(read, index).children()
     kept = _choose(read, inside)
+    if any(each.track.is_external for each in kept):  # whose places are not of this one
+        raise MalformedError("has pictures or sound in another file (dref)")
     needed = max((each.track.samples.end for each in kept), default=0)
     if needed > size or (layout.is_fragmented and layout.boxes[-1].end > size):
         raise MalformedError("is not whole")

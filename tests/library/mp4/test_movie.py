@@ -5,6 +5,12 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+import pytest
+
+from server.library.clips.check import Limits
+from server.library.clips.rules import find_flaws
+from server.library.ffmpeg.probe_result import ProbeResult
+from server.library.mp4.boxes import MalformedError
 from server.library.mp4.movie import read_movie
 from server.library.mp4.reorder import reorder
 from server.library.mp4.top_level import read_layout
@@ -55,6 +61,43 @@ def test_index_of_fragments_is_not_read_beyond_its_entries() -> None:
 
     assert read_layout(read, len(data)).is_fragmented
     assert most < 1 << 20
+
+
+@pytest.mark.parametrize("is_external", [False, True])
+def test_samples_of_another_file_are_not_looked_for(
+    is_external: bool, tmp_path: Path
+) -> None:
+    whole = make(tmp_path / "a.mp4", LAST).read_bytes()
+    end = len(whole) - 20  # of samples, which begin in the index then
+
+    def change(kind: bytes, body: bytes) -> tuple[bytes, bytes]:
+        numbers = {
+            b"stsz": (0, 10, 3),
+            b"stco": (0, 1, end),
+            b"stsc": (0, 1, 1, 3, 1),
+        }
+        if kind == b"dinf" and is_external:
+            other = box(b"url ", bytes(4), b"other.mp4\0")
+            return kind, box(b"dref", bytes(4), b"\0\0\0\1", other)
+        if kind not in numbers:
+            return kind, body
+        return kind, b"".join(each.to_bytes(4, "big") for each in numbers[kind])
+
+    data = change_boxes(whole, change)
+
+    def read(at: int, length: int) -> bytes:
+        return data[at : at + length]
+
+    movie = read_movie(read, len(data))
+    assert movie is not None
+    if not is_external:
+        assert movie.missing or movie.malformed
+        return
+    assert (movie.missing, movie.malformed) == (0, ())
+    flaws = find_flaws(movie, ProbeResult(), Limits())
+    assert flaws[0].code == "external-media"
+    with pytest.raises(MalformedError, match="in another file"):
+        b"".join(reorder(read, len(data)))
 
 
 def test_edit_longer_than_its_number_is_left(tmp_path: Path) -> None:
