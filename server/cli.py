@@ -15,6 +15,7 @@ from server.edge.commands import add_edge_commands
 from server.edge.nginx import add_nginx_config
 from server.errors import Fault
 from server.installation import REMEDY, explain
+from server.interrupts import ending_at_once
 from server.library.captions.command import add_caption
 from server.library.clips.command import add_check
 from server.library.commands import add_library_commands
@@ -83,11 +84,11 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit status."""
-    options = build_parser().parse_args(arguments)
-    import logging  # here, for --help needs none
-
-    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
     try:
+        options = build_parser().parse_args(arguments)
+        import logging  # here, for --help needs none
+
+        logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
         status: int = options.run(options)
     except OutputFault as fault:
         discard_output()
@@ -112,7 +113,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run_demo(options: argparse.Namespace) -> int:
     """Show the main job on sample clips."""
     _ignore_early_signals()
-    from server import serve
+    with ending_at_once():
+        from server import serve
 
     return serve.run_demo(options)
 
@@ -120,7 +122,8 @@ def run_demo(options: argparse.Namespace) -> int:
 def run_serve(options: argparse.Namespace) -> int:
     """Serve until told to stop."""
     _ignore_early_signals()
-    from server import serve
+    with ending_at_once():
+        from server import serve
 
     return serve.run_serve(options)
 
