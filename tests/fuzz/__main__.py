@@ -19,6 +19,7 @@ from random import Random
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from bench.options import count
 from tests.fuzz import targets
 from tests.fuzz.coverage import choose
 from tests.fuzz.mutation import LONGEST, mutate
@@ -37,7 +38,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.add_argument("target", nargs="?", choices=[*targets.MODULES])
     parser.add_argument("--list", action="store_true", help="only list the targets")
-    parser.add_argument("--seconds", type=int, default=600, help="of searching [600]")
+    parser.add_argument("--seconds", type=count, default=600, help="of searching [600]")
     parser.add_argument("--seed", type=int, default=1, help="of what is random [1]")
     parser.add_argument("--found", type=Path, help="folder for inputs found [none]")
     parser.add_argument(
@@ -128,17 +129,17 @@ def quote_word(word: bytes) -> str:
 def search_blindly(name: str, seconds: float, seed: int) -> int:
     """Search at random; return 1 if an input fails."""
     target = watch(name, targets.load(name))
-    until, count = time.monotonic() + seconds, 0
+    until, tried = time.monotonic() + seconds, 0
     for data in targets.list_inputs(name, seed):
-        if time.monotonic() > until:
+        if tried and time.monotonic() > until:
             break
-        count += 1
+        tried += 1
         try:
             target(data)
         except Exception:
             traceback.print_exc()
             return 1
-    print(f"{name}: {count} inputs in {seconds} s, none fails")
+    print(f"{name}: {tried} inputs in {seconds} s, none fails")
     return 0
 
 

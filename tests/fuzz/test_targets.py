@@ -6,6 +6,7 @@ An input is kept because a target once failed on it, or as it reaches what other
 from __future__ import annotations
 
 import re
+import sys
 import time
 from itertools import takewhile
 
@@ -13,6 +14,7 @@ import pytest
 
 from server.video import short
 from tests.fuzz import targets
+from tests.fuzz.__main__ import main
 from tests.fuzz.coverage import choose, list_steps
 
 SECONDS = 0.25  # of each target, in every run
@@ -62,6 +64,17 @@ def test_inputs_that_reach_nothing_new_are_not_kept() -> None:
     one, several = b"bytes=0-9", b"bytes=0-9,20-29"
     assert list_steps(target, one) == list_steps(target, b"bytes=1-8")
     assert list(choose(target, [one], [b"bytes=1-8", several])) == [several]
+
+
+@pytest.mark.parametrize("seconds", ["-1", "0", "1.5"])
+def test_search_needs_time(
+    seconds: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["fuzz", "ranges", "--seconds", seconds])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert "is not a whole number above 0" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["head", "connection"])
