@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import sys
 from contextlib import nullcontext
 from functools import partial
@@ -168,6 +169,7 @@ def check_schema(url: str) -> None:
 
     It may be away, busy or far, though: then that is told, and serving begins.
     """
+    _check_port(url)
     loop = asyncio.new_event_loop()  # whose end waits for no thread, as a Runner's does
     try:
         loop.run_until_complete(look_at_columns(url))
@@ -189,6 +191,22 @@ def check_schema(url: str) -> None:
         logging.warning("%s; answering 503 until then", reason)
     finally:
         loop.close()
+
+
+def _check_port(url: str) -> None:
+    """Raise Fault for a port that there is not: no waiting makes it one."""
+    try:
+        asked = parse_dsn(url)
+    except (psycopg2.ProgrammingError, UnicodeError):
+        return  # which is told where it is opened
+    if "@" in asked.get("host", "") + asked.get("dbname", ""):
+        return  # the port may be a part of the password
+    for port in re.findall(r"\d+", asked.get("port", ""), re.ASCII):
+        if not 1 <= int(port) <= 65535:
+            raise Fault(
+                f"the database URL names the port {port[:20]}",
+                "write one from 1 to 65535",
+            )
 
 
 async def look_at_columns(url: str) -> None:

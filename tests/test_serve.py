@@ -13,6 +13,8 @@ import psycopg2
 import pytest
 from psycopg2.extensions import make_dsn
 
+from server.errors import Fault
+from server.serve import check_schema
 from tests.command import run, serving
 
 if TYPE_CHECKING:
@@ -52,6 +54,32 @@ def test_server_starts_while_the_database_is_away(database_url: str) -> None:
     with serving(url) as server:
         assert ask(server, "healthz")[0] == 200
         assert ask(server, "readyz")[0] == 503
+
+
+@pytest.mark.parametrize(
+    ("url", "port"),
+    [
+        ("postgresql://u:secret@127.0.0.1:99999/x", "99999"),
+        ("postgresql:///x?host=/tmp&port=0", "0"),
+        ("host=a,b port=5432,70000", "70000"),
+    ],
+)
+def test_port_that_there_is_not_is_refused(url: str, port: str) -> None:
+    with pytest.raises(Fault) as failed:
+        check_schema(url)
+    assert str(failed.value) == (
+        f"the database URL names the port {port}: write one from 1 to 65535"
+    )
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://u:99999/7@127.0.0.1/x", "postgresql://u:1@99999@a:70000/x"]
+)
+def test_port_that_may_be_a_password_is_not_shown(url: str) -> None:
+    with pytest.raises(Fault) as failed:
+        check_schema(url)
+    assert "cannot read the database URL" in str(failed.value)
+    assert "99999" not in str(failed.value)
 
 
 @pytest.mark.long

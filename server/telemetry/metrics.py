@@ -136,7 +136,7 @@ class Metrics:
         self._file = -1 if processes == 1 else os.memfd_create("bytereel-metrics")
         length = self._width * _NUMBER * processes
         if self._file >= 0:
-            os.truncate(self._file, length)
+            _make_room(self._file, length)
         self._all = memoryview(mmap.mmap(self._file, length)).cast("q")
         self._row = self._all[: self._width]
         self._told: dict[int, int] = {}  # what was published of totals kept elsewhere
@@ -255,6 +255,18 @@ class Metrics:
                 first = self.place[name, VIDEO]
                 for offset, value in enumerate(short):
                     numbers[first + offset] += value
+
+
+def _make_room(file: int, length: int) -> None:
+    """Give a file so many bytes; Fault where the process may have none as large."""
+    try:
+        os.truncate(file, length)
+    except OSError as error:
+        raise Fault(
+            f"cannot have {length} bytes for the numbers of all workers "
+            f"({error.strerror})",
+            "allow larger files (ulimit -f), or use --workers 1",
+        ) from error
 
 
 def find_kind(asked: str | None, status: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import resource
 import socket
 from typing import TYPE_CHECKING
 from urllib.request import Request, urlopen
@@ -12,6 +13,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from server.app import build_app
+from server.errors import Fault
 from server.routes import ROUTES
 from server.serving.connection import Connection
 from server.serving.listen import answering, bind
@@ -163,6 +165,19 @@ def test_numbers_outlive_their_process() -> None:
     assert totals["gauges", "cache_bytes"] == 8
     assert totals["queries", "one", "times"] == 3
     assert totals["queries", "one", "microseconds"] == 40
+
+
+def test_numbers_that_find_no_room_are_told_with_the_remedy() -> None:
+    _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, most))
+    try:
+        with pytest.raises(
+            Fault, match=r"\(File too large\): .*ulimit -f.*--workers 1"
+        ):
+            Metrics(["/a"], processes=2)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.mark.parametrize("routes", [[VIDEO, "/a"], ["/a", VIDEO], ["/a"]])
