@@ -222,7 +222,10 @@ def _converse(process: subprocess.Popen[bytes], job: bytes, read: Read) -> Any:
             raise EOFError
         offset, length = REQUEST.unpack(head)
         if offset == DONE:
-            return json.loads(process.stdout.read(length))
+            told = process.stdout.read(length)
+            if len(told) < length:  # it was killed meanwhile
+                raise EOFError
+            return json.loads(told)
         data = read(offset, min(length, 1 << 24))
         process.stdin.write(len(data).to_bytes(4, "big") + data)
         process.stdin.flush()

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from server.library.mp4.boxes import Read
 
 PLAIN = Limits()
+HANG_SECONDS = 60
 
 FIXED = {
     "moov last": Kind(movflags=""),
@@ -293,11 +294,17 @@ def test_repair_that_would_change_a_sample_is_refused(
 
 def test_sandbox_ends_what_takes_too_long(good: Path) -> None:
     with Sandbox() as own, open_file(good) as file:
+        media = open_media(file)
+
+        def read(start: int, length: int) -> bytes:
+            assert own._process
+            own._process.wait(HANG_SECONDS)  # it would be done before the timer, else
+            return media.read(start, length)
+
         with pytest.raises(OverrunError):
-            own.run("probe", *open_media(file), 0, whole=True)
-        assert not ProbeResult(
-            *own.run("probe", *open_media(file), 20, whole=True)
-        ).broken
+            own.run("probe", read, media.size, 0, whole=True)
+        again = own.run("probe", *media, HANG_SECONDS, whole=True)
+        assert not ProbeResult(*again).broken
 
 
 def test_dead_sandbox_is_replaced(good: Path) -> None:
