@@ -51,9 +51,10 @@ class LineOutput:
             data = line.encode("utf-8", "backslashreplace") + b"\n"
             if self._thread is None:
                 self._write_now(data)
-            elif not self._append(data):
+                return
+            if not self._append(data):
                 self._drop(1)
-            elif not self._is_woken:
+            if not self._is_woken:  # also to tell of what was dropped
                 self._is_woken = True
                 self._wake.put(None)
         except MemoryError:

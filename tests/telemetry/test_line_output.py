@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import resource
+import threading
 import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
@@ -19,10 +20,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LINE = "x" * 999
+HANG_SECONDS = 60
 
 
 def wait_until(true: Callable[[], bool]) -> None:
-    until = time.monotonic() + 15  # only a hang takes so long
+    until = time.monotonic() + HANG_SECONDS
     while not true():
         assert time.monotonic() < until
         time.sleep(0.01)
@@ -83,7 +85,7 @@ def test_reader_that_stands_still_costs_lines_but_no_time(
         began = time.monotonic()
         for _ in range(2 * most):
             output.put(LINE)
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < HANG_SECONDS, "nobody has read anything"
         assert 0 < output.dropped <= most
         kept = 2 * most - output.dropped
         assert set(read(reading, kept).splitlines()) == {LINE.encode()}
@@ -91,6 +93,29 @@ def test_reader_that_stands_still_costs_lines_but_no_time(
         assert len(caplog.messages) <= 2  # when the thread begins is up to the system
         output.put("last")
         assert read(reading, 1) == b"last\n"
+
+
+def test_lines_dropped_after_others_were_taken_are_told(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The thread may begin late, when lines are missing already."""
+    begin = threading.Event()
+
+    class Late(Stream):
+        def refresh(self, *, asked: bool) -> None:
+            assert begin.wait(HANG_SECONDS)
+
+    with piping() as (reading, written), writing(Late(written, "pipe")) as output:
+        kept = MOST_BYTES // 1000
+        for _ in range(kept + 10):
+            output.put(LINE)
+        begin.set()
+        wait_until(lambda: not output._lines)  # they are being written
+        for _ in range(5):
+            output.put(LINE)
+        read(reading, kept)
+        wait_until(lambda: sum_told(caplog.messages) == output.dropped == 15)
+        assert len(caplog.messages) == 2
 
 
 def test_reader_that_stands_still_does_not_delay_the_end() -> None:
