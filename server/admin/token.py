@@ -7,7 +7,7 @@ import hmac
 import logging
 from collections import OrderedDict, deque
 from functools import wraps
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv6Address
 from math import ceil
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -18,6 +18,7 @@ from server.api.errors import Refused, build_error_response
 from server.api.troubles import TROUBLES, explain_trouble
 from server.errors import Fault
 from server.telemetry.access_log import ACCESS_LOG
+from server.telemetry.proxies import parse_address
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -120,15 +121,12 @@ def client_address(request: web.Request) -> str:
 
 def widen_address(client: str) -> str:
     """Return an address, or of IPv6 its network: who has one address there has 2^64."""
-    try:
-        address = ip_address(client)
-    except ValueError:  # a socket without addresses
+    address = parse_address(client)
+    if address is None:  # a socket without addresses
         return client
-    if not isinstance(address, IPv6Address):
-        return client
-    if address.ipv4_mapped:
-        return str(address.ipv4_mapped)
-    return address.exploded[:19] + "::/64"
+    if isinstance(address, IPv6Address):
+        return address.exploded[:19] + "::/64"
+    return str(address)
 
 
 def guarded(handler: Handler) -> Handler:

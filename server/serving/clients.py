@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections import Counter
 from contextlib import suppress
-from ipaddress import ip_address
 from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -15,7 +14,7 @@ from aiohttp import web
 from server.admin.token import widen_address
 from server.api.errors import Refused
 from server.serving.throttle import Throttle
-from server.telemetry.proxies import is_trusted
+from server.telemetry.proxies import is_trusted, parse_address
 
 if TYPE_CHECKING:
     import argparse
@@ -138,12 +137,11 @@ class Clients:
         """Return the address that a limit holds for; none for proxies and ourselves."""
         if not isinstance(peer, tuple):  # a unix socket
             return ""
-        with suppress(ValueError):
-            address = ip_address(str(peer[0]).partition("%")[0])
-            address = getattr(address, "ipv4_mapped", None) or address
-            if not address.is_loopback and not is_trusted(str(address), self._trusted):
-                return widen_address(str(address))
-        return ""
+        address = parse_address(str(peer[0]).partition("%")[0])
+        if address is None or address.is_loopback:
+            return ""
+        name = str(address)
+        return "" if is_trusted(name, self._trusted) else widen_address(name)
 
     def sweep(self) -> None:
         """Look at some of the connections; after SWEEPS times at each."""

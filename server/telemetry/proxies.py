@@ -1,7 +1,14 @@
 """Who asks, where proxies that are trusted stand in between. No I/O."""
 
 from collections.abc import Sequence
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_network,
+)
 
 Networks = Sequence[IPv4Network | IPv6Network]
 
@@ -27,9 +34,9 @@ def find_client(peer: str, forwarded: Sequence[str], trusted: Networks) -> str:
     told = [part.strip() for header in forwarded for part in header.split(",")]
     client = peer
     for heard in reversed(told):
-        if not is_trusted(client, trusted) or _parse_address(heard) is None:
+        if not is_trusted(client, trusted) or parse_address(heard) is None:
             break
-        client = str(_parse_address(heard))
+        client = str(parse_address(heard))
     return client
 
 
@@ -37,11 +44,12 @@ def is_trusted(text: str, trusted: Networks) -> bool:
     """Report whether an address is a trusted proxy's."""
     if text == UNIX:
         return True
-    address = _parse_address(text)
+    address = parse_address(text)
     return address is not None and any(address in network for network in trusted)
 
 
-def _parse_address(text: str) -> object:
+def parse_address(text: str) -> IPv4Address | IPv6Address | None:
+    """Return an address, that of IPv4 where it is mapped into IPv6; None for no one."""
     try:
         address = ip_address(text)
     except ValueError:
