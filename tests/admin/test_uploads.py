@@ -38,9 +38,10 @@ from tests.clips import GOOD, make
 from tests.command import serving
 from tests.conftest import insert_video
 from tests.postgres.test_schema import run
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
 UPLOADS = "/v3/admin/uploads"
@@ -312,14 +313,6 @@ def sending(admin: Admin, *headers: str) -> Iterator[socket.socket]:
         yield line
 
 
-def until(true: Callable[[], object]) -> None:
-    """Wait for what happens soon."""
-    end = time.monotonic() + 20
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.01)
-
-
 def test_too_large_upload_is_refused_at_once(empty: Admin) -> None:
     with sending(empty, f"Content-Length: {MAX_BYTES + 1}") as line:
         assert line.recv(100).startswith(b"HTTP/1.1 413 ")
@@ -348,7 +341,7 @@ def test_slow_upload_is_given_up(
     monkeypatch.setattr(uploads, "IDLE_SECONDS", 0.3)
     with sending(empty, header) as line:
         line.sendall(body)
-        until(empty.list_spooled)
+        wait_until(empty.list_spooled)
         assert line.recv(100).startswith(b"HTTP/1.1 408 ")
     assert empty.list_spooled() == []
 
@@ -356,7 +349,7 @@ def test_slow_upload_is_given_up(
 def test_upload_in_broken_chunks_is_refused(empty: Admin) -> None:
     with sending(empty, "Transfer-Encoding: chunked") as line:
         line.sendall(b"5\r\nhello\r\n")
-        until(empty.list_spooled)
+        wait_until(empty.list_spooled)
         line.sendall(b"no number\r\n")
         assert line.recv(100).startswith(b"HTTP/1.1 400 ")
     assert empty.list_spooled() == []
@@ -372,8 +365,8 @@ def test_upload_in_broken_chunks_is_refused(empty: Admin) -> None:
 def test_aborted_upload_leaves_nothing(empty: Admin, header: str, body: bytes) -> None:
     with sending(empty, header) as line:
         line.sendall(body)
-        until(empty.list_spooled)
-    until(lambda: not empty.list_spooled())
+        wait_until(empty.list_spooled)
+    wait_until(lambda: not empty.list_spooled())
 
 
 @pytest.mark.parametrize(
@@ -559,7 +552,7 @@ def test_workers_share_uploads_and_forget_the_deleted(
 
         assert ask() == {200}
         assert admin.ask("DELETE", f"/v3/admin/videos/{video}").status == 200
-        until(lambda: ask() == {404})
+        wait_until(lambda: ask() == {404})
         server.process.terminate()
         assert server.process.wait(20) == 0
         assert list(tmp_path.iterdir()) == []

@@ -8,7 +8,6 @@ import site
 import subprocess
 import sys
 import tempfile
-import time
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,9 +20,10 @@ from server.errors import Fault
 from server.postgres import embedded
 from server.postgres.embedded import binaries, cluster, supervisor
 from tests.command import run
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
 FAST = {"fsync": "off"}
 ROOT = Path(__file__).parents[2]
@@ -80,13 +80,6 @@ def processes(place: Path, program: str = "") -> list[int]:
         if any(f"{place}" in word for word in words) and program in words[0] + words[2]:
             found.append(int(entry.parent.name))
     return found
-
-
-def wait_until(happened: Callable[[], object]) -> None:
-    until = time.monotonic() + 20
-    while not happened():
-        assert time.monotonic() < until, "this should have happened by now"
-        time.sleep(0.02)
 
 
 def ask(url: str, statement: str) -> object:

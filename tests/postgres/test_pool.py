@@ -28,9 +28,10 @@ from server.postgres.queries import queries
 from server.postgres.session import Session
 from tests.breakable import HANG_SECONDS, Postgres, breakable
 from tests.conftest import execute, insert_video
+from tests.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Iterator
 
 
 def list_backends(server: Postgres) -> set[int]:
@@ -85,11 +86,6 @@ async def opened(url: str, **settings: Any) -> AsyncIterator[Database]:
         await asyncio.sleep(0)
     gc.collect()
     assert complaints == []
-
-
-async def until(holds: Callable[[], object]) -> None:
-    while not holds():  # noqa: ASYNC110  # what it watches knows no events
-        await asyncio.sleep(0.01)
 
 
 async def open_all(database: Database, connections: int) -> None:

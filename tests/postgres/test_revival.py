@@ -17,7 +17,8 @@ from server.postgres.embedded import cluster, supervisor
 from server.postgres.embedded.revival import revive
 from tests.command import serving
 from tests.conftest import FAST
-from tests.postgres.test_embedded import answers, processes, wait_until
+from tests.postgres.test_embedded import answers, processes
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,7 +12,8 @@ from server.postgres.address import Address
 from server.postgres.pool import Counts, DatabaseAway
 from server.postgres.session import Limits
 from tests.breakable import breakable
-from tests.postgres.test_pool import BOTH, ROWS, opened, start, until
+from tests.postgres.test_pool import BOTH, ROWS, opened, start
+from tests.waiting import until
 
 # A message that libpq takes for impossibly long: fe-protocol3.c, handleSyncLoss.
 GARBAGE = b"Z\x7f\xff\xff\xff"

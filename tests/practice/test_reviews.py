@@ -27,9 +27,9 @@ from server.reading.store import STORE
 from server.serving.listen import answering, bind
 from tests.conftest import Served, serve_database
 from tests.postgres.test_migrations import WORDS
-from tests.postgres.test_pool import until
 from tests.postgres.test_schema import run
 from tests.practice.test_batch import EXAMPLE_2, LEARNER, read_words
+from tests.waiting import until
 from tests.wire import connect
 
 RIGHT = {

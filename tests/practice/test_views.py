@@ -18,8 +18,8 @@ from server.practice.view_counts import PATIENCE_SECONDS, ROWS_MAX, Tally, save_
 from server.practice.views import BODY_MAX, VIEWS_MAX, parse_views
 from tests.breakable import breakable
 from tests.conftest import execute, insert_video, serve_database
-from tests.postgres.test_pool import until
 from tests.postgres.test_schema import run
+from tests.waiting import until
 from tests.wire import connect
 
 if TYPE_CHECKING:

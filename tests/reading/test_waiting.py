@@ -15,7 +15,7 @@ from server.reading.store import STORE
 from server.serving.listen import answering, bind
 from tests.breakable import breakable
 from tests.conftest import insert_video
-from tests.postgres.test_pool import until
+from tests.waiting import until
 from tests.wire import connect
 
 if TYPE_CHECKING:

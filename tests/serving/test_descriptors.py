@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.command import serving
-from tests.serving.test_workers import connect, wait_until
+from tests.serving.test_workers import connect
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path

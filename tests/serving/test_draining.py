@@ -17,7 +17,7 @@ import pytest
 from tests.command import Server, serving, starting
 from tests.conftest import insert_video
 from tests.load import Load
-from tests.serving.test_workers import wait_until
+from tests.waiting import wait_until
 from tests.wire import connect
 
 if TYPE_CHECKING:

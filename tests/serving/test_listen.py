@@ -26,7 +26,7 @@ from tests.admin.test_uploads import UPLOADS, upload
 from tests.clips import make
 from tests.command import serving
 from tests.conftest import insert_video
-from tests.serving.test_workers import wait_until
+from tests.waiting import wait_until
 from tests.wire import connect
 
 if TYPE_CHECKING:

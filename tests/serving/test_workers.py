@@ -18,19 +18,13 @@ import pytest
 
 from tests.command import ROOT, Server, run, serving
 from tests.conftest import insert_video
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 BYTES = 6_000_000
 ESTABLISHED = "01"  # proc_pid_net(5)
-
-
-def wait_until(true: Callable[[], bool]) -> None:
-    until = time.monotonic() + 15  # only a hang takes so long
-    while not true():
-        assert time.monotonic() < until
-        time.sleep(0.02)
 
 
 def is_alive(pid: int) -> bool:

@@ -14,20 +14,13 @@ import pytest
 
 from server.telemetry.line_output import MOST_BYTES, LineOutput
 from server.telemetry.log_target import CLOSED, LogFile, Stream
+from tests.waiting import HANG_SECONDS, wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
 LINE = "x" * 999
-HANG_SECONDS = 60
-
-
-def wait_until(true: Callable[[], bool]) -> None:
-    until = time.monotonic() + HANG_SECONDS
-    while not true():
-        assert time.monotonic() < until
-        time.sleep(0.01)
 
 
 @contextmanager

@@ -12,10 +12,11 @@ import pytest
 import pytest_asyncio
 
 from tests.conftest import execute, insert_video
+from tests.waiting import until
 from tests.wire import Head, Wire, connect
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator
 
     from tests.conftest import Served
 
@@ -274,7 +275,7 @@ async def test_scrubbing_leaves_a_server_that_answers_rightly(
     async with connect(served.port) as wire:
         await ask_part(wire, video, SIZE - 1, SIZE - 1)
         assert await wire.read(1) == DATA[-1:]
-    await settle(lambda: served.store.database.counts.in_use == 0)
+    await until(lambda: served.store.database.counts.in_use == 0)
 
 
 # --- what an edge asks ------------------------------------------------------------
@@ -323,22 +324,13 @@ async def test_edge_renews_its_copy(wire: Wire, video: str) -> None:
 # --- what goes wrong --------------------------------------------------------------
 
 
-async def settle(true: Callable[[], bool]) -> None:
-    """Wait until it is true; a test that waits for ever fails."""
-    for _ in range(1000):
-        if true():
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError("it never came true")
-
-
 async def test_client_that_leaves_ends_the_reading(uncached: Served) -> None:
     number = insert_video(uncached.database_url, "long.mp4", bytes(32 << 20))
     async with connect(uncached.port) as wire:
         await wire.ask("GET", f"/v3/videos/{number}")
         await wire.read(1000)
         wire.abort()
-    await settle(lambda: uncached.store.database.counts.in_use == 0)
+    await until(lambda: uncached.store.database.counts.in_use == 0)
     await asyncio.sleep(0.3)  # for what was read ahead
     before = uncached.store.reader.bytes_read
     await asyncio.sleep(0.3)
@@ -365,7 +357,7 @@ async def test_no_one_holds_a_connection_while_clients_are_slow(
         for each in slow:
             wire = await each.__aenter__()
             await wire.ask("GET", video)
-        await settle(lambda: served.store.database.counts.in_use == 0)
+        await until(lambda: served.store.database.counts.in_use == 0)
         _, body = await quick.get(video)
         assert body == DATA
         for each in slow:

@@ -35,6 +35,7 @@ from server.library.mp4.reorder import reorder
 from tests.clips import X265, Kind, box, make, patch, read_frames
 from tests.library.clips.test_check import MATRIX_OF_90, write_at
 from tests.library.ffmpeg.encoding import make_late_sound
+from tests.waiting import HANG_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
     from server.library.mp4.boxes import Read
 
 PLAIN = Limits()
-HANG_SECONDS = 60
 
 FIXED = {
     "moov last": Kind(movflags=""),
@@ -303,7 +303,7 @@ def test_sandbox_ends_what_takes_too_long(good: Path) -> None:
 
         with pytest.raises(OverrunError):
             own.run("probe", read, media.size, 0, whole=True)
-        again = own.run("probe", *media, HANG_SECONDS, whole=True)
+        again = own.run("probe", *media, int(HANG_SECONDS), whole=True)
         assert not ProbeResult(*again).broken
 
 

@@ -6,9 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -17,18 +15,9 @@ from server.library.imports.importer import RepairPolicy
 from tests.clips import make
 from tests.command import ROOT, serving
 from tests.library.levels.clips import LARGE, bring, list_states, queue, run
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from tests.waiting import wait_until
 
 PATIENCE = 240
-
-
-def wait_until(true: Callable[[], bool]) -> None:
-    until = time.monotonic() + PATIENCE
-    while not true():
-        assert time.monotonic() < until
-        time.sleep(0.05)
 
 
 def start_encoder(url: str, *options: str) -> subprocess.Popen[str]:
@@ -68,7 +57,7 @@ def test_killed_encoders_lose_nothing(database_url: str, tmp_path: Path) -> None
     queue(database_url, 144)
     for _ in range(3):
         encoder = start_encoder(database_url)
-        wait_until(lambda: "encoding" in list_states(database_url))
+        wait_until(lambda: "encoding" in list_states(database_url), PATIENCE)
         encoder.kill()
         encoder.communicate()
         # As if it were 20 seconds later, when others may take what it had.
@@ -91,7 +80,7 @@ def test_encoder_that_is_told_to_stop_gives_back_what_it_has(
     bring(database_url, tmp_path, LARGE._replace(frames=2000, gop=250))
     queue(database_url, 144)
     encoder = start_encoder(database_url)
-    wait_until(lambda: list_states(database_url) == ["encoding"])
+    wait_until(lambda: list_states(database_url) == ["encoding"], PATIENCE)
     encoder.terminate()
     encoder.communicate(timeout=PATIENCE)
     assert encoder.returncode == 128 + signal.SIGTERM
@@ -129,7 +118,7 @@ def test_server_has_encoders_and_replaces_them(
         clip = make(tmp_path / "clip.mp4", LARGE)
         policy = RepairPolicy(levels=(144, 240))
         list(import_paths(database_url, [clip], policy, progress=False))
-        wait_until(lambda: list_states(database_url) == ["ready"])
+        wait_until(lambda: list_states(database_url) == ["ready"], PATIENCE)
         [second] = list_encoders(pid)
     wait_until(lambda: not is_alive(second))
 
