@@ -1,5 +1,9 @@
 """The URL table, one line a route."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from aiohttp import web
 
 from server.admin.captions import get_video_captions, put_captions, remove_captions
@@ -32,6 +36,9 @@ from server.video.previews import (
     get_thumbnail_or_frame,
 )
 
+if TYPE_CHECKING:
+    from aiohttp.typedefs import Handler
+
 # A decimal without leading zeros; video/handler.py knows how far ids go.
 _VIDEO = "/v3/videos/{id:[1-9][0-9]{0,9}}"
 _CAPTIONS = _VIDEO + "/captions"
@@ -40,40 +47,32 @@ _ADMIN = "/v3/admin"
 _ADMIN_VIDEO = _ADMIN + "/videos/{id:[1-9][0-9]{0,9}}"
 _UPLOAD = _ADMIN + "/uploads/{upload:[A-Za-z0-9_-]+}"
 
+
+def _list_with_head(path: str, handler: Handler) -> list[web.RouteDef]:
+    """Return GET and HEAD of a path; both count as routes of their own."""
+    return [web.get(path, handler, allow_head=False), web.head(path, handler)]
+
+
+def _list_open(path: str, handler: Handler) -> list[web.RouteDef]:
+    """Return GET and HEAD, and the preflight of pages of any origin."""
+    return [*_list_with_head(path, handler), web.options(path, get_preflight)]
+
+
 ROUTES = [
-    web.get(_VIDEO, get_video, allow_head=False),
-    web.head(_VIDEO, get_video),
-    web.options(_VIDEO, get_preflight),
-    web.get(_VIDEO + ".mp4", get_video, allow_head=False),
-    web.head(_VIDEO + ".mp4", get_video),
-    web.options(_VIDEO + ".mp4", get_preflight),
-    web.get(_VIDEO + "/thumbnail", get_thumbnail_or_frame, allow_head=False),
-    web.head(_VIDEO + "/thumbnail", get_thumbnail_or_frame),
+    *_list_open(_VIDEO, get_video),
+    *_list_open(_VIDEO + ".mp4", get_video),
+    *_list_with_head(_VIDEO + "/thumbnail", get_thumbnail_or_frame),
     web.get(_VIDEO + "/levels", get_levels),
-    web.get(_CAPTIONS, get_caption_list, allow_head=False),
-    web.head(_CAPTIONS, get_caption_list),
-    web.get(_CAPTIONS + _LANGUAGE + ".vtt", get_captions, allow_head=False),
-    web.head(_CAPTIONS + _LANGUAGE + ".vtt", get_captions),
-    web.get(_CAPTIONS + _LANGUAGE + ".m3u8", get_captions_playlist, allow_head=False),
-    web.head(_CAPTIONS + _LANGUAGE + ".m3u8", get_captions_playlist),
-    web.get(_VIDEO + "/preview.webp", get_animation, allow_head=False),
-    web.head(_VIDEO + "/preview.webp", get_animation),
-    web.get(_VIDEO + "/storyboard.jpg", get_storyboard, allow_head=False),
-    web.head(_VIDEO + "/storyboard.jpg", get_storyboard),
-    web.get(_VIDEO + "/storyboard.vtt", get_cues, allow_head=False),
-    web.head(_VIDEO + "/storyboard.vtt", get_cues),
-    web.get(_VIDEO + "/hls1.mp4", get_hls, allow_head=False),
-    web.head(_VIDEO + "/hls1.mp4", get_hls),
-    web.options(_VIDEO + "/hls1.mp4", get_preflight),
-    web.get(_VIDEO + "/hls1.m3u8", get_hls, allow_head=False),
-    web.head(_VIDEO + "/hls1.m3u8", get_hls),
-    web.options(_VIDEO + "/hls1.m3u8", get_preflight),
-    web.get(_VIDEO + "/hls1-iframes.m3u8", get_hls, allow_head=False),
-    web.head(_VIDEO + "/hls1-iframes.m3u8", get_hls),
-    web.options(_VIDEO + "/hls1-iframes.m3u8", get_preflight),
-    web.get(_VIDEO + "/master.m3u8", get_hls, allow_head=False),
-    web.head(_VIDEO + "/master.m3u8", get_hls),
-    web.options(_VIDEO + "/master.m3u8", get_preflight),
+    *_list_with_head(_CAPTIONS, get_caption_list),
+    *_list_with_head(_CAPTIONS + _LANGUAGE + ".vtt", get_captions),
+    *_list_with_head(_CAPTIONS + _LANGUAGE + ".m3u8", get_captions_playlist),
+    *_list_with_head(_VIDEO + "/preview.webp", get_animation),
+    *_list_with_head(_VIDEO + "/storyboard.jpg", get_storyboard),
+    *_list_with_head(_VIDEO + "/storyboard.vtt", get_cues),
+    *_list_open(_VIDEO + "/hls1.mp4", get_hls),
+    *_list_open(_VIDEO + "/hls1.m3u8", get_hls),
+    *_list_open(_VIDEO + "/hls1-iframes.m3u8", get_hls),
+    *_list_open(_VIDEO + "/master.m3u8", get_hls),
     web.get("/v3/next-review-words-batch", get_batch),
     web.post("/v3/reviews", post_review),
     web.post("/v3/views", post_views),
