@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ from server.hls.files import (
 from server.hls.layout import Unfit
 from server.hls.layouts import LAYOUTS
 from server.hls.playlists import render_master
-from server.hls.variants import list_variants
+from server.hls.variants import list_subtitles, list_variants
 from server.reading.store import STORE, VideoChanged
 from server.video.handler import (
     ASKED,
@@ -132,11 +133,13 @@ async def choose_master(
     part: Mapping[str, str],
 ) -> Plan:
     """Choose the answer with the playlist of playlists."""
-    layouts = request.app[LAYOUTS]
-    variants = await list_variants(request.app[STORE], layouts, video)
+    store, layouts = request.app[STORE], request.app[LAYOUTS]
+    variants, subtitles = await asyncio.gather(
+        list_variants(store, layouts, video), list_subtitles(store, video)
+    )
     if isinstance(variants, Unfit):
         return plan_unfit(request.method, variants)
-    text = render_master([cut_variant(each, part) for each in variants])
+    text = render_master([cut_variant(each, part) for each in variants], subtitles)
     playlist = build_playlist(video, text, MASTER_SECONDS)
     return plan_playlist(request.method, asked, playlist, BOUNDARY)
 
