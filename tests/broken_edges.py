@@ -18,7 +18,7 @@ from server.serving.listen import bind
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-PASSED = ("Range", "If-None-Match", "If-Modified-Since", "If-Range")
+PASSED = ("Range", "If-None-Match", "If-Modified-Since", "If-Range", "Accept-Encoding")
 FLIPPED = bytes(range(255, -1, -1))
 CHALLENGE = b"<!DOCTYPE html><title>Just a moment...</title>"
 
@@ -241,14 +241,15 @@ async def breaking(
     """Yield the URL of the edges before the origin on a port."""
     app = web.Application()
     edges = {name: Edge() for name in breaks}
-    whole: list[bytes] = []
+    whole: dict[str, bytes] = {}
 
     async def answer(request: web.Request) -> web.StreamResponse:
         name = request.match_info["name"]
         reply = await fetch(session, origin, request)
-        if not whole:
-            whole.append(await fetch_whole(session, origin, request))
-        reply.whole = whole[0]
+        path = request.match_info["path"]
+        if path not in whole:
+            whole[path] = await fetch_whole(session, origin, request)
+        reply.whole = whole[path]
         breaks[name](request, reply, edges[name])
         return await send(request, reply)
 
@@ -267,7 +268,9 @@ async def breaking(
 async def fetch(session: ClientSession, origin: int, request: web.Request) -> Reply:
     url = f"http://127.0.0.1:{origin}/{request.match_info['path']}"
     passed = {name: request.headers[name] for name in PASSED if name in request.headers}
-    async with session.request(request.method, url, headers=passed) as response:
+    async with session.request(
+        request.method, url, headers=passed, skip_auto_headers=["Accept-Encoding"]
+    ) as response:
         headers = CIMultiDict(response.headers)
         for name in ("Content-Length", "Date", "Server"):
             headers.popall(name, None)
@@ -278,7 +281,8 @@ async def fetch_whole(
     session: ClientSession, origin: int, request: web.Request
 ) -> bytes:
     url = f"http://127.0.0.1:{origin}/{request.match_info['path']}"
-    async with session.get(url) as response:
+    none = ["Accept-Encoding"]
+    async with session.get(url, skip_auto_headers=none) as response:
         return await response.read()
 
 

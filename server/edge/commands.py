@@ -34,13 +34,15 @@ def add_edge_commands(commands: Commands) -> Iterator[argparse.ArgumentParser]:
 def _add_check(commands: Commands) -> None:
     checker = commands.add_parser(
         "check-edge",
-        help="check how a CDN or proxy delivers a video",
+        help="check how a CDN or proxy delivers a video, or its HLS",
         epilog="Exit status: 0 if there are at most notes, 1 for a fault or no answer, "
         "3 for warnings.",
     )
     checker.set_defaults(run=run_check_edge)
     checker.add_argument(
-        "url", metavar="URL", help="URL of a video, as players request it"
+        "url",
+        metavar="URL",
+        help="URL of a video or of its master.m3u8, as players request it",
     )
     checker.add_argument(
         "--origin", metavar="URL", help="the server behind the edge, to compare bytes"
@@ -136,6 +138,7 @@ def run_check_edge(options: argparse.Namespace) -> int:
 
     from server.edge.client import parse_url
     from server.edge.examine import Asked, examine_edge
+    from server.edge.examine_playlists import examine_playlists
     from server.edge.report import render_report, report_as_json
 
     url = parse_url(options.url)
@@ -145,7 +148,9 @@ def run_check_edge(options: argparse.Namespace) -> int:
         int(options.full_mb * 1e6),
         options.timeout,
     )
-    report = asyncio.run(examine_edge(asked))
+    is_playlist = url.path.endswith(".m3u8")
+    examining = examine_playlists if is_playlist else examine_edge
+    report = asyncio.run(examining(asked))
     if options.json:
         print_json(report_as_json(str(url), report))
     else:

@@ -54,23 +54,25 @@ class Asked(NamedTuple):
 async def examine_edge(asked: Asked) -> EdgeReport:
     """Ask all there is to ask; Fault if the edge or the origin cannot be reached."""
     async with open_session(asked.timeout) as session:
-        probe = await ask(session, asked.url, _range("probe", "0-1"))
+        probe = await ask(session, asked.url, ask_range("probe", "0-1"))
         if not probe.status:
-            raise Fault(_tell_unreachable(asked.url, probe))
+            raise Fault(tell_unreachable(asked.url, probe))
         if refusal := find_refusal(probe):
             return EdgeReport({"probe": probe}, [refusal])
         answers = await _ask_all(session, asked, probe)
-        answers |= await _ask_again(session, asked)
+        answers |= await _ask_later(session, asked)
         origin = await _ask_origin(session, asked, answers)
     found = judge(answers, asked.url.path, origin)
     return EdgeReport(answers, merge_findings([*found, *judge_scheme(asked.url)]))
 
 
-def _range(name: str, span: str) -> EdgeProbe:
+def ask_range(name: str, span: str) -> EdgeProbe:
+    """Return the question for a range, such as 0-1."""
     return EdgeProbe(name, {"Range": f"bytes={span}"})
 
 
-def _tell_unreachable(url: URL, answer: EdgeAnswer) -> str:
+def tell_unreachable(url: URL, answer: EdgeAnswer) -> str:
+    """Return a sentence about a server that never answered."""
     where = url.origin() if url.is_absolute() else url
     return f"{where} did not answer ({answer.error}): check the address and the server"
 
@@ -89,14 +91,14 @@ async def _ask_all(
     middle = find_middle(size)
     answers = {"probe": probe}
     for question in (
-        _range("all of it", f"0-{size - 1}"),  # AVPlayer's second, which it drops
-        _range("range", f"{middle[0]}-{middle[-1]}"),
-        _range("suffix", "-500"),
-        _range("past the end", f"{size}-"),
+        ask_range("all of it", f"0-{size - 1}"),  # AVPlayer's second, which it drops
+        ask_range("range", f"{middle[0]}-{middle[-1]}"),
+        ask_range("suffix", "-500"),
+        ask_range("past the end", f"{size}-"),
     ):
         answers[question.name] = await ask(session, asked.url, question)
     past = answers["past the end"].question
-    answers[past.name] = await _ask_for_error(session, asked, asked.url, past)
+    answers[past.name] = await ask_for_error(session, asked, asked.url, past)
     spans = [answer.span for answer in answers.values() if answer.status == 206]
     keep = [span for span in spans if span and len(span) <= PART_BYTES]
     # What pages fetch may come compressed.
@@ -121,26 +123,34 @@ def list_conditional(*answers: EdgeAnswer) -> Iterator[EdgeProbe]:
             return
 
 
-async def _ask_again(session: ClientSession, asked: Asked) -> dict[str, EdgeAnswer]:
+async def _ask_later(session: ClientSession, asked: Asked) -> dict[str, EdgeAnswer]:
     """Ask for what a cache has by now, and for what no cache should keep."""
-    answers = {}
-    for pause in asked.pauses:
-        await asyncio.sleep(pause)
-        answers["again"] = await ask(session, asked.url, _range("again", "0-1"))
-        if read_cache(answers["again"].headers).state not in ("MISS", "EXPIRED"):
-            break
+    again = ask_range("again", "0-1")
+    answers = {"again": await ask_again(session, asked, asked.url, again)}
     if ours := _OURS.fullmatch(asked.url.path):
         number = random.randrange(2_000_000_000, 2**31)
         path = f"{ours[1]}{ours[2]}{number}{ours[4] or ''}"
         absent = asked.url.with_path(path, keep_query=True)
         await ask(session, absent, EdgeProbe("missing"))
-        answers["missing"] = await _ask_for_error(
+        answers["missing"] = await ask_for_error(
             session, asked, absent, EdgeProbe("missing")
         )
     return answers
 
 
-async def _ask_for_error(
+async def ask_again(
+    session: ClientSession, asked: Asked, url: URL, question: EdgeProbe
+) -> EdgeAnswer:
+    """Ask until a cache has the answer, or had the time to get it."""
+    for pause in asked.pauses:
+        await asyncio.sleep(pause)
+        answer = await ask(session, url, question)
+        if read_cache(answer.headers).state not in ("MISS", "EXPIRED"):
+            break
+    return answer
+
+
+async def ask_for_error(
     session: ClientSession, asked: Asked, url: URL, question: EdgeProbe
 ) -> EdgeAnswer:
     """Ask a second time, and again when an edge may have dropped it.
@@ -159,17 +169,26 @@ async def _ask_origin(
 ) -> EdgeAnswer | None:
     if asked.origin is None:
         return None
-    url = asked.origin
-    if url.path == "/":  # what stands before our own path is the edge's
-        ours = _OURS.fullmatch(asked.url.path)
-        path = asked.url.path.removeprefix(ours[1]) if ours else asked.url.path
-        url = url.with_path(path, keep_query=True)
+    url = find_origin(asked.origin, asked.url)
     keep = list(answers["full"].parts)
     origin = await ask(session, url, EdgeProbe("origin"), asked.full_bytes, keep)
     if origin.status != 200 or origin.error:
         why = origin.error or f"a {origin.status}"
         raise Fault(f"the origin did not send {url} ({why}): check --origin")
     return origin
+
+
+def find_origin(origin: URL, url: URL) -> URL:
+    """Return where the origin has what an edge has at a URL.
+
+    The origin's own path counts, if it has one. What stands before /v3/videos/ is the
+    edge's.
+    """
+    if origin.path != "/":
+        return origin
+    _, ours, after = url.path.rpartition("/v3/videos/")
+    path = f"{ours}{after}" if ours else url.path
+    return origin.with_path(path, keep_query=True)
 
 
 def judge_scheme(url: URL) -> list[EdgeFinding]:

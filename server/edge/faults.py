@@ -102,6 +102,25 @@ KINDS = {
     "error-cached": Kind(
         FAULT, "keep 200 and 206 alone: what is missing now may be there in a minute"
     ),
+    # What players of HLS need besides.
+    "no-playlist": Kind(
+        FAULT, "give the URL of a playlist, such as …/v3/videos/1/master.m3u8"
+    ),
+    "no-cors": Kind(
+        WARNING, f"{_PASS_ON}: pages of other origins read playlists by a script"
+    ),
+    "wrong-coding": Kind(
+        FAULT, "send gzip to those alone who accept it: heed Vary: Accept-Encoding"
+    ),
+    "not-compressed": Kind(
+        WARNING, "let Accept-Encoding pass: compressed, a playlist is a seventh"
+    ),
+    "other-playlist": Kind(
+        FAULT, "purge the URL; a master that has just changed is the same in a minute"
+    ),
+    "kept-too-long": Kind(
+        WARNING, f"{_PASS_ON}: a master changes with levels and captions"
+    ),
     # What to know.
     "http": Kind(
         FAULT, "serve https: apps on iOS refuse http (App Transport Security)"

@@ -153,10 +153,10 @@ def _explain_dynamic(path: str) -> tuple[str, str]:
             "a rule there keeps it from being eligible",
             "add a cache rule that makes the path Eligible for cache",
         )
-    return (
-        "the path has no extension that Cloudflare caches",
-        "use the URL with .mp4, or add a cache rule: Eligible for cache",
-    )
+    remedy = "add a cache rule that makes the path Eligible for cache"
+    if not path.lower().endswith(".m3u8"):
+        remedy = "use the URL with .mp4, or add a cache rule: Eligible for cache"
+    return "the path has no extension that Cloudflare caches", remedy
 
 
 def judge_kept_error(answer: EdgeAnswer) -> Iterator[EdgeFinding]:

@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     from server.edge.faults import EdgeFinding
 
 ORDER = (
+    "playlist",
+    "playlist packed",
+    "media",
+    "media packed",
+    "init",
+    "segment",
     "probe",
     "all of it",
     "range",
@@ -25,6 +31,7 @@ ORDER = (
     "HEAD",
     "conditional",
     "again",
+    "playlist again",
     "missing",
 )
 

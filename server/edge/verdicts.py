@@ -14,7 +14,7 @@ from server.library.report import count_noun
 from server.video.ranges import fit_ranges, parse_range
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from server.edge.answers import EdgeAnswer
     from server.edge.faults import EdgeFinding
@@ -31,6 +31,9 @@ CONSEQUENCES = {
     "wrong-length": {"short-body"},
     "other-bytes": {"wrong-bytes", "wrong-total"},
     "vary-star": {"vary"},
+    "kept-too-long": {"other-playlist"},
+    "no-playlist": {"other-playlist", "wrong-status"},
+    "wrong-coding": {"other-playlist"},
 }
 """What follows from a fault, and is no fault of its own beside it."""
 
@@ -63,10 +66,15 @@ def judge(
             found += judge_kept_error(answers[name])
     found += judge_headers([each for each in answers.values() if is_body(each)])
     found += judge_cache(answers["again"], path, size)
+    return merge_findings(drop_consequences(found))
+
+
+def drop_consequences(found: Sequence[EdgeFinding]) -> list[EdgeFinding]:
+    """Return what does not only follow from another one."""
     codes = {each.code for each in found}
     for cause in CONSEQUENCES.keys() & codes:
         codes -= CONSEQUENCES[cause]
-    return merge_findings([each for each in found if each.code in codes])
+    return [each for each in found if each.code in codes]
 
 
 def is_body(answer: EdgeAnswer) -> bool:
