@@ -28,7 +28,8 @@ from server.serving.clients import CLIENTS, LIMITS, Clients, Limits, keep_sweepi
 from server.serving.connection import Connection
 from server.serving.descriptors import watch_descriptors
 from server.telemetry.access_log import ACCESS_LOG, AccessLog
-from server.telemetry.exposition import LIBRARY, SCRAPES, Library, Scrapes
+from server.telemetry.exposition import SCRAPES, Scrapes
+from server.telemetry.library_numbers import LIBRARY, Library
 from server.telemetry.metrics import METRICS, Metrics
 from server.telemetry.publishing import keep_published, list_labels, measure
 from server.video.making import add_maker

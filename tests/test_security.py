@@ -45,7 +45,7 @@ PASSING = {
     "server/library/upkeep/verify.py",
     "server/postgres/migrations.py",
     "server/postgres/session.py",
-    "server/telemetry/exposition.py",
+    "server/telemetry/library_numbers.py",
 }
 
 

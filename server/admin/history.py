@@ -17,7 +17,7 @@ from server.api.bodies import parse_query
 from server.postgres.pool import DatabaseAway
 from server.postgres.queries import queries
 from server.reading.store import STORE
-from server.telemetry.exposition import LIBRARY
+from server.telemetry.library_numbers import LIBRARY
 from server.telemetry.metrics import BOUNDS, CLASSES, METRICS, VIDEO, Metrics, Totals
 
 if TYPE_CHECKING:

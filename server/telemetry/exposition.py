@@ -6,7 +6,6 @@ import asyncio
 from time import monotonic
 from typing import TYPE_CHECKING
 
-import psycopg2
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import (
@@ -17,14 +16,9 @@ from prometheus_client.core import (
 )
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
-from psycopg2.errors import InsufficientPrivilege, UndefinedTable
 
 from server.hls.layouts import KINDS as HLS_KINDS
-from server.library.levels.queue import RESULTS, STATES
-from server.postgres.budget import lower_budget
-from server.postgres.pool import DatabaseAway
-from server.postgres.queries import queries
-from server.reading.store import STORE
+from server.telemetry.library_numbers import LIBRARY, collect_library
 from server.telemetry.metrics import (
     BOUNDS,
     CLASSES,
@@ -39,13 +33,10 @@ if TYPE_CHECKING:
 
     from prometheus_client import Metric
 
-    from server.postgres.pool import Database
+    from server.telemetry.library_numbers import Library
     from server.telemetry.metrics import Metrics
 
-LIBRARY_SECONDS = 15.0  # the library is measured at most so often
 PAUSE_SECONDS = 0.2  # between two answers: whoever asks on and on costs others little
-_ABSENT = (UndefinedTable, InsufficientPrivilege)
-WAIT_SECONDS = 3.0  # for the database: other numbers are not to wait for these
 
 _COUNTED = {
     "unavailable": "Responses with status 503 of a route",
@@ -77,42 +68,6 @@ _PRESENT = {
 }
 
 
-class Library:
-    """Numbers of the library, read from the database every now and then."""
-
-    def __init__(self) -> None:
-        self.numbers: tuple[int, int, int] | None = None
-        self.imports: list[tuple[str, int]] = []
-        self.levels: list[tuple[str, int, int]] = []  # state, how many, bytes
-        self.encodings: list[tuple[str, int]] = []
-        self._due = 0.0
-
-    async def refresh(self, app: web.Application) -> None:
-        """Read them if they are too old; forget them if the database is away."""
-        if monotonic() < self._due:
-            return
-        self._due = monotonic() + LIBRARY_SECONDS
-        lower_budget(WAIT_SECONDS)
-        try:
-            query = queries()["measure_library"]
-            database = app[STORE].database
-            [self.numbers] = await database.fetch(query, {})
-            results = await database.fetch(queries()["list_import_results"], {})
-            self.imports = [(str(result), int(files)) for result, files in results]
-            await self._count_levels(database)
-        except _ABSENT:  # of a database that is not ours
-            pass
-        except (DatabaseAway, psycopg2.Error):
-            self.numbers, self.imports = None, []
-            self.levels, self.encodings = [], []
-
-    async def _count_levels(self, database: Database) -> None:
-        rows = await database.fetch(queries()["count_encodings"], {})
-        self.levels = [(str(state), int(n), int(size)) for state, n, size in rows]
-        results = await database.fetch(queries()["list_encoding_results"], {})
-        self.encodings = [(str(result), int(n)) for result, n in results]
-
-
 class Counted(Collector):
     """Turns one reading of the numbers into families of samples."""
 
@@ -128,7 +83,7 @@ class Counted(Collector):
         yield from self._collect_closed()
         yield from self._collect_queries()
         yield from self._collect_plain()
-        yield from self._collect_library()
+        yield from collect_library(self._library)
 
     def _collect_answers(self) -> Iterator[Metric]:
         requests = CounterMetricFamily(
@@ -226,51 +181,6 @@ class Counted(Collector):
             "bytereel_workers", "Worker processes that are running", workers
         )
 
-    def _collect_library(self) -> Iterator[Metric]:
-        if self._library.numbers is None:
-            return
-        videos, stored, table = self._library.numbers
-        yield GaugeMetricFamily("bytereel_videos", "Videos in the table", videos)
-        yield GaugeMetricFamily(
-            "bytereel_video_bytes", "Bytes of the videos in the table", stored
-        )
-        yield GaugeMetricFamily(
-            "bytereel_table_bytes",
-            "Bytes of the table on disk, with its indexes",
-            table,
-        )
-        imports = CounterMetricFamily(
-            "bytereel_imports",
-            "Files that were imported or refused, by result",
-            labels=["result"],
-        )
-        for result, files in self._library.imports:
-            imports.add_metric([result], files)
-        yield imports
-        yield from self._collect_levels()
-
-    def _collect_levels(self) -> Iterator[Metric]:
-        levels = GaugeMetricFamily(
-            "bytereel_levels", "Smaller encodings of videos", labels=["state"]
-        )
-        counts = {state: count for state, count, _ in self._library.levels}
-        for state in STATES:
-            levels.add_metric([state], counts.get(state, 0))
-        yield levels
-        stored = sum(size for _, _, size in self._library.levels)
-        yield GaugeMetricFamily(
-            "bytereel_level_bytes", "Bytes of the smaller encodings", stored
-        )
-        encodings = CounterMetricFamily(
-            "bytereel_encodings",
-            "Smaller encodings that were made or given up, by result",
-            labels=["result"],
-        )
-        results = dict(self._library.encodings)
-        for result in RESULTS:
-            encodings.add_metric([result], results.get(result, 0))
-        yield encodings
-
 
 def _accumulate(
     counts: Sequence[int], microseconds: int
@@ -329,5 +239,4 @@ async def get_metrics(request: web.Request) -> web.Response:
     return web.Response(body=body, headers=headers)
 
 
-LIBRARY: web.AppKey[Library] = web.AppKey("library")
 SCRAPES: web.AppKey[Scrapes] = web.AppKey("scrapes")

@@ -11,7 +11,8 @@ import pytest
 import yaml
 
 from server.app import build_app
-from server.telemetry.exposition import Counted, Library
+from server.telemetry.exposition import Counted
+from server.telemetry.library_numbers import Library
 from server.telemetry.metrics import CLASSES, METRICS
 from tests.conftest import needs
 
