@@ -39,7 +39,8 @@ PREFLIGHT = {
     "Access-Control-Allow-Methods": "GET, HEAD, OPTIONS",
     "Access-Control-Allow-Headers": (
         "Range, If-Range, If-Match, If-None-Match, "
-        "If-Modified-Since, If-Unmodified-Since"
+        "If-Modified-Since, If-Unmodified-Since, "
+        "CMCD-Request, CMCD-Object, CMCD-Status, CMCD-Session"
     ),
     "Access-Control-Max-Age": "86400",
 }
