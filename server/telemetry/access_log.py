@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from server.telemetry.cmcd import find_cmcd, strip_cmcd
 from server.telemetry.log_lines import LogEntry, render_combined, render_json
 from server.telemetry.proxies import UNIX, find_client
 
@@ -49,7 +50,10 @@ class AccessLog:
         outcome: Outcome,
         request_id: str = "",
     ) -> None:
-        """Write what became of a request: its method, its target, its headers."""
+        """Write what became of a request: its method, its target, its headers.
+
+        Of what players tell of themselves (CMCD), nothing that says who they are.
+        """
         if self._render is None:
             return
         method, target, headers = request
@@ -58,11 +62,12 @@ class AccessLog:
             request_id or pick_request_id(headers),
             self.find_client(peer, headers),
             method,
-            target,
+            strip_cmcd(target),
             headers.get("Range", ""),
-            headers.get("Referer", ""),
+            strip_cmcd(headers.get("Referer", "")),
             headers.get("User-Agent", ""),
             outcome,
+            find_cmcd(target, headers),
         )
         self._outputs[0].put(self._render(entry))
 

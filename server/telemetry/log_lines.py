@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import re
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 FORMATS = ("none", "json", "combined")
 _UNSAFE = re.compile(r"[^ !#-\[\]-~]")
@@ -33,6 +36,7 @@ class LogEntry(NamedTuple):
     referer: str
     user_agent: str
     outcome: Outcome
+    cmcd: Mapping[str, int | float | str | bool] = {}  # what a player told of itself
 
 
 def render_json(entry: LogEntry) -> str:
@@ -40,6 +44,8 @@ def render_json(entry: LogEntry) -> str:
     at = datetime.fromtimestamp(entry.time, UTC).isoformat(timespec="milliseconds")
     fields = entry._asdict() | entry.outcome._asdict() | {"time": at}
     del fields["outcome"]
+    if not entry.cmcd:
+        del fields["cmcd"]
     for name in ("first_byte", "duration"):
         fields[name] = round(fields[name], 6)
     return json.dumps(fields)

@@ -8,12 +8,14 @@ import re
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from server.telemetry.access_log import AccessLog
+from server.telemetry.cmcd import strip_cmcd
 from server.telemetry.log_lines import Outcome
 from server.telemetry.proxies import parse_networks
 
 WORDS = [
     *(b"Referer: ", b"User-Agent: ", b"X-Request-ID: ", b"X-Forwarded-For: 1.2.3.4"),
     *(b"Range: bytes=0-9", b'"', b"\\", b"\\x22", b"\x1b[2J", b"\xff", b"\xe2\x80\xa8"),
+    *(b"?CMCD=sid%3D%22me%22", b"&", b"a=b", b"CMCD-Session: sid=", b"bl=5,bs"),
     *(b"\r", b"\x7f", b"\x85", b"CF-Ray: ", b"\n", b"%22", b" - - [", b"\xed\xa0\x80"),
 ]
 OUTCOME = Outcome(206, 10, 0.0001, 0.5)
@@ -32,14 +34,14 @@ def fuzz_log_line(data: bytes) -> None:
     )
     target = re.sub(r"\s", "", target) or "/"
     told = json.loads(write("json", target, headers))
-    assert told["target"] == target
+    assert told["target"] == strip_cmcd(target)
     assert told["user_agent"] == headers.get("User-Agent", "")
-    assert told["referer"] == headers.get("Referer", "")
+    assert told["referer"] == strip_cmcd(headers.get("Referer", ""))
     found = _COMBINED.fullmatch(write("combined", target, headers))
     assert found is not None
     _, shown, referer, agent = found.groups()
-    assert unescape(shown) == encode(target)
-    assert unescape(referer) == encode(headers.get("Referer") or "-")
+    assert unescape(shown) == encode(strip_cmcd(target) or "-")
+    assert unescape(referer) == encode(strip_cmcd(headers.get("Referer", "")) or "-")
     assert unescape(agent) == encode(headers.get("User-Agent") or "-")
 
 
