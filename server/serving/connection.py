@@ -16,6 +16,7 @@ from server.hls.files import Files, plan_file
 from server.postgres.pool import DatabaseAway, StatementTimeout
 from server.serving.aiohttp_private import awaits_request, is_answering
 from server.serving.timed import TimedConnection
+from server.telemetry.cmcd import find_cmcd
 from server.telemetry.log_lines import Outcome
 from server.telemetry.metrics import OTHER, VIDEO
 from server.video.gather import gather
@@ -214,6 +215,9 @@ class Connection(TimedConnection):
         else:
             spec = asked.headers.get("Range")
             self._metrics.note_short(plan.status, length, spec, seconds)
+        if asked.has_cmcd:
+            _, target, headers = read_request(data)
+            self._metrics.note_cmcd(find_cmcd(target, headers))
         if self._log.wanted:
             self._log.note(
                 read_request(data),

@@ -18,6 +18,8 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from server.hls.layouts import KINDS as HLS_KINDS
+from server.telemetry.cmcd import CLASSES as RATE_CLASSES
+from server.telemetry.cmcd import THROUGHPUTS
 from server.telemetry.library_numbers import LIBRARY, collect_library
 from server.telemetry.metrics import (
     BOUNDS,
@@ -25,6 +27,7 @@ from server.telemetry.metrics import (
     KINDS,
     METRICS,
     REASONS,
+    TOLD,
 )
 from server.telemetry.publishing import publish
 
@@ -66,6 +69,11 @@ _PRESENT = {
     "stalled_clients": "Clients that have not yet taken all that was written",
     "views_waiting": "Views that were accepted and are not in the table yet",
 }
+_TOLD = (
+    "Requests whose player told of itself (CMCD)",
+    "Such requests after the player's buffer had run empty",
+    "Such requests that the player needed to start, to seek or to go on",
+)
 
 
 class Counted(Collector):
@@ -80,6 +88,7 @@ class Counted(Collector):
         """Yield every family."""
         yield from self._collect_answers()
         yield from self._collect_ranges()
+        yield from self._collect_told()
         yield from self._collect_closed()
         yield from self._collect_queries()
         yield from self._collect_plain()
@@ -119,8 +128,9 @@ class Counted(Collector):
             sent.add_metric([route], self._totals["sent_bytes", route])
             aborted.add_metric([route], self._totals["aborted", route])
             for family, name in ((first, "first_byte"), (whole, "duration")):
-                numbers = self._totals.histogram(name, route)
-                family.add_metric([route], *_accumulate(*numbers))
+                counts, microseconds = self._totals.histogram(name, route)
+                buckets = _accumulate(counts, BOUNDS)
+                family.add_metric([route], buckets, microseconds / 1e6)
         yield from (requests, sent, aborted, first, whole)
 
     def _collect_ranges(self) -> Iterator[Metric]:
@@ -140,6 +150,25 @@ class Counted(Collector):
         for kind in HLS_KINDS:
             family.add_metric([kind], self._totals["hls", kind])
         yield family
+
+    def _collect_told(self) -> Iterator[Metric]:
+        for part, text in zip(TOLD, _TOLD, strict=True):
+            family = CounterMetricFamily(
+                f"bytereel_cmcd_{part}", text, labels=["bit_rate"]
+            )
+            for rate in RATE_CLASSES:
+                family.add_metric([rate], self._totals["told", part, rate])
+            yield family
+        measured = HistogramMetricFamily(
+            "bytereel_cmcd_throughput_bits_per_second",
+            "Throughput as players measured it",
+            labels=["bit_rate"],
+        )
+        bounds = [1000 * bound for bound in THROUGHPUTS]
+        for rate in RATE_CLASSES:
+            counts, total = self._totals.histogram("throughput", rate)
+            measured.add_metric([rate], _accumulate(counts, bounds), 1000 * total)
+        yield measured
 
     def _collect_closed(self) -> Iterator[Metric]:
         family = CounterMetricFamily(
@@ -183,15 +212,14 @@ class Counted(Collector):
 
 
 def _accumulate(
-    counts: Sequence[int], microseconds: int
-) -> tuple[list[tuple[str, float]], float]:
-    """Return cumulative buckets and the sum in seconds, as histograms want them."""
-    bounds = [*map(str, BOUNDS), "+Inf"]
+    counts: Sequence[int], bounds: Sequence[float]
+) -> list[tuple[str, float]]:
+    """Return cumulative buckets, as histograms want them."""
     total, buckets = 0, []
-    for bound, count in zip(bounds, counts, strict=True):
+    for bound, count in zip([*map(str, bounds), "+Inf"], counts, strict=True):
         total += count
         buckets.append((bound, float(total)))
-    return buckets, microseconds / 1e6
+    return buckets
 
 
 class Scrapes:

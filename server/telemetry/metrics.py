@@ -18,9 +18,13 @@ from aiohttp import web
 
 from server.errors import Fault
 from server.hls.layouts import KINDS as HLS_KINDS
+from server.telemetry.cmcd import CLASSES as RATE_CLASSES
+from server.telemetry.cmcd import THROUGHPUTS, find_class
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+
+    from server.telemetry.cmcd import Told
 
 BOUNDS = (
     *(0.0001, 0.00025, 0.0005, 0.00075, 0.001, 0.0015, 0.002, 0.003, 0.005, 0.0075),
@@ -41,6 +45,10 @@ REASONS = (
 )
 """Why the server closed a connection: its client was too slow or idle, or there were
 too many of them, or of requests, or too much was held for them."""
+
+TOLD = ("requests", "starved", "startup")
+"""Of requests whose player told of itself: all, those after its buffer had run empty,
+and those that it needed to start."""
 
 COUNTERS = (
     *("unavailable", "cache_hits", "cache_misses", "cache_waits", "cache_evictions"),
@@ -79,6 +87,9 @@ def lay_out(
         widths |= {(name, route): WIDTH for name in ("first_byte", "duration")}
     for query in queries:
         widths |= {("queries", query, part): 1 for part in ("times", "microseconds")}
+    for rate in RATE_CLASSES:
+        widths |= {("told", part, rate): 1 for part in TOLD}
+        widths["throughput", rate] = len(THROUGHPUTS) + 2
     for name, labels in {
         "ranges": KINDS,
         "hls": HLS_KINDS,
@@ -103,9 +114,13 @@ class Totals:
         return self._numbers[self._place[key]]
 
     def histogram(self, *key: str) -> tuple[Sequence[int], int]:
-        """Return the count of each bucket, the one above BOUNDS last; microseconds."""
+        """Return the count of each bucket, the one above BOUNDS last; microseconds.
+
+        Of throughput: above THROUGHPUTS, and kbit/s.
+        """
         start = self._place[key]
-        return self._numbers[start : start + SUM], self._numbers[start + SUM]
+        last = start + (len(THROUGHPUTS) + 1 if key[0] == "throughput" else SUM)
+        return self._numbers[start:last], self._numbers[last]
 
     def since(self, before: Totals) -> Totals:
         """Return by how much each has grown."""
@@ -188,6 +203,20 @@ class Metrics:
     def note_range(self, asked: str | None, status: int) -> None:
         """Count what a GET of VIDEO asked for."""
         self._row[self._ranges[find_kind(asked, status)]] += 1
+
+    def note_cmcd(self, told: Told) -> None:
+        """Count what the player of a video told of itself, if anything."""
+        if not told:
+            return
+        row, place, rate = self._row, self.place, find_class(told)
+        row[place["told", "requests", rate]] += 1
+        row[place["told", "starved", rate]] += told.get("bs", False) is True
+        row[place["told", "startup", rate]] += told.get("su", False) is True
+        measured = told.get("mtp")
+        if isinstance(measured, int):
+            start = place["throughput", rate]
+            row[start + bisect_left(THROUGHPUTS, measured)] += 1
+            row[start + len(THROUGHPUTS) + 1] += measured
 
     def note_abort(self, route: str) -> None:
         """Count an answer that its client did not take whole."""

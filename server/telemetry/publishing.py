@@ -15,6 +15,7 @@ from server.practice.batch import LEFT_OUT
 from server.practice.view_counts import TALLY
 from server.reading.store import STORE
 from server.telemetry.access_log import ACCESS_LOG, pick_request_id
+from server.telemetry.cmcd import find_cmcd
 from server.telemetry.log_lines import Outcome
 from server.telemetry.metrics import METRICS, OTHER, VIDEO
 from server.video.sending import Sent
@@ -84,6 +85,8 @@ def _note(request: web.Request, metrics: Metrics, outcome: Outcome) -> None:
         metrics.note_abort(route)
     if route == VIDEO and request.method == "GET":
         metrics.note_range(request.headers.get("Range"), outcome.status)
+    if route.startswith(VIDEO) and request.method == "GET":
+        metrics.note_cmcd(find_cmcd(request.raw_path, request.headers))
 
 
 def publish(app: web.Application) -> None:

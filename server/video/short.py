@@ -35,6 +35,18 @@ _ONCE = {"Host", "User-Agent"}  # aiohttp refuses a second
 _BEGIN = b"GET /v3/videos/"
 _RANGE = b"\r\nRange: bytes="
 _SPEC = re.compile(rb"[0-9]*-[0-9]*(?=\r\n)")
+# What players tell about themselves (CTA-5004). It chooses no answer.
+_CMCD_QUERY = re.compile(
+    rb"\A(GET [^ ?\r\n]*)\?CMCD=[A-Za-z0-9_.~!'()*%-]*(?= HTTP/1\.1\r\n)"
+)
+_CMCD_FIELD = re.compile(
+    rb"\r\ncmcd-(?:request|object|status|session):[\t -~]*(?=\r\n)", re.IGNORECASE
+)
+_CMCD_FIELDS = 4
+
+
+class CmcdFound(Exception):
+    """The player tells of itself, each time something else: not to be remembered."""
 
 
 class Short(NamedTuple):
@@ -43,6 +55,7 @@ class Short(NamedTuple):
     video_id: int
     headers: dict[str, str]  # that choose the answer
     name: str = ""  # of the file made of the video, for HLS; "" for the video
+    has_cmcd: bool = False  # whether the player tells of itself
 
 
 def parse_short(data: bytes) -> Short | None:
@@ -53,6 +66,24 @@ def parse_short(data: bytes) -> Short | None:
     """
     if len(data) > HEAD_BYTES or not data.startswith(_BEGIN):
         return None
+    try:
+        return parse_ranged(data)
+    except CmcdFound:
+        return parse_without_cmcd(data)
+
+
+def parse_without_cmcd(data: bytes) -> Short | None:
+    """Return what is asked for by a player that tells of itself."""
+    plain = _CMCD_FIELD.sub(b"", _CMCD_QUERY.sub(rb"\1", data), count=_CMCD_FIELDS)
+    try:
+        asked = parse_ranged(plain)
+    except CmcdFound:  # more than there should be
+        return None
+    return asked and asked._replace(has_cmcd=True)
+
+
+def parse_ranged(data: bytes) -> Short | None:
+    """Return what is asked for; CmcdFound. All but the range is remembered."""
     start = data.find(_RANGE) + len(_RANGE)
     spec = _SPEC.match(data, start) if start >= len(_RANGE) else None
     if spec is None:
@@ -66,7 +97,12 @@ def parse_short(data: bytes) -> Short | None:
 
 @lru_cache(HEADS)
 def parse_head(data: bytes) -> Short | None:
-    """Return what a head asks for; None for what aiohttp may refuse or do more for."""
+    """Return what a head asks for; None for what aiohttp may refuse or do more for.
+
+    CmcdFound is not remembered, as the next such head will be another.
+    """
+    if _CMCD_QUERY.match(data) or _CMCD_FIELD.search(data):
+        raise CmcdFound
     head = _HEAD.fullmatch(data)
     if head is None:
         return None

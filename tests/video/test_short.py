@@ -24,6 +24,7 @@ from tests.wire import connect
 if TYPE_CHECKING:
     from tests.conftest import Served
 
+CMCD = ("CMCD-Status", "CMCD-Request", "CMCD-Object", "CMCD-Session")
 SIZE = 2 << 20
 DATA = random.Random(16).randbytes(SIZE)
 
@@ -68,6 +69,8 @@ LINES = [
         b": i\r\n",
         b"J: \xc3\xa4\r\n",
     ),
+    *(b"CMCD-Status: bs\r\n", b"cmcd-request:\tbl=5 \r\n", b"CMCD-Other: x\r\n"),
+    *(b"CMCD-Object: \xc3\xa4\r\n", b"X: CMCD-Object: y\r\n"),
     *(b"K: \x00\r\n", b"L: m\n", b"N: o\rP: q\r\n", b"\r\n", b"GET / HTTP/1.1\r\n"),
 ]
 
@@ -92,6 +95,13 @@ LINES = [
         (HEAD.replace(b"1.1", b"1.0") + b"\r\n", None),
         (HEAD.replace(b"/7", b"/07") + b"\r\n", None),
         (HEAD.replace(b".mp4", b"?viewer=1") + b"\r\n", None),
+        (HEAD.replace(b".mp4", b"?CMCD=bs&viewer=1") + b"\r\n", None),
+        (HEAD.replace(b".mp4", b"?CMCD=bs&CMCD=su") + b"\r\n", None),
+        (HEAD.replace(b"a\r", b"a?CMCD=b HTTP/1.1\r") + b"\r\n", None),
+        (HEAD + b"CMCD-Status: bs\r\n folded\r\n\r\n", None),
+        (HEAD + b"CMCD-Status: \xe4\r\n\r\n", None),
+        (HEAD + b"CMCD-Status: bs\r\n\r\nbody", None),
+        (HEAD + b"CMCD-Status: bs\r\n" * 5 + b"\r\n", None),
         (HEAD.replace(b"GET", b"HEAD") + b"\r\n", None),
     ],
 )
@@ -99,6 +109,22 @@ def test_simple_requests_are_read_here(
     data: bytes, asked: dict[str, str] | None
 ) -> None:
     assert hot.parse_short(data) == (None if asked is None else hot.Short(7, asked))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        HEAD + b"CMCD-Status: bs\r\n" + SPEC + b"\r\n",
+        HEAD + b"CMCD-Request: mtp=9,su\r\n" + SPEC + b"cmcd-object:br=5\r\n\r\n",
+        HEAD.replace(b".mp4", b".mp4?CMCD=br%3D5%2Cbs") + SPEC + b"\r\n",
+        HEAD.replace(b".mp4", b"?CMCD=") + SPEC + b"\r\n",
+    ],
+)
+def test_what_players_tell_chooses_no_answer(data: bytes) -> None:
+    before = hot.parse_head.cache_info().currsize
+    assert hot.parse_short(data) == hot.Short(7, {"Range": "bytes=5-9"}, has_cmcd=True)
+    hot.parse_short(data.replace(b"bs", b"su").replace(b"br", b"tb"))
+    assert hot.parse_head.cache_info().currsize <= before + 1
 
 
 @given(st.lists(st.sampled_from(LINES), max_size=5))
@@ -120,7 +146,8 @@ def test_what_is_read_here_aiohttp_reads_the_same(lines: list[bytes]) -> None:
     assert not upgraded
     assert not rest
     assert body.is_eof()
-    assert asked == hot.Short(7, parse_asked(message.headers))
+    told = any(name in message.headers for name in CMCD)
+    assert asked == hot.Short(7, parse_asked(message.headers), has_cmcd=told)
     method, target, headers = hot.read_request(data)
     assert (method, target) == (message.method, message.path)
     assert list(map(str.lower, headers)) == list(map(str.lower, message.headers))
