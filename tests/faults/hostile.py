@@ -14,6 +14,7 @@ import struct
 import sys
 import zlib
 from contextlib import closing, suppress
+from functools import cache
 from typing import NamedTuple
 
 PIECE_BYTES = 64 * 1024
@@ -50,6 +51,17 @@ class Repeated(NamedTuple):
     request: bytes
 
 
+class Bomb(NamedTuple):
+    """Sends the same, a request whose body unfolds to megabytes."""
+
+    connections: int
+    coding: str
+
+    @property
+    def request(self) -> bytes:
+        return make_bomb(self.coding)
+
+
 class Held(NamedTuple):
     """Sends something, and then neither sends nor reads."""
 
@@ -64,13 +76,14 @@ class Hasty(NamedTuple):
     sent: bytes
 
 
-Attack = Flood | Repeated | Held | Hasty
+Attack = Flood | Repeated | Bomb | Held | Hasty
 
 
 def make_piece(text: bytes) -> bytes:
     return text * (PIECE_BYTES // len(text))
 
 
+@cache
 def make_bomb(coding: str) -> bytes:
     """Return a request of some kilobytes whose body unfolds to megabytes."""
     bits = {"gzip": 31, "deflate": zlib.MAX_WBITS}[coding]
@@ -101,8 +114,8 @@ def list_attacks(video: int) -> dict[str, Attack]:
         "tiny chunks": Flood(20, CHUNKED, make_piece(b"1\r\na\r\n")),
         "trailers": Flood(20, CHUNKED + b"0\r\n", make_piece(b"X-A: a\r\n")),
         "long body": Flood(20, long_body, make_piece(b" "), BODY_BYTES),
-        "gzip bomb": Repeated(10, make_bomb("gzip")),
-        "deflate bomb": Repeated(10, make_bomb("deflate")),
+        "gzip bomb": Bomb(10, "gzip"),
+        "deflate bomb": Bomb(10, "deflate"),
         "6,500 ranges": Repeated(10, get(path, ranges)),
         "token guesses": Repeated(20, get("/v3/admin/overview", guess)),
         "no such page": Repeated(20, get("/none")),
@@ -135,7 +148,7 @@ async def act(attack: Attack, one: socket.socket) -> None:
         for _ in range(attack.most // len(attack.piece)):
             async with asyncio.timeout(PATIENCE_SECONDS):
                 await loop.sock_sendall(one, attack.piece)
-    elif isinstance(attack, Repeated):
+    elif isinstance(attack, Repeated | Bomb):
         while True:
             await loop.sock_sendall(one, attack.request)
             async with asyncio.timeout(PATIENCE_SECONDS):

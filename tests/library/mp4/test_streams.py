@@ -111,7 +111,6 @@ def test_sizes_may_be_equal() -> None:
         ({"stsz": box(b"stsz", b"\0\0\0\1" * 2, b"\xff" * 4)}, MalformedError),
         ({"stsz": box(b"stsz", bytes(4), b"\0\1\0\0", b"\0\0\0\6")}, Unfit),
         ({"stco": table(b"stco", (100,), (111,), (200,), (982,))}, Unfit),
-        ({"stco": table(b"stco", *[(1,)] * 1_000_001)}, MalformedError),
     ],
 )
 def test_tables_without_sense_are_refused(
@@ -119,6 +118,13 @@ def test_tables_without_sense_are_refused(
 ) -> None:
     with pytest.raises(error):
         read(changed)
+
+
+def test_more_chunks_than_a_film_has_are_refused() -> None:
+    count = 1_000_001
+    stco = box(b"stco", bytes(4), count.to_bytes(4, "big"), b"\0\0\0\1" * count)
+    with pytest.raises(MalformedError):
+        read({"stco": stco})
 
 
 def test_counts_beyond_measure_cost_nothing() -> None:
