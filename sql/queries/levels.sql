@@ -183,18 +183,27 @@ SELECT original_id
  WHERE video_id = %(id)s;
 
 -- name: list_levels
--- The levels of these videos, of each the one of the least bits first.
+-- The levels of these videos, of each the one of the least bits first; among them the video
+-- itself, if its figures are known.
+WITH made AS (
+    SELECT video_id, original_id, width, height, bit_rate, frame_rate, codecs
+      FROM levels
+     WHERE original_id = ANY(%(ids)s::integer[])
+)
 SELECT video_id,
        original_id,
        width,
-       levels.height,
+       height,
        bit_rate,
        frame_rate,
        codecs,
        octet_length(video_data) AS bytes
-  FROM levels
+  FROM (SELECT * FROM made
+         UNION ALL
+        SELECT video_id, video_id, width, height, bit_rate, frame_rate, codecs
+          FROM originals
+         WHERE video_id IN (SELECT original_id FROM made)) AS listed
   JOIN videos ON id = video_id
- WHERE original_id = ANY(%(ids)s::integer[])
  ORDER BY original_id, bit_rate, video_id;
 
 -- name: list_with_levels

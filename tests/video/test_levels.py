@@ -111,3 +111,21 @@ async def test_batch_offers_the_levels_of_what_it_shows(served: Served) -> None:
     assert [level["id"] for level in offered] == [made[2], made[1], made[0]]
     assert [level["original_id"] for level in offered] == [1, 1, 2]
     assert "levels" not in word["questions"][0]
+
+
+async def test_batch_offers_an_original_beside_its_levels(served: Served) -> None:
+    url = served.database_url
+    for name in ("a.mp4", "b.mp4"):
+        insert_video(url, name, b"12345")
+    run(url, WORDS)
+    for video in (1, 2):
+        run(
+            url, f"INSERT INTO originals VALUES ({video}, 1920, 1080, 9000000, 30, 'a')"
+        )
+    level = insert_level(url, 1, 720, b"123")
+    batch = f"/v3/next-review-words-batch?user_id={LEARNER}"
+    _, body, _ = await ask(served, batch)
+    [word] = body["words"]
+    offered = word["definition"]["levels"]  # the second clip has no choice
+    assert [(each["id"], each["bytes"]) for each in offered] == [(level, 3), (1, 5)]
+    assert {each["original_id"] for each in offered} == {1}
