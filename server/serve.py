@@ -32,8 +32,9 @@ from server.postgres.refusals import find_remedy
 from server.postgres.target import open_database
 from server.reading.store import check_columns
 from server.serving.clients import pick_limits
-from server.serving.listen import bind, serve
+from server.serving.listen import bind
 from server.serving.listening import Listening, share
+from server.serving.process import serve
 from server.serving.systemd import Notifier, take_sockets
 from server.serving.unix_socket import bind_unix
 from server.telemetry.server_logs import open_logs, redirect_errors

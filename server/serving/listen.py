@@ -1,18 +1,14 @@
-"""Listen, answer until told to stop, finish what is being sent."""
+"""Accept connections, and finish what is being sent at the end."""
 
 from __future__ import annotations
 
 import asyncio
 import errno
 import logging
-import os
-import resource
-import signal
 import socket
 import sys
-import threading
 from contextlib import asynccontextmanager, suppress
-from time import monotonic, sleep
+from time import monotonic
 from typing import TYPE_CHECKING, Any, cast
 
 from aiohttp import web
@@ -25,19 +21,14 @@ from server.serving.clients import CLIENTS
 from server.serving.connection import Connection
 from server.serving.draining import Draining
 from server.serving.listening import BACKLOG, HALF_OPEN_SECONDS, open_port
-from server.serving.malloc import tuned_memory
 from server.telemetry.access_log import ACCESS_LOG
 from server.telemetry.metrics import METRICS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from server.serving.listening import Listening
 
-SHUTDOWN_SECONDS = 10  # from SIGTERM to the end of the process, at most
-ANSWER_SECONDS = 8.0  # of them for what is being sent; the rest is for closing
-EXIT_SECONDS = 9.2  # then threads that go on are left behind
-LAST_SECONDS = 0.2
+ANSWER_SECONDS = 8.0  # for what is being sent at the end; then it is broken off
 PORTS_TRIED = 100
 
 _log = logging.getLogger(__name__)
@@ -68,69 +59,6 @@ def bind(
     raise Fault(f"port {port} of {host} is taken: choose another --port, or 0")
 
 
-async def serve(
-    app: web.Application,
-    listening: Listening,
-    ready: Callable[[], None],
-    *,
-    alone: bool = True,
-) -> None:
-    """Answer on the sockets until SIGINT or SIGTERM; call ready once all is answered.
-
-    A process that is not alone has a parent, which looks after Ctrl-C, SIGHUP and
-    clients that are half-way in.
-    """
-    allow_connections()
-    stop = asyncio.Event()
-    _heed_signals(stop, alone=alone)
-    async with (
-        answering(app, *listening.sockets) as draining,
-        tuned_memory(app[STORE]),
-    ):
-        ready()
-        await stop.wait()
-        draining.begin()
-        if alone:
-            listening.stop()
-            await asyncio.sleep(HALF_OPEN_SECONDS)
-
-
-def _heed_signals(stop: asyncio.Event, *, alone: bool) -> None:
-    """Have the first SIGINT or SIGTERM set stop, and the second end the process.
-
-    A process that is not alone is ended by its parent. A second SIGTERM means nothing
-    to it: systemd tells all processes to stop, and so does the parent.
-    """
-    loop = asyncio.get_running_loop()
-    then = signal.SIG_DFL if alone else signal.SIG_IGN
-    numbers = (signal.SIGINT, signal.SIGTERM) if alone else (signal.SIGTERM,)
-
-    def begin() -> None:
-        for number in numbers:
-            loop.remove_signal_handler(number)
-            signal.signal(number, then)
-        timer = threading.Timer(EXIT_SECONDS, _leave)
-        timer.daemon = True
-        timer.start()
-        stop.set()
-
-    for number in numbers:
-        loop.add_signal_handler(number, begin)
-    if alone:
-        loop.add_signal_handler(
-            signal.SIGHUP,
-            _log.warning,
-            "SIGHUP replaces nothing with one worker: restart, or use --workers 2",
-        )
-
-
-def _leave() -> None:
-    """End the process, whatever its threads are doing."""
-    _log.warning("something still runs after %g s: ended all the same", EXIT_SECONDS)
-    sleep(LAST_SECONDS)  # for the line to be written
-    os._exit(0)
-
-
 class _Aborting(asyncio.Protocol):
     """Cuts each connection off as soon as it is made; one instance serves for all."""
 
@@ -139,13 +67,6 @@ class _Aborting(asyncio.Protocol):
 
 
 _ABORTING = _Aborting()  # made before memory is short
-
-
-def allow_connections() -> None:
-    """Raise the limit of open files, beyond which clients would be refused."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with suppress(ValueError, OSError):  # some systems have another limit besides
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 @asynccontextmanager
