@@ -21,7 +21,8 @@ from server.postgres.budget import begin_budget
 from server.postgres.pool import Database
 from server.postgres.queries import queries
 from server.practice.batch import LEFT_OUT, LeftOut
-from server.practice.view_counts import TALLY, Tally, keep_views
+from server.practice.tally import Tally, keep
+from server.practice.view_counts import TALLY, VIEWS
 from server.reading.store import STORE, Store
 from server.routes import ROUTES
 from server.serving.clients import CLIENTS, LIMITS, Clients, Limits, keep_sweeping
@@ -75,7 +76,7 @@ def build_app(
     app[WATCH] = watch
     app[LEFT_OUT] = LeftOut()
     app[TROUBLES] = Troubles()
-    app[TALLY] = Tally()
+    app[TALLY] = Tally(VIEWS)
     trusted = app[ACCESS_LOG].trusted
     app[COMPRESSION] = compression
     app[CLIENTS] = Clients(limits, trusted, app[METRICS])
@@ -96,7 +97,9 @@ def build_app(
     app.cleanup_ctx.append(keep_published)
     app.cleanup_ctx.append(keep_sweeping)
     app.cleanup_ctx.append(watch_descriptors)
-    app.cleanup_ctx.append(keep_views)  # ends first, and what it lost is published
+    app.cleanup_ctx.append(
+        partial(keep, TALLY)
+    )  # ends first, and what it lost is published
     add_maker(app, database_url, workers)
     add_admin(app, database_url, admin_token, spool, workers=workers)
     app.on_shutdown.append(close_watch)

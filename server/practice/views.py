@@ -19,7 +19,7 @@ from server.api.fields import (
 )
 from server.api.strict_json import parse_object
 from server.errors import Fault
-from server.practice.view_counts import REACHED, TALLY
+from server.practice.view_counts import REACHED, TALLY, list_rows
 
 if TYPE_CHECKING:
     from server.practice.view_counts import View
@@ -45,7 +45,8 @@ async def post_views(request: web.Request) -> web.Response:
         return build_error_response(400, str(fault))
     except Refused as refused:
         return build_error_response(refused.status, refused.sentence)
-    if not request.app[TALLY].add(views, datetime.now(UTC).date()):
+    rows = list_rows(views, datetime.now(UTC).date())
+    if not request.app[TALLY].add(rows):
         return build_error_response(503, _TOO_MANY, {"Retry-After": "60"})
     return web.Response(status=204, headers={"Cache-Control": "no-store"})
 

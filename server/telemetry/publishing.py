@@ -97,7 +97,7 @@ def publish(app: web.Application) -> None:
     spent = database.spent
     app[METRICS].publish(
         counters={
-            "plays": app[TALLY].started,
+            "plays": app[TALLY].totals[0],
             "views_lost": app[TALLY].lost,
             "words_left_out": app[LEFT_OUT].words,
             "questions_left_out": app[LEFT_OUT].questions,

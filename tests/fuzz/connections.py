@@ -17,7 +17,8 @@ from server.app import answer_errors, build_metrics
 from server.hls.layouts import LAYOUTS, Layouts
 from server.model import Video
 from server.postgres.pool import DatabaseAway
-from server.practice.view_counts import TALLY, Tally
+from server.practice.tally import Tally
+from server.practice.view_counts import TALLY, VIEWS
 from server.practice.views import post_views
 from server.reading.store import CHUNK_BYTES, STORE, Store
 from server.routes import ROUTES
@@ -141,7 +142,7 @@ def build_stand() -> Stand:
     app[METRICS], app[ACCESS_LOG] = build_metrics(), AccessLog("none", ())
     app[PACER], app[WATCH], app[TROUBLES] = Pacer(0), None, Troubles()
     store = Store(NoDatabase(), cache_bytes=1_000_000, lanes=1)  # type: ignore[arg-type]
-    app[STORE], app[TALLY], app[LAYOUTS] = store, Tally(), Layouts()
+    app[STORE], app[TALLY], app[LAYOUTS] = store, Tally(VIEWS), Layouts()
     app.add_routes([each for each in ROUTES if each.path.startswith("/v3/videos")])
     app.router.add_get("/healthz", get_health)
     app.router.add_post("/v3/views", post_views)

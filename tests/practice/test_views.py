@@ -14,7 +14,8 @@ from psycopg2.extensions import make_dsn
 
 from server.errors import Fault
 from server.postgres.pool import Database
-from server.practice.view_counts import PATIENCE_SECONDS, ROWS_MAX, Tally, save_views
+from server.practice.tally import PATIENCE_SECONDS, ROWS_MAX, Tally, save
+from server.practice.view_counts import VIEWS, list_rows
 from server.practice.views import BODY_MAX, VIEWS_MAX, parse_views
 from tests.breakable import breakable
 from tests.conftest import execute, insert_video, serve_database
@@ -134,14 +135,14 @@ async def opened(url: str) -> AsyncIterator[Database]:
 async def test_views_add_up_by_video_and_day(url: str) -> None:
     for name in ("a.mp4", "b.mp4"):
         insert_video(url, name, b"abc")
-    tally = Tally()
+    tally = Tally(VIEWS)
     async with opened(url) as database:
-        assert await save_views(database, tally)  # nothing
-        tally.add([(2, "started"), (1, "started"), (2, "completed")], DAY)
-        tally.add([(1, "quarter")], NEXT)
-        assert await save_views(database, tally)
-        tally.add([(1, "started"), (3, "started"), (2**40, "half")], DAY)
-        assert await save_views(database, tally)
+        assert await save(database, tally)  # nothing
+        tally.add(list_rows([(2, "started"), (1, "started"), (2, "completed")], DAY))
+        tally.add(list_rows([(1, "quarter")], NEXT))
+        assert await save(database, tally)
+        tally.add(list_rows([(1, "started"), (3, "started"), (2**40, "half")], DAY))
+        assert await save(database, tally)
         assert not tally.some.is_set()
     assert run(url, COUNTED) == [
         (1, DAY, 2, 0, 0, 0),
@@ -152,37 +153,35 @@ async def test_views_add_up_by_video_and_day(url: str) -> None:
 
 async def test_batch_whose_answer_is_lost_counts_once(url: str) -> None:
     insert_video(url, "a.mp4", b"abc")
-    tally = Tally()
+    tally = Tally(VIEWS)
     async with breakable(url) as proxy, opened(proxy.url) as database:
         await database.fetch("SELECT 1", {})
-        tally.add([(1, "started")], DAY)
+        tally.add(list_rows([(1, "started")], DAY))
         proxy.limit = 0  # of the answer nothing arrives
-        assert not await save_views(database, tally)
+        assert not await save(database, tally)
         await until(lambda: run(url, COUNTED))
-        tally.add([(1, "started")], DAY)  # meanwhile
-        assert await save_views(database, tally)
+        tally.add(list_rows([(1, "started")], DAY))  # meanwhile
+        assert await save(database, tally)
         assert run(url, COUNTED) == [(1, DAY, 1, 0, 0, 0)]
-        assert await save_views(database, tally)
+        assert await save(database, tally)
         assert run(url, COUNTED) == [(1, DAY, 2, 0, 0, 0)]
-        tally.add([(1, "started")], DAY)
+        tally.add(list_rows([(1, "started")], DAY))
         await proxy.refuse()
-        assert not await save_views(database, tally)  # and kept
+        assert not await save(database, tally)  # and kept
     async with opened(url) as database:
-        assert await save_views(database, tally)
+        assert await save(database, tally)
     assert run(url, COUNTED) == [(1, DAY, 3, 0, 0, 0)]
 
 
 async def test_processes_do_not_stop_each_other(url: str) -> None:
     videos = [insert_video(url, f"{n}.mp4", b"abc") for n in range(40)]
-    tallies = [Tally() for _ in range(6)]
+    tallies = [Tally(VIEWS) for _ in range(6)]
     async with opened(url) as database:
         for _ in range(5):
             for place, tally in enumerate(tallies):
                 order = videos if place % 2 else videos[::-1]
-                tally.add([(video, "half") for video in order], DAY)
-            saved = await asyncio.gather(
-                *(save_views(database, tally) for tally in tallies)
-            )
+                tally.add(list_rows([(video, "half") for video in order], DAY))
+            saved = await asyncio.gather(*(save(database, tally) for tally in tallies))
             assert all(saved)
     assert run(url, COUNTED) == [(video, DAY, 0, 0, 30, 0) for video in videos]
 
@@ -192,15 +191,15 @@ async def test_views_wait_until_the_table_is_there(
 ) -> None:
     insert_video(url, "a.mp4", b"abc")
     run(url, "ALTER TABLE video_views RENAME TO others")
-    tally = Tally()
+    tally = Tally(VIEWS)
     async with opened(url) as database:
         for count in (1, 2, 3):
-            assert tally.add([(1, "started")], DAY)
-            assert not await save_views(database, tally)
+            assert tally.add(list_rows([(1, "started")], DAY))
+            assert not await save(database, tally)
             assert tally.waiting == count
         run(url, "ALTER TABLE others RENAME TO video_views")
-        assert await save_views(database, tally)
-        assert await save_views(database, tally)
+        assert await save(database, tally)
+        assert await save(database, tally)
     assert run(url, COUNTED) == [(1, DAY, 3, 0, 0, 0)]
     assert (tally.waiting, tally.lost) == (0, 0)
     assert [record.getMessage().split(":")[0] for record in caplog.records] == [
@@ -211,25 +210,25 @@ async def test_views_wait_until_the_table_is_there(
 
 async def test_views_wait_while_the_database_is_read_only(url: str) -> None:
     insert_video(url, "a.mp4", b"abc")
-    tally = Tally()
+    tally = Tally(VIEWS)
     read_only = make_dsn(url, options="-c default_transaction_read_only=on")
     async with opened(read_only) as database:
-        tally.add([(1, "started")], DAY)
-        assert not await save_views(database, tally)
+        tally.add(list_rows([(1, "started")], DAY))
+        assert not await save(database, tally)
         assert tally.some.is_set()
     async with opened(url) as database:
-        assert await save_views(database, tally)
+        assert await save(database, tally)
     assert run(url, COUNTED) == [(1, DAY, 1, 0, 0, 0)]
 
 
 async def test_views_that_no_table_takes_are_said_to_be_lost(
     url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    tally = Tally()
+    tally = Tally(VIEWS)
     tally.sender = "no UUID"
     async with opened(url) as database:
-        tally.add([(1, "started"), (1, "half")], DAY)
-        assert not await save_views(database, tally)
+        tally.add(list_rows([(1, "started"), (1, "half")], DAY))
+        assert not await save(database, tally)
     assert (tally.waiting, tally.lost) == (0, 2)
     assert "2 views are lost: invalid input syntax" in caplog.text
 
@@ -249,26 +248,26 @@ async def test_views_at_a_stop_are_said_to_be_lost(
 
 def test_views_are_refused_once_others_wait_long() -> None:
     now = 0.0
-    tally = Tally(lambda: now)
-    assert tally.add([(1, "started")], DAY)
+    tally = Tally(VIEWS, lambda: now)
+    assert tally.add(list_rows([(1, "started")], DAY))
     tally.take()
     tally.note_failure("the disk is full")
     now = PATIENCE_SECONDS
-    assert tally.add([(1, "started")], DAY)
+    assert tally.add(list_rows([(1, "started")], DAY))
     now += 1
-    assert not tally.add([(1, "started")], DAY)
+    assert not tally.add(list_rows([(1, "started")], DAY))
     assert tally.waiting == 2
     tally.settle()
-    assert tally.add([(1, "started")], DAY)
+    assert tally.add(list_rows([(1, "started")], DAY))
 
 
 def test_flood_of_videos_is_refused() -> None:
-    tally = Tally()
+    tally = Tally(VIEWS)
     for first in range(1, ROWS_MAX, VIEWS_MAX):
         some = range(first, first + VIEWS_MAX)
-        assert tally.add([(video, "started") for video in some], DAY)
-    assert not tally.add([(1, "started"), (ROWS_MAX + 1, "started")], DAY)
-    assert tally.add([(1, "started")], DAY)
+        assert tally.add(list_rows([(video, "started") for video in some], DAY))
+    assert not tally.add(list_rows([(1, "started"), (ROWS_MAX + 1, "started")], DAY))
+    assert tally.add(list_rows([(1, "started")], DAY))
     batch = tally.take()
     assert batch is not None
     assert len(batch.counts) == ROWS_MAX
@@ -283,9 +282,9 @@ async def test_senders_long_gone_are_forgotten(url: str) -> None:
         " (gen_random_uuid(), 9, now() - interval '29 days'),"
         " (gen_random_uuid(), 9, now() - interval '27 days')",
     )
-    tally = Tally()
-    tally.add([(1, "started")], DAY)
+    tally = Tally(VIEWS)
+    tally.add(list_rows([(1, "started")], DAY))
     async with opened(url) as database:
-        assert await save_views(database, tally)
+        assert await save(database, tally)
     senders = run(url, "SELECT batch FROM view_senders ORDER BY batch")
     assert senders == [(1,), (9,)]
