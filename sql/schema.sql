@@ -377,6 +377,36 @@ ALTER TABLE previews ALTER COLUMN image SET STORAGE EXTERNAL;
 COMMENT ON COLUMN previews.at_ms IS
     'The moment of a frame, in milliseconds; 0 of the other kinds';
 
+-- How clips played where they were watched: sums of a day by video, level and network, and
+-- nothing of who watched. The server deletes days that are over for a quarter of a year.
+
+CREATE TABLE playback (
+    day DATE,
+    video_id INTEGER REFERENCES videos (id) ON DELETE CASCADE,
+    level INTEGER CHECK (level >= 0),
+    network TEXT,
+    plays BIGINT NOT NULL,
+    stalls BIGINT NOT NULL,
+    stalled_ms BIGINT NOT NULL,
+    watched_ms BIGINT NOT NULL,
+    first_frame_ms BIGINT NOT NULL,
+    rates BIGINT NOT NULL,
+    kbit_per_s BIGINT NOT NULL,
+    network_errors BIGINT NOT NULL,
+    decode_errors BIGINT NOT NULL,
+    unsupported_errors BIGINT NOT NULL,
+    first_frames BIGINT[] NOT NULL,
+    PRIMARY KEY (day, video_id, level, network)
+);
+COMMENT ON COLUMN playback.day IS 'In UTC';
+COMMENT ON COLUMN playback.level IS 'Pixels of the level that was played; 0 for the video';
+COMMENT ON COLUMN playback.rates IS 'How many plays the sum of kbit_per_s is of';
+COMMENT ON COLUMN playback.first_frames IS
+    'How many plays showed a picture within each of the times that the server knows';
+
+-- Finds the rows of a video, which its deletion takes along.
+CREATE INDEX idx_playback_video ON playback (video_id);
+
 -- What was here before the first migration; rollbacks leave it in place.
 CREATE TABLE bytereel_found (name TEXT);
 COMMENT ON TABLE bytereel_found IS
@@ -396,4 +426,4 @@ VALUES ('0001_create_words'), ('0002_create_videos'), ('0003_correct_videos'),
        ('0008_create_thumbnails'), ('0009_create_views'),
        ('0010_create_import_results'), ('0011_create_checks'),
        ('0012_create_levels'), ('0013_create_captions'),
-       ('0014_create_previews');
+       ('0014_create_previews'), ('0015_create_playback');

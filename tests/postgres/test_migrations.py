@@ -35,6 +35,7 @@ NAMES = [
     "0012_create_levels",
     "0013_create_captions",
     "0014_create_previews",
+    "0015_create_playback",
 ]
 
 # Words as they may be before us: other types, another column, an index of our name.

@@ -1,0 +1,2 @@
+-- The numbers go.
+DROP TABLE playback;
