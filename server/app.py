@@ -21,6 +21,7 @@ from server.postgres.budget import begin_budget
 from server.postgres.pool import Database
 from server.postgres.queries import queries
 from server.practice.batch import LEFT_OUT, LeftOut
+from server.practice.play_counts import PLAYBACK, PLAYS
 from server.practice.tally import Tally, keep
 from server.practice.view_counts import TALLY, VIEWS
 from server.reading.store import STORE, Store
@@ -76,7 +77,7 @@ def build_app(
     app[WATCH] = watch
     app[LEFT_OUT] = LeftOut()
     app[TROUBLES] = Troubles()
-    app[TALLY] = Tally(VIEWS)
+    app[TALLY], app[PLAYBACK] = Tally(VIEWS), Tally(PLAYS)
     trusted = app[ACCESS_LOG].trusted
     app[COMPRESSION] = compression
     app[CLIENTS] = Clients(limits, trusted, app[METRICS])
@@ -97,9 +98,9 @@ def build_app(
     app.cleanup_ctx.append(keep_published)
     app.cleanup_ctx.append(keep_sweeping)
     app.cleanup_ctx.append(watch_descriptors)
-    app.cleanup_ctx.append(
-        partial(keep, TALLY)
-    )  # ends first, and what it lost is published
+    # They end first, and what they lost is published.
+    app.cleanup_ctx.append(partial(keep, TALLY))
+    app.cleanup_ctx.append(partial(keep, PLAYBACK))
     add_maker(app, database_url, workers)
     add_admin(app, database_url, admin_token, spool, workers=workers)
     app.on_shutdown.append(close_watch)

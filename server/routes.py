@@ -19,6 +19,7 @@ from server.pages.admin import get_admin
 from server.pages.home import get_asset, get_index, get_reads
 from server.pages.practice import get_practice, get_worker
 from server.practice.batch import get_batch
+from server.practice.playback import post_playback
 from server.practice.reviews import post_review
 from server.practice.views import post_views
 from server.telemetry.exposition import get_metrics
@@ -76,6 +77,7 @@ ROUTES = [
     web.get("/v3/next-review-words-batch", get_batch),
     web.post("/v3/reviews", post_review),
     web.post("/v3/views", post_views),
+    web.post("/v3/playback", post_playback),
     web.get("/healthz", get_health),
     web.get("/readyz", get_readiness),
     web.get("/metrics", get_metrics),

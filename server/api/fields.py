@@ -136,17 +136,17 @@ def choice(*names: str) -> FieldType:
     return FieldType(f"{', '.join(names[:-1])} or {names[-1]}", read)
 
 
-def whole_number(greatest: int = ID_MAX) -> FieldType:
-    """Return the type of a number from 1, in JSON."""
+def whole_number(greatest: int = ID_MAX, *, least: int = 1) -> FieldType:
+    """Return the type of a whole number, in JSON."""
 
     def read(value: object) -> int:
         if isinstance(value, float) and value.is_integer():
             value = int(value)  # 5.0 is whole as well (JSON Schema, 6.3)
-        if type(value) is not int or not 1 <= value <= greatest:
+        if type(value) is not int or not least <= value <= greatest:
             raise NotAllowed
         return value
 
-    return FieldType(f"a whole number from 1 to {greatest}", read)
+    return FieldType(f"a whole number from {least} to {greatest}", read)
 
 
 def digits(greatest: int = ID_MAX) -> FieldType:

@@ -18,21 +18,20 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from server.hls.layouts import KINDS as HLS_KINDS
-from server.telemetry.cmcd import CLASSES as RATE_CLASSES
-from server.telemetry.cmcd import THROUGHPUTS
+from server.telemetry.buckets import accumulate
 from server.telemetry.library_numbers import LIBRARY, collect_library
 from server.telemetry.metrics import (
     BOUNDS,
     CLASSES,
-    KINDS,
     METRICS,
     REASONS,
-    TOLD,
 )
+from server.telemetry.player_numbers import collect_playback, collect_told
 from server.telemetry.publishing import publish
+from server.telemetry.range_kinds import KINDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from prometheus_client import Metric
 
@@ -67,13 +66,9 @@ _PRESENT = {
     "connections_in_use": "Connections to PostgreSQL that are running a query",
     "reads_waiting": "Queries that are waiting for a connection",
     "stalled_clients": "Clients that have not yet taken all that was written",
+    "playback_waiting": "Reports of plays that were accepted and are not in the table",
     "views_waiting": "Views that were accepted and are not in the table yet",
 }
-_TOLD = (
-    "Requests whose player told of itself (CMCD)",
-    "Such requests after the player's buffer had run empty",
-    "Such requests that the player needed to start, to seek or to go on",
-)
 
 
 class Counted(Collector):
@@ -88,9 +83,10 @@ class Counted(Collector):
         """Yield every family."""
         yield from self._collect_answers()
         yield from self._collect_ranges()
-        yield from self._collect_told()
+        yield from collect_told(self._totals)
         yield from self._collect_closed()
         yield from self._collect_queries()
+        yield from collect_playback(self._totals)
         yield from self._collect_plain()
         yield from collect_library(self._library)
 
@@ -129,7 +125,7 @@ class Counted(Collector):
             aborted.add_metric([route], self._totals["aborted", route])
             for family, name in ((first, "first_byte"), (whole, "duration")):
                 counts, microseconds = self._totals.histogram(name, route)
-                buckets = _accumulate(counts, BOUNDS)
+                buckets = accumulate(counts, BOUNDS)
                 family.add_metric([route], buckets, microseconds / 1e6)
         yield from (requests, sent, aborted, first, whole)
 
@@ -150,25 +146,6 @@ class Counted(Collector):
         for kind in HLS_KINDS:
             family.add_metric([kind], self._totals["hls", kind])
         yield family
-
-    def _collect_told(self) -> Iterator[Metric]:
-        for part, text in zip(TOLD, _TOLD, strict=True):
-            family = CounterMetricFamily(
-                f"bytereel_cmcd_{part}", text, labels=["bit_rate"]
-            )
-            for rate in RATE_CLASSES:
-                family.add_metric([rate], self._totals["told", part, rate])
-            yield family
-        measured = HistogramMetricFamily(
-            "bytereel_cmcd_throughput_bits_per_second",
-            "Throughput as players measured it",
-            labels=["bit_rate"],
-        )
-        bounds = [1000 * bound for bound in THROUGHPUTS]
-        for rate in RATE_CLASSES:
-            counts, total = self._totals.histogram("throughput", rate)
-            measured.add_metric([rate], _accumulate(counts, bounds), 1000 * total)
-        yield measured
 
     def _collect_closed(self) -> Iterator[Metric]:
         family = CounterMetricFamily(
@@ -209,17 +186,6 @@ class Counted(Collector):
         yield GaugeMetricFamily(
             "bytereel_workers", "Worker processes that are running", workers
         )
-
-
-def _accumulate(
-    counts: Sequence[int], bounds: Sequence[float]
-) -> list[tuple[str, float]]:
-    """Return cumulative buckets, as histograms want them."""
-    total, buckets = 0, []
-    for bound, count in zip([*map(str, bounds), "+Inf"], counts, strict=True):
-        total += count
-        buckets.append((bound, float(total)))
-    return buckets
 
 
 class Scrapes:

@@ -18,8 +18,11 @@ from aiohttp import web
 
 from server.errors import Fault
 from server.hls.layouts import KINDS as HLS_KINDS
+from server.practice.play_counts import COLUMNS as PLAY_COLUMNS
+from server.practice.play_counts import FIRST_FRAME_MS
 from server.telemetry.cmcd import CLASSES as RATE_CLASSES
 from server.telemetry.cmcd import THROUGHPUTS, find_class
+from server.telemetry.range_kinds import KINDS, find_kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -33,13 +36,6 @@ BOUNDS = (
 """Seconds: fine enough for a p99 within a third of what it is."""
 
 CLASSES = ("1xx", "2xx", "3xx", "4xx", "5xx")
-KINDS = (
-    *("whole", "closed", "open", "suffix", "several", "unsatisfiable", "ignored"),
-    "none",
-)
-"""What a GET of a video asked for; ignored is a Range that got a 200, and none is what
-got no bytes of a video for another reason, such as 304 or 404."""
-
 REASONS = (
     *("head", "body", "stalled", "idle", "crowd", "address", "requests", "memory"),
 )
@@ -54,12 +50,14 @@ COUNTERS = (
     *("unavailable", "cache_hits", "cache_misses", "cache_waits", "cache_evictions"),
     *("pool_waits", "pool_wait_microseconds", "pool_timeouts", "plays"),
     *("words_left_out", "questions_left_out", "log_lines_dropped", "views_lost"),
-    *("refusals_delayed", "layouts_made", "layouts_evicted"),
+    *("refusals_delayed", "layouts_made", "layouts_evicted", "playback_lost"),
+    *(f"playback_{name}" for name in PLAY_COLUMNS),
+    *(f"first_frames_{place}" for place in range(len(FIRST_FRAME_MS) + 1)),
 )
 GAUGES = (
     *("cache_bytes", "cache_limit_bytes", "connections_open", "connections_in_use"),
     *("reads_waiting", "stalled_clients", "views_waiting", "published"),
-    *("layout_bytes", "layout_limit_bytes"),
+    *("layout_bytes", "layout_limit_bytes", "playback_waiting"),
 )
 FRESH_SECONDS = 5  # gauges of a process that has not told them for so long don't count
 SUM = len(BOUNDS) + 1  # where a histogram has microseconds, after its counts
@@ -296,19 +294,6 @@ def _make_room(file: int, length: int) -> None:
             f"({error.strerror})",
             "allow larger files (ulimit -f), or use --workers 1",
         ) from error
-
-
-def find_kind(asked: str | None, status: int) -> str:
-    """Return which of KINDS a GET with this Range header was, by the answer."""
-    if status == 206 and asked:
-        if "," in asked:
-            return "several"
-        if "=-" in asked:
-            return "suffix"
-        return "open" if asked.endswith("-") else "closed"
-    if status == 200:
-        return "ignored" if asked else "whole"
-    return "unsatisfiable" if status == 416 else "none"
 
 
 METRICS: web.AppKey[Metrics] = web.AppKey("metrics")

@@ -12,6 +12,7 @@ from aiohttp import web
 from server.hls.layouts import LAYOUTS
 from server.postgres.queries import queries
 from server.practice.batch import LEFT_OUT
+from server.practice.play_counts import COLUMNS, PLAYBACK
 from server.practice.view_counts import TALLY
 from server.reading.store import STORE
 from server.telemetry.access_log import ACCESS_LOG, pick_request_id
@@ -21,7 +22,7 @@ from server.telemetry.metrics import METRICS, OTHER, VIDEO
 from server.video.sending import Sent
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 
     from server.telemetry.metrics import Metrics
 
@@ -90,13 +91,15 @@ def _note(request: web.Request, metrics: Metrics, outcome: Outcome) -> None:
 
 
 def publish(app: web.Application) -> None:
-    """Tell what store, database, layouts, views and batches have counted."""
+    """Tell what store, database, layouts, tallies and batches have counted."""
     store, layouts = app[STORE], app[LAYOUTS]
     cache, database = store.cache, store.database
     pool = database.counts
     spent = database.spent
     app[METRICS].publish(
         counters={
+            **_name_plays(app[PLAYBACK].totals),
+            "playback_lost": app[PLAYBACK].lost,
             "plays": app[TALLY].totals[0],
             "views_lost": app[TALLY].lost,
             "words_left_out": app[LEFT_OUT].words,
@@ -120,6 +123,7 @@ def publish(app: web.Application) -> None:
             "reads_waiting": pool.waiting,
             "stalled_clients": store.stalled,
             "views_waiting": app[TALLY].waiting,
+            "playback_waiting": app[PLAYBACK].waiting,
             "layout_bytes": layouts.held_bytes,
             "layout_limit_bytes": layouts.limit_bytes,
         },
@@ -131,6 +135,12 @@ def publish(app: web.Application) -> None:
         },
         hls=layouts.answers,
     )
+
+
+def _name_plays(totals: Sequence[int]) -> dict[str, int]:
+    sums = {f"playback_{name}": totals[n] for n, name in enumerate(COLUMNS)}
+    buckets = enumerate(totals[len(COLUMNS) :])
+    return sums | {f"first_frames_{place}": count for place, count in buckets}
 
 
 async def keep_published(app: web.Application) -> AsyncIterator[None]:
