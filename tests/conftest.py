@@ -56,6 +56,7 @@ CI runs these on both where it can; elsewhere the server's own has to do.
 """
 
 _numbers = count(1)
+_used: list[str] = []  # databases of tests that are over
 
 # A shell that runs us in the background has us ignore Ctrl-C, and so would the commands
 # that the tests start and interrupt.
@@ -134,12 +135,13 @@ class Served(NamedTuple):
     store: Store
 
 
-def execute(url: str, statement: str) -> None:
+def execute(url: str, *statements: str) -> None:
     connection = psycopg2.connect(url)
     try:
         connection.autocommit = True
         with connection.cursor() as cursor:
-            cursor.execute(statement)
+            for statement in statements:
+                cursor.execute(statement)
     finally:
         connection.close()
 
@@ -165,11 +167,21 @@ def database_url(cluster: str, template: str) -> Iterator[str]:
 
 
 def _fresh(cluster: str, template: str) -> Iterator[str]:
+    """Yield the URL of a new database, once those of the tests before are dropped.
+
+    Not that of the last test, whose sessions may still end: DROP DATABASE would wait
+    for them by sleeping a tenth of a second.
+    """
     name = f"test_{next(_numbers)}"
-    admin = cluster.format(database="postgres")
-    execute(admin, f"CREATE DATABASE {name} TEMPLATE {template}")
+    drops = [f"DROP DATABASE {old} WITH (FORCE)" for old in _used[:-1]]
+    del _used[:-1]
+    execute(
+        cluster.format(database="postgres"),
+        *drops,
+        f"CREATE DATABASE {name} TEMPLATE {template}",
+    )
     yield cluster.format(database=name)
-    execute(admin, f"DROP DATABASE {name} WITH (FORCE)")
+    _used.append(name)
 
 
 def undo_migrations(url: str, first: str) -> None:
