@@ -194,13 +194,20 @@ def test_rollback_restores_every_step(
             shutil.copy(path, tmp_path)
         assert migrations.apply(empty_url, directory=tmp_path) == [name]
         schemas.append(dump_schema(empty_url))
-    for count in range(1, len(NAMES) + 1):
-        undone = migrations.rollback(empty_url, count)
-        assert undone == NAMES[: -count - 1 : -1]
-        assert dump_schema(empty_url) == schemas[-count - 1]
-        assert migrations.apply(empty_url) == undone[::-1]
-        assert dump_schema(empty_url) == schemas[-1]
-    migrations.rollback(empty_url, len(NAMES))
+    for name, before_it, after_it in zip(
+        NAMES[::-1], schemas[-2::-1], schemas[:0:-1], strict=True
+    ):
+        assert migrations.rollback(empty_url, 1) == [name]
+        assert dump_schema(empty_url) == before_it
+        assert migrations.apply(empty_url, directory=tmp_path) == [name]
+        assert dump_schema(empty_url) == after_it
+        assert migrations.rollback(empty_url, 1) == [name]
+        for path in tmp_path.glob(f"{name}.*"):
+            path.unlink()
+    assert migrations.apply(empty_url) == NAMES
+    assert dump_schema(empty_url) == schemas[-1]
+    assert migrations.rollback(empty_url, len(NAMES)) == NAMES[::-1]
+    assert dump_schema(empty_url) == schemas[0]
     assert rows == (run(empty_url, content) if before.endswith(VIDEOS) else [])
 
 
