@@ -8,7 +8,7 @@ import json
 from collections import Counter
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import psycopg2
@@ -31,6 +31,9 @@ from tests.postgres.test_schema import run
 from tests.practice.test_batch import EXAMPLE_2, LEARNER, read_words
 from tests.waiting import until
 from tests.wire import connect
+
+if TYPE_CHECKING:
+    from server.library.upkeep.findings import Finding
 
 RIGHT = {
     "user_id": LEARNER,
@@ -367,6 +370,19 @@ ODD_CARDS = (
 )
 
 
+def list_odd_cards(served: Served) -> list[Finding]:
+    found = diagnose(served.database_url)
+    return [finding for finding in found if finding.code == "odd-card"]
+
+
+async def test_odd_card_is_no_finding_once_it_is_reviewed(example: Served) -> None:
+    assert (await review(example))[0] == 200
+    run(example.database_url, f"UPDATE practice_cards SET {ODD_CARDS[0]}")
+    assert len(list_odd_cards(example)) == 1
+    assert (await review(example))[0] == 200
+    assert list_odd_cards(example) == []
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("change", ODD_CARDS)
 async def test_word_whose_state_makes_no_sense_counts_as_new(
@@ -374,17 +390,17 @@ async def test_word_whose_state_makes_no_sense_counts_as_new(
 ) -> None:
     warn_of_odd_cards.cache_clear()
     assert (await review(example))[0] == 200
-    for _ in range(2):
+    for is_first in (True, False):
         run(example.database_url, f"UPDATE practice_cards SET {change}")
-        [found] = [f for f in diagnose(example.database_url) if f.code == "odd-card"]
-        assert "saved word 12345 " in found.sentence
+        if is_first:
+            [found] = list_odd_cards(example)
+            assert "saved word 12345 " in found.sentence
         before = datetime.now(UTC).replace(microsecond=0)
         status, outcome = await review(example)
         assert status == 200
         due = datetime.fromisoformat(outcome["next_review_date"])
         assert timedelta(minutes=10) <= due - before < timedelta(minutes=11)
     assert run(example.database_url, "SELECT reviews FROM practice_cards") == [(3,)]
-    assert [f for f in diagnose(example.database_url) if f.code == "odd-card"] == []
     [line] = caplog.messages
     assert "count as new" in line
 
