@@ -18,7 +18,7 @@ from tests.fuzz.__main__ import main
 from tests.fuzz.coverage import choose, list_steps
 
 SECONDS = 0.25  # of each target, in every run
-LONG_SECONDS = 10
+LONG_SECONDS = 5
 MOST_FILES = 80  # of a target
 MOST_BYTES = 8192  # of an input
 

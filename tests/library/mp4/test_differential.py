@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 MP4BOX = "mp4box@2.4.1"  # of npm
 MUTATED = 1_500  # files; a thousand take two seconds
-LONG_MUTATED = 10_000
+LONG_MUTATED = 4_000
 
 _B = (("x264-params", "scenecut=0:b-adapt=0:bframes=2"),)
 _B265 = (("x265-params", "log-level=none:b-adapt=0:bframes=3"),)

@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     from server.library.mp4.boxes import Read
     from tests.library.mp4.peers import Peer
 
+pytestmark = pytest.mark.xdist_group("mutation")  # they share findings
+
 SECONDS = 3  # of damaging and checking, in every run
-LONG_SECONDS = 600  # in CI's long run
+LONG_SECONDS = 150  # in CI's long run, for some 40,000 files
 MOST_SECONDS = 2 * PROBE_SECONDS + 5  # a file; the sandbox ends what takes longer
 MOST_READS = 200  # a file; these take 12
 MOST_BYTES = 150  # read for each one of the file; FFmpeg reads ahead at each sample
