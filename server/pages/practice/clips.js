@@ -12,6 +12,20 @@ export class Clips {
     this.store = store;
     this.wanted = []; // addresses, the next one first; these are not dropped
     this.running = null;
+    this.kept = new Set(); // paths
+  }
+
+  /* Learn what is kept, so that it is known at once later. */
+  async look() {
+    try {
+      const cache = await this.open();
+      for (const { path } of cache ? await this.entries(cache) : []) this.kept.add(path);
+    } catch {}
+  }
+
+  /* Report whether this device can answer a path. */
+  has(path) {
+    return this.kept.has(path);
   }
 
   get limit() {
@@ -23,17 +37,21 @@ export class Clips {
     return "caches" in self && "serviceWorker" in navigator;
   }
 
+  get savesData() {
+    const asked = document.documentElement.dataset.save === "yes";
+    return Boolean(navigator.connection?.saveData) || asked || matchMedia("(prefers-reduced-data: reduce)").matches;
+  }
+
   /* Return why nothing should be fetched ahead, "" when it may. */
   get sparing() {
-    const { saveData, effectiveType = "4g" } = navigator.connection ?? {};
-    const asked = document.documentElement.dataset.save === "yes";
-    if (saveData || asked || matchMedia("(prefers-reduced-data: reduce)").matches) return "this device saves data";
+    if (this.savesData) return "this device saves data";
+    const { effectiveType = "4g" } = navigator.connection ?? {};
     return effectiveType === "4g" ? "" : "the connection is slow";
   }
 
-  /* Fetch these clips, one after the other, unless a later call wants others. */
-  fetchAhead(ids) {
-    this.wanted = ids.map(clipUrl);
+  /* Fetch what lies at these paths, one after the other, unless a later call wants others. */
+  fetchAhead(paths) {
+    this.wanted = paths;
     if (this.sparing || !navigator.onLine) return;
     this.running ??= this.fetchAll().finally(() => {
       this.running = null;
@@ -71,8 +89,9 @@ export class Clips {
     if (!(await this.makeRoom(cache, body.size))) return;
     try {
       await cache.put(url, new Response(body, { headers }));
+      this.kept.add(url);
     } catch {
-      await cache.delete(url); // the device is full before our limit
+      await this.drop(cache, url); // the device is full before our limit
       await this.dropOldest(cache, await this.entries(cache), body.size);
     }
   }
@@ -91,10 +110,15 @@ export class Clips {
     let left = over;
     while (left > 0 && old.length > 0) {
       const { path, size } = old.shift();
-      await cache.delete(path);
+      await this.drop(cache, path);
       left -= size;
     }
     return left <= 0;
+  }
+
+  drop(cache, path) {
+    this.kept.delete(path);
+    return cache.delete(path);
   }
 
   /* Return what is kept, the oldest first. */
@@ -125,6 +149,7 @@ export class Clips {
   }
 
   async clear() {
+    this.kept.clear();
     if (this.able) await caches.delete(CLIPS);
   }
 

@@ -1,9 +1,10 @@
 /* A session: a batch of due words, one question after the other, and what came of them. */
 
 import { Answers } from "./answers.js";
-import { Clips } from "./clips.js";
+import { Clips, clipUrl } from "./clips.js";
 import { listenToOptions, showLine } from "./options.js";
 import { Player } from "./player.js";
+import { Quality } from "./quality.js";
 import { Store } from "./store.js";
 import {
   find,
@@ -19,7 +20,7 @@ import {
   showVerdict,
   showView,
 } from "./views.js";
-import { clipsAhead, clipsOf, makeId, questionOf, USER } from "./words.js";
+import { clipsAhead, clipsOf, clipsOfEntry, makeId, questionOf, USER } from "./words.js";
 
 const WORDS = 10; // in one batch
 const WORDS_AHEAD = 3;
@@ -30,8 +31,9 @@ const user = new URLSearchParams(location.search).get("user_id")?.trim() ?? "";
 const store = new Store();
 const answers = new Answers(store, () => showLine(answers));
 const clips = new Clips(store);
+const quality = new Quality(store, clips);
 const players = ["definition", "question"].map(
-  (name) => new Player(find(`[data-player=${name}]`), settle),
+  (name) => new Player(find(`[data-player=${name}]`), { quality, settled: settle }),
 );
 const [definitionPlayer, questionPlayer] = players;
 
@@ -53,7 +55,7 @@ async function loadBatch() {
   showView("loading");
   showMain("");
   await Promise.race([answers.send(), pause(PATIENCE_MS)]); // or their words come again
-  const answer = await readBatch();
+  const [answer] = await Promise.all([readBatch(), clips.look()]);
   if (answer.refused) return stop(messages.refused(answer.refused));
   if (answer.away) return beginKept(answer.away);
   store.set(batchKey, answer.words);
@@ -90,6 +92,7 @@ function begin() {
   entries = (store.get(batchKey) ?? []).filter((entry) => !given(entry));
   place = 0;
   results = [];
+  quality.offer(entries.flatMap(clipsOfEntry));
   if (entries.length === 0) stop(messages.nothing(store.get(backKey)));
   else ask();
 }
@@ -114,7 +117,8 @@ function ask() {
   const entry = entries[place];
   const question = questionOf(entry);
   const shown = clipsOf(entry.definition);
-  const further = question ? clipsOf(question).filter((id) => !shown.includes(id)) : [];
+  const isShown = ({ id }) => shown.some((clip) => clip.id === id);
+  const further = question ? clipsOf(question).filter((clip) => !isShown(clip)) : [];
   settled.clear();
   lockChoices(false);
   showEntry(entry, question, place, entries.length);
@@ -147,7 +151,9 @@ function settle(player) {
 }
 
 function fetchAhead() {
-  clips.fetchAhead(clipsAhead(entries, place, WORDS_AHEAD));
+  const { screen } = players.find(({ empty }) => !empty) ?? definitionPlayer;
+  const ahead = clipsAhead(entries, place, WORDS_AHEAD);
+  clips.fetchAhead(ahead.map((clip) => clipUrl(quality.chooseAhead(clip, screen).id)));
 }
 
 function choose(number) {
@@ -272,6 +278,10 @@ function pressed(event) {
   event.preventDefault();
 }
 
+function changeQuality() {
+  for (const player of players) player.changeLevel();
+}
+
 function playAgain() {
   players.find(({ empty }) => !empty)?.toggle();
 }
@@ -281,7 +291,7 @@ function listen() {
   find("footer [data-main]").addEventListener("click", ({ detail }) => detail === 2 || act());
   find("#card").addEventListener("submit", (event) => event.preventDefault());
   find("[data-choices]").addEventListener("change", () => state === "asking" && showMain("Submit"));
-  listenToOptions(clips, answers);
+  listenToOptions({ clips, answers, quality, changed: changeQuality });
   definitionPlayer.video.addEventListener("ended", () => questionPlayer.begin());
   for (const player of players) {
     const others = players.filter((other) => other !== player);

@@ -1,18 +1,27 @@
-/* What this device keeps: answers not sent yet, and clips as far as the options let it. */
+/* What the learner may choose, and what this device keeps: clips and answers not sent yet. */
 
 import { bytes, counted } from "../numbers.js";
 import { find } from "./views.js";
 
-export function listenToOptions(clips, answers) {
+const AUTOMATIC = "Automatic";
+
+/* Let the options be opened and changed; changed is called after another quality. */
+export function listenToOptions({ clips, answers, quality, changed }) {
   const show = () => showKept(clips);
-  find("[data-options]").addEventListener("click", () => showOptions(clips, answers));
+  find("[data-options]").addEventListener("click", () => showOptions({ clips, answers, quality }));
   find("[data-close]").addEventListener("click", () => find("dialog").close());
   find("[data-clear]").addEventListener("click", () => clips.clear().then(show));
   find("#limit").addEventListener("change", ({ target }) => clips.setLimit(Number(target.value)).then(show));
+  find("#quality").addEventListener("change", ({ target }) => {
+    quality.wanted = Number(target.value);
+    changed();
+    tellQuality(quality);
+  });
 }
 
-async function showOptions(clips, answers) {
+async function showOptions({ clips, answers, quality }) {
   find("dialog").showModal();
+  showQuality(quality);
   find("#limit").value = clips.limit;
   find("[data-ahead]").textContent = clips.sparing
     ? `Clips are not fetched ahead, as ${clips.sparing}.`
@@ -22,6 +31,23 @@ async function showOptions(clips, answers) {
     waiting === 0 ? "All answers have been sent." : `${counted(waiting, "answer")} will be sent when the server can be reached.`;
   await showKept(clips);
 }
+
+/* Offer the levels that there are, and what was chosen of others. */
+function showQuality(quality) {
+  const sides = [...new Set([...quality.sides, quality.wanted])].filter((side) => side > 0).sort((a, b) => b - a);
+  const options = [0, ...sides].map((side) => new Option(side === 0 ? AUTOMATIC : `${side}p`, side));
+  find("#quality").replaceChildren(...options);
+  find("#quality").value = quality.wanted;
+  tellQuality(quality);
+}
+
+function tellQuality({ kbit, sides, wanted }) {
+  const speed = kbit === null ? "" : ` The line carries about ${megabits(kbit)} Mbit/s.`;
+  const how = wanted === 0 ? "What suits the line and the screen." : `At most ${wanted}p, on any line.`;
+  find("[data-quality]").textContent = sides.length === 0 ? "These clips have one quality only." : how + speed;
+}
+
+const megabits = (kbit) => Number((kbit / 1000).toPrecision(2)).toLocaleString("en");
 
 async function showKept(clips) {
   const kept = await clips.measure();

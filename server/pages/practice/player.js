@@ -2,33 +2,41 @@
    their place when they can't be had. */
 
 import { clipUrl, posterUrl } from "./clips.js";
+import { nameLevel } from "./levels.js";
 import { watched } from "./watched.js";
 import { languageOf } from "./words.js";
 
+const LATE_MS = 2500; // then fewer bits come sooner
 const SLOW_MS = 9000; // without a picture for so long the text helps more
 const SWIPE_PX = 40;
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 let sound = false; // wanted by the person, for all players
 
 export class Player {
-  constructor(root, settled) {
+  constructor(root, { quality, settled }) {
     this.root = root;
+    this.quality = quality;
     this.settled = settled; // called when the clip has come, or will not
     root.append(document.querySelector("#player").content.cloneNode(true));
     this.video = root.querySelector("video");
+    this.screen = root.querySelector(".screen");
     this.position = root.querySelector("[type=range]");
-    this.ids = [];
+    this.clips = [];
     this.place = 0;
     this.listen();
   }
 
   get empty() {
-    return this.ids.length === 0;
+    return this.clips.length === 0;
+  }
+
+  get clip() {
+    return this.clips[this.place];
   }
 
   /* Show clips, or nothing where there are none; begin says whether to play now. */
-  show(ids, { text, label, begin }) {
-    this.ids = ids;
+  show(clips, { text, label, begin }) {
+    this.clips = clips;
     this.place = 0;
     this.begun();
     this.root.hidden = this.empty;
@@ -42,7 +50,7 @@ export class Player {
   /* Take what is shown now for a new showing, which has reached nothing. */
   begun() {
     if (this.showing) watched.note(this.showing, this.video); // its last moment
-    this.showing = { id: this.ids[this.place], reached: new Set() };
+    this.showing = { id: this.clip?.id, reached: new Set() };
   }
 
   caption(text) {
@@ -59,18 +67,48 @@ export class Player {
     const { video, root } = this;
     const now = begin && !calm.matches;
     root.dataset.state = "loading";
-    root.querySelector(".turn").hidden = this.ids.length < 2;
-    root.querySelector("[data-count]").textContent = `Clip ${this.place + 1} of ${this.ids.length}`;
+    root.querySelector(".turn").hidden = this.clips.length < 2;
+    root.querySelector("[data-count]").textContent = `Clip ${this.place + 1} of ${this.clips.length}`;
     this.position.value = 0;
     video.muted = !sound;
-    video.poster = posterUrl(this.ids[this.place]);
+    video.poster = posterUrl(this.clip.id);
+    this.clearTimers();
+    this.slow = setTimeout(() => this.giveUp(), SLOW_MS);
+    this.late = setTimeout(() => this.stepDown(now), LATE_MS);
+    this.fetch(this.quality.choose(this.clip, this.screen), now);
+  }
+
+  /* Have the browser fetch a level of the clip, and play it if that is wanted now. */
+  fetch(level, now) {
+    const { video, root } = this;
+    this.level = level;
+    const button = root.querySelector("[data-level]");
+    button.hidden = this.clip.levels.length < 2;
+    button.textContent = nameLevel(level);
+    button.setAttribute("aria-label", `Quality: ${nameLevel(level)}`);
     // Without the fragment some phones show no picture before they play.
-    video.src = clipUrl(this.ids[this.place]) + (now ? "" : "#t=0.001");
+    video.src = clipUrl(level.id) + (now ? "" : "#t=0.001");
     video.load();
     this.showState();
-    clearTimeout(this.slow);
-    this.slow = setTimeout(() => this.giveUp(), SLOW_MS);
     if (now) this.play();
+  }
+
+  /* Take the least level where this one does not come. */
+  stepDown(now) {
+    if (this.root.dataset.state !== "loading") return;
+    const level = this.quality.stepDown(this.clip, this.level);
+    if (level) this.fetch(level, now || !this.video.paused);
+  }
+
+  /* Show at once what the learner has chosen. */
+  changeLevel() {
+    if (this.empty || this.root.dataset.state === "failed") return;
+    if (this.quality.choose(this.clip, this.screen).id !== this.level.id) this.load(!this.video.paused);
+  }
+
+  clearTimers() {
+    clearTimeout(this.slow);
+    clearTimeout(this.late);
   }
 
   /* Play what has waited for its turn. */
@@ -79,7 +117,7 @@ export class Player {
   }
 
   stop() {
-    clearTimeout(this.slow);
+    this.clearTimers();
     this.video.pause();
     this.video.removeAttribute("src");
     this.video.removeAttribute("poster");
@@ -107,7 +145,7 @@ export class Player {
   }
 
   turn(step) {
-    this.place = (this.place + step + this.ids.length) % this.ids.length;
+    this.place = (this.place + step + this.clips.length) % this.clips.length;
     this.begun();
     this.load(true);
   }
@@ -119,7 +157,7 @@ export class Player {
 
   fail() {
     if (this.empty) return;
-    clearTimeout(this.slow);
+    this.clearTimers();
     this.root.dataset.state = "failed";
     this.settled(this);
   }
@@ -138,6 +176,17 @@ export class Player {
     sound = wanted;
     this.video.muted = !sound;
     if (this.video.paused) this.play();
+  }
+
+  /* Open the options at the quality. */
+  askQuality() {
+    document.querySelector("[data-options]").click();
+    document.querySelector("#quality").focus();
+  }
+
+  noteStall() {
+    const { seeking, ended } = this.video;
+    if (this.root.dataset.playing === "yes" && this.video.currentTime > 0 && !seeking && !ended) this.quality.slowDown();
   }
 
   listen() {
@@ -159,11 +208,13 @@ export class Player {
     on(root.querySelector("[data-play]"), "click", () => this.toggle());
     on(root.querySelector("[data-toggle]"), "click", () => this.toggle());
     on(root.querySelector("[data-sound]"), "click", () => this.setSound(video.muted));
+    on(root.querySelector("[data-level]"), "click", () => this.askQuality());
+    on(video, "waiting", () => this.noteStall());
     on(root.querySelector("[data-retry]"), "click", () => this.retry());
     for (const button of root.querySelectorAll("[data-turn]")) {
       on(button, "click", () => this.turn(Number(button.dataset.turn)));
     }
-    this.listenToSwipes(root.querySelector(".screen"));
+    this.listenToSwipes(this.screen);
   }
 
   listenToSwipes(screen) {
@@ -174,7 +225,7 @@ export class Player {
     screen.addEventListener("touchstart", begin, { passive: true });
     screen.addEventListener("touchend", ({ changedTouches }) => {
       const way = changedTouches[0].clientX - from;
-      if (this.ids.length > 1 && Math.abs(way) > SWIPE_PX) this.turn(way < 0 ? 1 : -1);
+      if (this.clips.length > 1 && Math.abs(way) > SWIPE_PX) this.turn(way < 0 ? 1 : -1);
     });
   }
 

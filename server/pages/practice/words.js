@@ -29,10 +29,15 @@ export function fromNow(date, now = Date.now()) {
   return seconds < 45 ? "in a moment" : RELATIVE.format(Math.max(Math.round(seconds / length), 1), unit);
 }
 
-/* Return the clips of a definition or a question, first the one to show first. */
-export function clipsOf({ video_id: first, video_ids: all }) {
-  if (Array.isArray(all) && all.length > 0) return all;
-  return first === null || first === undefined ? [] : [first];
+/* Return the clips of a definition or a question, first the one to show first; each is
+   { id, levels }. */
+export function clipsOf({ video_id: first, video_ids: all, levels = [] }) {
+  const known = Array.isArray(all) && all.length > 0 ? all : [first];
+  const ids = known.filter((id) => id !== null && id !== undefined);
+  return ids.map((id) => ({
+    id,
+    levels: levels.filter(({ original_id: original }) => original === id),
+  }));
 }
 
 /* Return what an entry asks; null where there is nothing to choose from. */
@@ -40,10 +45,12 @@ export function questionOf({ questions }) {
   return questions.find(({ choices }) => Array.isArray(choices) && choices.length > 0) ?? null;
 }
 
+const each = (clips) => [...new Map(clips.map((clip) => [clip.id, clip])).values()];
+
 /* Return all clips of an entry, each once. */
-function clipsOfEntry(entry) {
+export function clipsOfEntry(entry) {
   const question = questionOf(entry);
-  return [...new Set([...clipsOf(entry.definition), ...(question ? clipsOf(question) : [])])];
+  return each([...clipsOf(entry.definition), ...(question ? clipsOf(question) : [])]);
 }
 
 /* Return the clips of the entries after a place, up to so many other words. */
@@ -54,7 +61,7 @@ export function clipsAhead(entries, place, words) {
     .filter((id) => id !== current)
     .slice(0, words);
   const soon = following.filter(({ saved_word_id: id }) => id === current || near.includes(id));
-  return [...new Set(soon.flatMap(clipsOfEntry))];
+  return each(soon.flatMap(clipsOfEntry));
 }
 
 /* Return a random UUID; crypto.randomUUID is missing where the address is not secure. */

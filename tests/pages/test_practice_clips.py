@@ -1,0 +1,193 @@
+"""How the practice page plays a clip: at which level."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from server.demo.samples import make_clip
+from tests.browser import DESKTOP, launching, wait_until
+from tests.command import serving
+from tests.conftest import execute, insert_video
+from tests.pages.test_practice_browser import (
+    KEPT,
+    VIDEO,
+    Site,
+    Word,
+    add_learner,
+    answer,
+    check_access,
+    open_context,
+    open_page,
+    open_practice,
+    wait_for_word,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Browser, Page
+
+CLIPS = 4
+SPEED = "Number(sessionStorage.getItem('bytereel:speed'))"  # kbit per second
+
+
+@pytest.fixture(scope="module")
+def site(
+    cluster: str, template: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Site]:
+    """Yield a server with clips that have a level each, under the next ids."""
+    database = "practice_clips"
+    execute(
+        cluster.format(database="postgres"),
+        f"CREATE DATABASE {database} TEMPLATE {template}",
+    )
+    url = cluster.format(database=database)
+    folder = tmp_path_factory.mktemp("clips")
+    make_clip(folder / "high.mp4", seconds=2, width=1280, height=720)
+    make_clip(folder / "low.mp4", seconds=2, width=640, height=360)
+    high, low = ((folder / f"{name}.mp4").read_bytes() for name in ("high", "low"))
+    clips = [insert_video(url, f"clip_{number}.mp4", high) for number in range(CLIPS)]
+    for clip in clips:
+        level = insert_video(url, f"clip_{clip}-360.mp4", low)
+        execute(
+            url,
+            f"UPDATE videos SET is_level = true WHERE id = {level};"
+            f"INSERT INTO originals VALUES ({clip}, 1280, 720, 2000000, 30,"
+            " 'avc1.64001f,mp4a.40.2');"
+            f"INSERT INTO levels VALUES ({level}, {clip}, 640, 360, 500000, 30,"
+            " 'avc1.64001e,mp4a.40.2')",
+        )
+    with serving(url) as server:
+        yield Site(server.address, url, clips)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with launching() as browser:
+        yield browser
+
+
+def level_of(clip: int) -> int:
+    return clip + CLIPS
+
+
+def remember_speed(page: Page, kbit: int) -> None:
+    """Have the page begin as after clips that came so fast."""
+    page.add_init_script(
+        "sessionStorage.getItem('bytereel:speed') || sessionStorage.setItem("
+        f"'bytereel:speed', {kbit})"
+    )
+
+
+def wait_for_clip(page: Page, video: int) -> None:
+    wait_until(page, f"{VIDEO}.currentSrc.includes('/videos/{video}.mp4')")
+    wait_until(page, f"{VIDEO}.currentTime > 0")
+
+
+@pytest.mark.parametrize(
+    ("kbit", "scale", "save", "is_level"),
+    [
+        (50_000, 3, "off", False),
+        (50_000, 1, "off", True),  # a phone's screen of few pixels
+        (900, 3, "off", True),
+        (50_000, 3, "on", True),
+    ],
+)
+def test_level_suits_line_and_screen(
+    browser: Browser, site: Site, *, kbit: int, scale: int, save: str, is_level: bool
+) -> None:
+    clip = site.clips[0]
+    learner = add_learner(site, Word(clips=[clip]))
+    with open_page(browser, device_scale_factor=scale) as page:
+        page.set_extra_http_headers({"Save-Data": save})
+        remember_speed(page, kbit)
+        open_practice(page, site, learner)
+        wait_for_clip(page, level_of(clip) if is_level else clip)
+        name = f"Quality: {'360p' if is_level else '720p'}"
+        assert page.get_by_role("button", name=name).is_visible()
+
+
+def test_level_can_be_chosen_and_is_remembered(browser: Browser, site: Site) -> None:
+    one, two, three, _ = site.clips
+    learner = add_learner(
+        site, *(Word(f"word {clip}", clips=[clip]) for clip in (one, two, three))
+    )
+    with open_page(browser, size=DESKTOP, device_scale_factor=2) as page:
+        remember_speed(page, 50_000)
+        open_practice(page, site, learner)
+        wait_for_clip(page, one)
+        page.get_by_role("button", name="Quality: 720p").click()
+        quality = page.get_by_label("Quality", exact=True)
+        assert page.evaluate("document.activeElement.id") == "quality"
+        assert quality.locator("option").all_inner_texts() == [
+            "Automatic",
+            "720p",
+            "360p",
+        ]
+        assert page.get_by_text("The line carries about").is_visible()
+        check_access(page)
+        quality.select_option("360p")
+        wait_for_clip(page, level_of(one))
+        assert page.get_by_text("At most 360p, on any line.").is_visible()
+        page.get_by_role("button", name="Close").click()
+        page.reload()
+        wait_for_clip(page, level_of(one))
+        answer(page, "1")
+        page.keyboard.press("Enter")
+        wait_for_clip(page, level_of(two))
+        page.get_by_role("button", name="Options").click()
+        assert page.get_by_label("Quality", exact=True).input_value() == "360"
+
+
+def test_chosen_level_is_what_is_kept(browser: Browser, site: Site) -> None:
+    one, two, *_ = site.clips
+    learner = add_learner(
+        site, *(Word(f"word {clip}", clips=[clip]) for clip in (one, two))
+    )
+    is_second = f"url => url.endsWith('/{level_of(two)}.mp4')"
+    with open_page(browser, service_workers="allow") as page:
+        remember_speed(page, 900)
+        open_practice(page, site, learner)
+        wait_until(page, f"{KEPT}.then(kept => kept.some({is_second}))")
+        wait_until(page, "navigator.serviceWorker.controller !== null")
+        page.evaluate("sessionStorage.setItem('bytereel:speed', '')")
+        page.context.set_offline(True)
+        page.reload()
+        wait_for_word(page, f"word {one}")
+        answer(page, "1")
+        page.keyboard.press("Enter")
+        wait_for_clip(page, level_of(two))
+
+
+def test_slow_line_is_measured(browser: Browser, site: Site) -> None:
+    words = [Word(f"word {clip}", clips=[clip]) for clip in site.clips]
+    learner = add_learner(site, *words)
+    with open_context(browser, size=DESKTOP, device_scale_factor=2) as context:
+        page = context.new_page()
+        remember_speed(page, 50_000)
+        network = context.new_cdp_session(page)
+        line = {"offline": False, "latency": 20, "uploadThroughput": -1}
+        network.send("Network.enable")
+        network.send(
+            "Network.emulateNetworkConditions", {**line, "downloadThroughput": 100_000}
+        )
+        open_practice(page, site, learner)
+        wait_until(page, f"{SPEED} < 2_000")
+        for word in words[1:]:
+            answer(page, "1")
+            page.keyboard.press("Enter")
+            wait_for_word(page, word.word)
+        wait_for_clip(page, level_of(site.clips[-1]))
+
+
+def test_least_level_comes_where_another_does_not(browser: Browser, site: Site) -> None:
+    clip = site.clips[0]
+    learner = add_learner(site, Word(clips=[clip]))
+    with open_context(browser, size=DESKTOP, device_scale_factor=2) as context:
+        page = context.new_page()
+        page.route(f"**/v3/videos/{clip}.mp4", lambda _: None)  # it is never answered
+        remember_speed(page, 50_000)
+        open_practice(page, site, learner)
+        wait_for_clip(page, level_of(clip))
