@@ -1,7 +1,8 @@
-"""How the practice page plays a clip: at which level."""
+"""How the practice page plays a clip: at which level, with which captions."""
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 CLIPS = 4
+CAPTIONS = {"en": "Here is <i>a clock</i>", "zh-Hans": "这是一个钟", "ar": "هذه ساعة"}
 SPEED = "Number(sessionStorage.getItem('bytereel:speed'))"  # kbit per second
 
 
@@ -59,6 +61,10 @@ def site(
             f"INSERT INTO levels VALUES ({level}, {clip}, 640, 360, 500000, 30,"
             " 'avc1.64001e,mp4a.40.2')",
         )
+    for language, text in CAPTIONS.items():
+        for clip in clips[:2]:
+            vtt = f"WEBVTT\n\n00:00.000 --> 00:59.000\n{text}\n"
+            execute(url, f"INSERT INTO captions VALUES ({clip}, '{language}', '{vtt}')")
     with serving(url) as server:
         yield Site(server.address, url, clips)
 
@@ -191,3 +197,84 @@ def test_least_level_comes_where_another_does_not(browser: Browser, site: Site) 
         remember_speed(page, 50_000)
         open_practice(page, site, learner)
         wait_for_clip(page, level_of(clip))
+
+
+def wait_for_captions(page: Page, *texts: str) -> None:
+    lines = "[...document.querySelectorAll('[data-player=definition] [data-cues] p')]"
+    wanted = json.dumps("|".join(texts))
+    wait_until(page, f"{lines}.map(line => line.textContent).join('|') === {wanted}")
+
+
+def test_captions_are_off_until_they_are_wanted(browser: Browser, site: Site) -> None:
+    learner = add_learner(site, Word(clips=site.clips[1:3]))
+    with open_page(browser, locale="zh-CN") as page:
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        open_practice(page, site, learner)
+        wait_until(page, f"{VIDEO}.currentTime > 0")
+        assert not any(url.endswith(".vtt") for url in asked)
+        button = page.get_by_role("button", name="Captions")
+        assert button.get_attribute("aria-pressed") == "false"
+        button.click()  # the language of the browser
+        wait_for_captions(page, "这是一个钟")
+        assert button.get_attribute("aria-pressed") == "true"
+        page.get_by_role("button", name="Next clip").click()  # which has none
+        wait_for_captions(page)
+        assert button.is_hidden()
+        page.get_by_role("button", name="Next clip").click()
+        wait_for_captions(page, "这是一个钟")
+        button.click()
+        wait_for_captions(page)
+        assert button.get_attribute("aria-pressed") == "false"
+
+
+def test_captions_in_two_languages_are_remembered(browser: Browser, site: Site) -> None:
+    learner = add_learner(site, Word(clips=site.clips[:1]))
+    with open_page(browser) as page:
+        open_practice(page, site, learner)
+        page.get_by_role("button", name="Options").click()
+        first = page.locator("#captions")
+        second = page.get_by_label("Second language of captions")
+        assert second.is_hidden()
+        labels = first.locator("option").all_inner_texts()
+        assert sorted(labels) == sorted(["Off", "English", "简体中文", "العربية"])
+        first.select_option("ar")
+        assert "العربية" not in second.locator("option").all_inner_texts()
+        second.select_option("English")
+        wait_for_captions(page, "هذه ساعة", "Here is a clock")
+        check_access(page)
+        page.reload()
+        wait_for_captions(page, "هذه ساعة", "Here is a clock")
+        line = page.locator("[data-player=definition] [data-cues] p")
+        assert line.nth(0).get_attribute("lang") == "ar"
+        assert line.nth(0).evaluate("line => getComputedStyle(line).direction") == "rtl"
+        assert line.nth(1).locator("i").inner_text() == "a clock"
+        page.get_by_role("button", name="Options").click()
+        first.select_option("Off")
+        wait_for_captions(page)
+        page.get_by_role("button", name="Close").click()
+        page.get_by_role("button", name="Captions").click()  # the ones from before
+        wait_for_captions(page, "هذه ساعة", "Here is a clock")
+
+
+def test_captions_are_kept_with_their_clips(browser: Browser, site: Site) -> None:
+    three, two, one, *_ = site.clips[::-1][1:]
+    words = [Word(f"word {clip}", clips=[clip]) for clip in (two, one, three)]
+    learner = add_learner(site, *words)
+    with open_page(browser, service_workers="allow") as page:
+        page.add_init_script(
+            "localStorage.setItem('bytereel:captions',"
+            """ '{"shown": true, "languages": ["zh-Hans"]}')"""
+        )
+        open_practice(page, site, learner)
+        wait_for_captions(page, "这是一个钟")
+        wait_until(page, f"{KEPT}.then(kept => kept.length === 3)")
+        wait_until(page, "navigator.serviceWorker.controller !== null")
+        page.get_by_role("button", name="Options").click()
+        page.get_by_text("2 clips kept").wait_for()
+        page.get_by_role("button", name="Close").click()
+        page.context.set_offline(True)
+        answer(page, "1")
+        page.keyboard.press("Enter")
+        wait_for_word(page, f"word {one}")
+        wait_for_captions(page, "这是一个钟")

@@ -109,3 +109,20 @@ def test_speed_falls_at_once_and_rises_late(page: Page) -> None:
     assert measure(50_000, 800) < 1600
     assert measure(800, 50_000) < 1600
     assert measure(800, *[8000] * 8) > 7500
+
+
+@pytest.mark.parametrize(
+    ("offered", "preferred", "language"),
+    [
+        (["de", "en", "zh-Hans"], ["zh-CN", "en"], "zh-Hans"),
+        (["pt-BR", "pt"], ["pt"], "pt"),
+        (["de", "en-GB", "en"], ["fr", "EN-gb"], "en-GB"),
+        (["de", "en"], ["fr"], "de"),
+        (["de"], [], "de"),
+    ],
+)
+def test_captions_are_picked_by_what_a_person_reads(
+    page: Page, offered: list[str], preferred: list[str], language: str
+) -> None:
+    captions = [{"language": tag} for tag in offered]
+    assert call(page, "captions.js", "pickLanguage", captions, preferred) == language

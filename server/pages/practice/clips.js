@@ -2,6 +2,7 @@
 
 const CLIPS = "bytereel-clips-1"; // the worker answers from it
 const LIMIT = "limit";
+const CAPTIONS_MS = 3_600_000; // then they are fetched again
 const KEPT_HEADERS = ["Content-Type", "ETag", "Last-Modified"];
 
 export const clipUrl = (id) => `/v3/videos/${id}.mp4`;
@@ -71,7 +72,7 @@ export class Clips {
 
   async fetchOne(url) {
     const cache = await this.open();
-    if (await cache?.match(url)) return;
+    if (isFresh(await cache?.match(url), url)) return;
     const response = await fetch(url, { priority: "low" });
     if (!response.ok || Number(response.headers.get("Content-Length")) > this.limit) {
       await response.body?.cancel();
@@ -139,7 +140,7 @@ export class Clips {
     const cache = await this.open();
     if (!cache) return null;
     const entries = await this.entries(cache);
-    return { count: entries.length, size: entries.reduce((sum, entry) => sum + entry.size, 0) };
+    return { count: entries.filter(({ path }) => path.endsWith(".mp4")).length, size: entries.reduce((sum, entry) => sum + entry.size, 0) };
   }
 
   async setLimit(size) {
@@ -157,4 +158,10 @@ export class Clips {
     if (!this.able) return null;
     return await caches.open(CLIPS).catch(() => null); // refused, as in some private modes
   }
+}
+
+/* Report whether what is kept need not be fetched again: a clip never, captions may change. */
+function isFresh(kept, url) {
+  const age = Date.now() - Number(kept?.headers.get("X-Kept"));
+  return Boolean(kept) && (!url.endsWith(".vtt") || age < CAPTIONS_MS);
 }

@@ -1,6 +1,7 @@
 /* A session: a batch of due words, one question after the other, and what came of them. */
 
 import { Answers } from "./answers.js";
+import { Captions } from "./captions.js";
 import { Clips, clipUrl } from "./clips.js";
 import { listenToOptions, showLine } from "./options.js";
 import { Player } from "./player.js";
@@ -32,8 +33,9 @@ const store = new Store();
 const answers = new Answers(store, () => showLine(answers));
 const clips = new Clips(store);
 const quality = new Quality(store, clips);
+const captions = new Captions(store);
 const players = ["definition", "question"].map(
-  (name) => new Player(find(`[data-player=${name}]`), { quality, settled: settle }),
+  (name) => new Player(find(`[data-player=${name}]`), { quality, captions, settled: settle }),
 );
 const [definitionPlayer, questionPlayer] = players;
 
@@ -92,7 +94,9 @@ function begin() {
   entries = (store.get(batchKey) ?? []).filter((entry) => !given(entry));
   place = 0;
   results = [];
-  quality.offer(entries.flatMap(clipsOfEntry));
+  const offered = entries.flatMap(clipsOfEntry);
+  quality.offer(offered);
+  captions.offer(offered);
   if (entries.length === 0) stop(messages.nothing(store.get(backKey)));
   else ask();
 }
@@ -153,7 +157,8 @@ function settle(player) {
 function fetchAhead() {
   const { screen } = players.find(({ empty }) => !empty) ?? definitionPlayer;
   const ahead = clipsAhead(entries, place, WORDS_AHEAD);
-  clips.fetchAhead(ahead.map((clip) => clipUrl(quality.chooseAhead(clip, screen).id)));
+  clips.fetchAhead(ahead.flatMap((clip) =>
+    [clipUrl(quality.chooseAhead(clip, screen).id), ...captions.addressesOf(clip)]));
 }
 
 function choose(number) {
@@ -291,7 +296,7 @@ function listen() {
   find("footer [data-main]").addEventListener("click", ({ detail }) => detail === 2 || act());
   find("#card").addEventListener("submit", (event) => event.preventDefault());
   find("[data-choices]").addEventListener("change", () => state === "asking" && showMain("Submit"));
-  listenToOptions({ clips, answers, quality, changed: changeQuality });
+  listenToOptions({ clips, answers, quality, captions, changed: changeQuality });
   definitionPlayer.video.addEventListener("ended", () => questionPlayer.begin());
   for (const player of players) {
     const others = players.filter((other) => other !== player);

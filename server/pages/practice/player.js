@@ -1,6 +1,7 @@
 /* Plays the clips of a definition or a question: muted, at once, by byte ranges; text in
    their place when they can't be had. */
 
+import { Cues } from "./captions.js";
 import { clipUrl, posterUrl } from "./clips.js";
 import { nameLevel } from "./levels.js";
 import { watched } from "./watched.js";
@@ -13,7 +14,7 @@ const calm = matchMedia("(prefers-reduced-motion: reduce)");
 let sound = false; // wanted by the person, for all players
 
 export class Player {
-  constructor(root, { quality, settled }) {
+  constructor(root, { quality, captions, settled }) {
     this.root = root;
     this.quality = quality;
     this.settled = settled; // called when the clip has come, or will not
@@ -21,6 +22,7 @@ export class Player {
     this.video = root.querySelector("video");
     this.screen = root.querySelector(".screen");
     this.position = root.querySelector("[type=range]");
+    this.cues = new Cues(root, this.video, captions);
     this.clips = [];
     this.place = 0;
     this.listen();
@@ -70,6 +72,7 @@ export class Player {
     root.querySelector(".turn").hidden = this.clips.length < 2;
     root.querySelector("[data-count]").textContent = `Clip ${this.place + 1} of ${this.clips.length}`;
     this.position.value = 0;
+    this.cues.show(this.clip.captions);
     video.muted = !sound;
     video.poster = posterUrl(this.clip.id);
     this.clearTimers();
@@ -118,6 +121,7 @@ export class Player {
 
   stop() {
     this.clearTimers();
+    this.cues.show([]);
     this.video.pause();
     this.video.removeAttribute("src");
     this.video.removeAttribute("poster");

@@ -30,13 +30,14 @@ export function fromNow(date, now = Date.now()) {
 }
 
 /* Return the clips of a definition or a question, first the one to show first; each is
-   { id, levels }. */
-export function clipsOf({ video_id: first, video_ids: all, levels = [] }) {
+   { id, levels, captions }. */
+export function clipsOf({ video_id: first, video_ids: all, levels = [], captions = [] }) {
   const known = Array.isArray(all) && all.length > 0 ? all : [first];
   const ids = known.filter((id) => id !== null && id !== undefined);
   return ids.map((id) => ({
     id,
     levels: levels.filter(({ original_id: original }) => original === id),
+    captions: captions.filter(({ video_id: video }) => video === id),
   }));
 }
 

@@ -6,6 +6,7 @@ const CLIPS = "bytereel-clips-1"; // the page fills it
 const PAGE = "/practice";
 const PATIENCE_MS = 4000; // then the kept page is better than none yet
 const CLIP = /^\/v3\/videos\/\d+\.mp4$/;
+const CAPTIONS = /^\/v3\/videos\/\d+\/captions\/[^/]+\.vtt$/;
 const RANGE = /^bytes=(\d*)-(\d*)$/;
 
 addEventListener("install", (event) => {
@@ -24,6 +25,7 @@ addEventListener("fetch", (event) => {
   else if (pathname.startsWith("/assets/")) event.respondWith(answerAsset(request));
   // What the page fetches ahead stays its own request, at its own low priority.
   else if (request.destination === "video" && CLIP.test(pathname)) event.respondWith(answerClip(request, pathname));
+  else if (request.destination === "track" && CAPTIONS.test(pathname)) event.respondWith(answerCaptions(request, pathname));
 });
 
 /* --- the page ------------------------------------------------------------ */
@@ -69,6 +71,17 @@ async function dropOthers() {
 async function answerClip(request, path) {
   const kept = await find(CLIPS, path);
   return kept ? answerRange(kept, request.headers.get("Range")) : fetch(request);
+}
+
+/* Captions may change, so what is kept is only for when there is no network. */
+async function answerCaptions(request, path) {
+  try {
+    return await fetch(request);
+  } catch (error) {
+    const kept = await find(CLIPS, path);
+    if (kept) return kept;
+    throw error;
+  }
 }
 
 /* Answer a range of a whole clip (RFC 9110, 14 and 15.3.7). */
