@@ -60,13 +60,14 @@ def wait_until(page: Page, expression: str) -> None:
 
 
 def note_complaints(page: Page, expected: str = "(?!)") -> list[str]:
-    """Return what grows by each error and warning but those expected."""
+    """Return what grows by each error and warning that is not expected."""
     complaints: list[str] = []
 
     def note(message: ConsoleMessage) -> None:
         bad = message.type in ("error", "warning")
-        if bad and not re.search(expected, message.text):
-            complaints.append(message.text)
+        text = f"{message.text} {message.location['url']}"
+        if bad and not re.search(expected, text):
+            complaints.append(text)
 
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("console", note)

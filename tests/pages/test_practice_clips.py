@@ -1,14 +1,14 @@
-"""How the practice page plays a clip: at which level, with which captions."""
+"""How the practice page plays a clip: level, captions, what is told of it."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from server.demo.samples import make_clip
-from tests.browser import DESKTOP, launching, wait_until
+from tests.browser import DESKTOP, SECONDS, launching, wait_until
 from tests.command import serving
 from tests.conftest import execute, insert_video
 from tests.pages.test_practice_browser import (
@@ -28,7 +28,7 @@ from tests.pages.test_practice_browser import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Page, Request
 
 CLIPS = 4
 CAPTIONS = {"en": "Here is <i>a clock</i>", "zh-Hans": "这是一个钟", "ar": "هذه ساعة"}
@@ -278,3 +278,72 @@ def test_captions_are_kept_with_their_clips(browser: Browser, site: Site) -> Non
         page.keyboard.press("Enter")
         wait_for_word(page, f"word {one}")
         wait_for_captions(page, "这是一个钟")
+
+
+def note_plays(page: Page) -> list[dict[str, Any]]:
+    """Return what grows by each play that the page tells of."""
+    plays: list[dict[str, Any]] = []
+
+    def note(request: Request) -> None:
+        if request.url.endswith("/v3/playback"):
+            plays.extend(json.loads(request.post_data or "")["plays"])
+
+    page.on("request", note)
+    return plays
+
+
+def hide(page: Page, *, hidden: bool = True) -> None:
+    """Have the page find that it was put aside, which headless browsers never do."""
+    page.evaluate(
+        """state => {
+            Object.defineProperty(document, 'visibilityState',
+                {value: state, configurable: true});
+            document.dispatchEvent(new Event('visibilitychange'));
+        }""",
+        "hidden" if hidden else "visible",
+    )
+
+
+def wait_for_plays(page: Page, plays: list[dict[str, Any]], count: int) -> None:
+    for _ in range(SECONDS * 10):
+        if len(plays) >= count:
+            break
+        page.wait_for_timeout(100)
+    page.wait_for_timeout(300)  # for one that comes twice
+    assert len(plays) == count
+
+
+def test_page_tells_how_clips_played(browser: Browser, site: Site) -> None:
+    one, two, three, _ = site.clips
+    learner = add_learner(site, Word(clips=[one, two, three]))
+    with open_page(browser) as page:
+        plays = note_plays(page)
+        remember_speed(page, 900)
+        page.route(f"**/v3/videos/{level_of(two)}.mp4", lambda route: route.abort())
+        open_practice(page, site, learner)
+        wait_until(page, f"{VIDEO}.ended")
+        page.get_by_role("button", name="Next clip").click()
+        retry = page.get_by_role("button", name="Try again")
+        retry.wait_for()
+        page.unroute(f"**/v3/videos/{level_of(two)}.mp4")
+        retry.click()
+        wait_until(page, f"{VIDEO}.currentTime > 0.5")
+        hide(page)
+        wait_for_plays(page, plays, 3)
+        hide(page, hidden=False)
+        hide(page)
+        wait_for_plays(page, plays, 3)
+    first, failed, again = plays
+    assert set(first) == {
+        *("video_id", "level", "first_frame_ms", "stalls", "stalled_ms", "watched_ms"),
+        *("kbit_per_s", "network", "error"),
+    }
+    assert (first["video_id"], first["level"], first["error"]) == (one, 360, None)
+    assert first["first_frame_ms"] > 0
+    assert first["kbit_per_s"] > 0
+    assert first["network"] == "4g"
+    assert first["watched_ms"] > 1000
+    assert (failed["video_id"], failed["error"]) == (two, "network")
+    assert failed["first_frame_ms"] is None
+    assert failed["watched_ms"] == failed["stalls"] == 0
+    assert (again["video_id"], again["error"]) == (two, None)

@@ -126,3 +126,20 @@ def test_captions_are_picked_by_what_a_person_reads(
 ) -> None:
     captions = [{"language": tag} for tag in offered]
     assert call(page, "captions.js", "pickLanguage", captions, preferred) == language
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "error"),
+    [
+        (2, "", "network"),
+        (3, "PIPELINE_ERROR_DECODE", "decode"),
+        (4, "MEDIA_ELEMENT_ERROR: Format error", "network"),  # Chromium, of a 404
+        (4, "404: Not Found", "network"),  # Firefox
+        (4, "DEMUXER_ERROR_COULD_NOT_OPEN: FFmpegDemuxer: open failed", "unsupported"),
+        (4, "NS_ERROR_DOM_MEDIA_METADATA_ERR (0x806e0006)", "unsupported"),
+        (4, "", "network"),
+    ],
+)
+def test_error_is_named(page: Page, code: int, message: str, error: str) -> None:
+    given = {"code": code, "message": message}
+    assert call(page, "playback.js", "nameError", given) == error

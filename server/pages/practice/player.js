@@ -4,6 +4,7 @@
 import { Cues } from "./captions.js";
 import { clipUrl, posterUrl } from "./clips.js";
 import { nameLevel } from "./levels.js";
+import { Measure, nameError } from "./playback.js";
 import { watched } from "./watched.js";
 import { languageOf } from "./words.js";
 
@@ -23,6 +24,7 @@ export class Player {
     this.screen = root.querySelector(".screen");
     this.position = root.querySelector("[type=range]");
     this.cues = new Cues(root, this.video, captions);
+    this.measure = new Measure(this.video, (path) => quality.samples.get(path) ?? null);
     this.clips = [];
     this.place = 0;
     this.listen();
@@ -78,6 +80,7 @@ export class Player {
     this.clearTimers();
     this.slow = setTimeout(() => this.giveUp(), SLOW_MS);
     this.late = setTimeout(() => this.stepDown(now), LATE_MS);
+    this.measure.begin(this.clip.id);
     this.fetch(this.quality.choose(this.clip, this.screen), now);
   }
 
@@ -90,6 +93,7 @@ export class Player {
     button.textContent = nameLevel(level);
     button.setAttribute("aria-label", `Quality: ${nameLevel(level)}`);
     // Without the fragment some phones show no picture before they play.
+    this.measure.take(clipUrl(level.id), level.id === this.clip.id ? null : level.side);
     video.src = clipUrl(level.id) + (now ? "" : "#t=0.001");
     video.load();
     this.showState();
@@ -121,6 +125,7 @@ export class Player {
 
   stop() {
     this.clearTimers();
+    this.measure.end();
     this.cues.show([]);
     this.video.pause();
     this.video.removeAttribute("src");
@@ -159,8 +164,9 @@ export class Player {
     if (this.root.dataset.state === "failed") this.load(begin);
   }
 
-  fail() {
+  fail(error) {
     if (this.empty) return;
+    this.measure.fail(error);
     this.clearTimers();
     this.root.dataset.state = "failed";
     this.settled(this);
@@ -168,7 +174,7 @@ export class Player {
 
   /* Some phones fetch no more than the first picture before they play. */
   giveUp() {
-    if (this.root.dataset.state === "loading") this.fail();
+    if (this.root.dataset.state === "loading") this.fail("network");
     else this.settled(this);
   }
 
@@ -198,7 +204,7 @@ export class Player {
     const on = (target, name, action) => target.addEventListener(name, action);
     on(video, "loadeddata", () => this.ready());
     on(video, "canplaythrough", () => this.settled(this));
-    on(video, "error", () => video.getAttribute("src") && this.fail());
+    on(video, "error", () => video.getAttribute("src") && this.fail(nameError(video.error ?? {})));
     for (const name of ["play", "pause", "ended", "volumechange"]) on(video, name, () => this.showState());
     for (const name of ["timeupdate", "pause", "ended"]) on(video, name, () => watched.note(this.showing, video));
     on(video, "play", () => this.follow());
