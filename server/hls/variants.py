@@ -32,7 +32,8 @@ async def list_variants(
     VideoChanged, and what the reading raises.
     """
     levels = await list_levels(store.database, [video.id])
-    ids = [level.video_id for level in levels.get(video.id, ())]
+    listed = (level.video_id for level in levels.get(video.id, ()))
+    ids = [each for each in listed if each != video.id]
     made, found = await asyncio.gather(
         layouts.find(store, video),
         asyncio.gather(*(_find_level(store, layouts, each) for each in ids)),
