@@ -92,7 +92,9 @@ def _serve(
 ) -> int:
     banner = f"bytereel is at {', '.join(listening.addresses)} (Ctrl-C stops it)"
     workers = options.workers
-    metrics = build_metrics(1 if workers == 1 else 3 * workers)  # reloads overlap
+    # A crash in C code, as for lack of memory, would end a process that is alone.
+    alone = workers == 1 and (watch is not None or sys.platform != "linux")
+    metrics = build_metrics(1 if alone else 3 * workers)  # reloads overlap
     form, path = options.access_log, options.access_log_file
     logs = open_logs(form, path, options.trusted_proxies)
     limits = pick_limits(options, workers)
@@ -101,7 +103,7 @@ def _serve(
 
     def run(
         listening: Listening, ready: Callable[[], None], spool: Path | None = None
-    ) -> None:
+    ) -> float:
         metrics.claim()
         app = build_app(
             url,
@@ -117,13 +119,13 @@ def _serve(
             workers=workers,
             limits=limits,
             compression=compression,
-            encoders=encoders if workers == 1 else None,
+            encoders=encoders if alone else None,
         )
         if url != getattr(options, "database_url", ""):
             add_revival(app, options.data_dir, url)
         loop = asyncio.Runner(loop_factory=uvloop.new_event_loop)
         with logs.writing(), listening, loop as runner:
-            runner.run(serve(app, listening, ready, alone=workers == 1))
+            return runner.run(serve(app, listening, ready, alone=alone))
 
     def tell() -> None:
         check_beside()
@@ -132,12 +134,15 @@ def _serve(
         notify()
 
     try:
-        if workers == 1:
-            run(listening, tell)
+        if alone:
+            told = run(listening, tell)
         else:
             shares = share(listening, workers)
             with_spool = bool(options.admin_token)
-            supervise(run, shares, tell, with_spool=with_spool, encoders=encoders)
+            told = supervise(
+                run, shares, tell, with_spool=with_spool, encoders=encoders
+            )
+        embedded.count_from(told)
     finally:
         if encoders:
             encoders.stop()
@@ -145,16 +150,16 @@ def _serve(
 
 
 def supervise(
-    run: Callable[..., None],
+    run: Callable[..., object],
     shares: list[Listening],
     ready: Callable[[], None],
     *,
     with_spool: bool,
     encoders: Encoders | None = None,
-) -> None:
-    """Have one process for each share; with_spool gives them a folder in common.
+) -> float:
+    """Have one process for each share until told to stop; return when that was.
 
-    encoders run beside them.
+    with_spool gives them a folder in common; encoders run beside them.
     """
     if sys.platform != "linux":
         raise Fault("more than one worker needs Linux: leave --workers at 1")
@@ -162,7 +167,9 @@ def supervise(
 
     with opening_spool() if with_spool else nullcontext() as spool:
         beside = encoders.keep if encoders else lambda: None
-        Workers(partial(run, spool=spool), shares, beside).supervise(ready)
+        workers = Workers(partial(run, spool=spool), shares, beside)
+        workers.supervise(ready)
+        return workers.told
 
 
 def check_schema(url: str) -> None:

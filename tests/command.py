@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
@@ -35,10 +35,24 @@ class Server(NamedTuple):
 
     @property
     def workers(self) -> set[int]:
-        """Return the process ids of its children."""
+        """Return the process ids of its forks; other children run another command."""
         pid = self.process.pid
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text()
-        return set(map(int, children.split()))
+        ours = read_command(pid)
+        return {int(each) for each in children.split() if read_command(each) == ours}
+
+    @property
+    def worker(self) -> int:
+        """Return the process id of its only worker."""
+        (worker,) = self.workers
+        return worker
+
+
+def read_command(pid: int | str) -> bytes:
+    """Return the command line of a process; nothing if it is gone."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
 
 
 def run(

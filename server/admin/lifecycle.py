@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from aiohttp import web
 
 SWEEP_SECONDS = 60.0
-BREAK_SECONDS = 7.5  # after it was told to stop; answers have eight
+BREAK_SECONDS = 7.5  # after it was told to stop; answers have 7.7
 
 
 def add_admin(

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
 
-ANSWER_SECONDS = 8.0  # for what is being sent at the end; then it is broken off
+ANSWER_SECONDS = 7.7  # for what is being sent at the end; then it is broken off
 PORTS_TRIED = 100
 
 _log = logging.getLogger(__name__)

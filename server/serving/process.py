@@ -9,7 +9,7 @@ import resource
 import signal
 import threading
 from contextlib import suppress
-from time import sleep
+from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
 from server.reading.store import STORE
@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from server.serving.listening import Listening
 
 SHUTDOWN_SECONDS = 10  # from SIGTERM to the end of the process, at most
-EXIT_SECONDS = 9.2  # of them; then threads that go on are left behind
+EXIT_SECONDS = 8.8  # of them; then threads that go on are left behind
 LAST_SECONDS = 0.2
+NO_RELOAD = "SIGHUP replaces nothing with one worker: restart, or use --workers 2"
 
 _log = logging.getLogger(__name__)
 
@@ -37,8 +38,10 @@ async def serve(
     ready: Callable[[], None],
     *,
     alone: bool = True,
-) -> None:
-    """Answer on the sockets until SIGINT or SIGTERM; call ready once all is answered.
+) -> float:
+    """Answer on the sockets until SIGINT or SIGTERM; return when that came.
+
+    Call ready once all is answered.
 
     A process that is not alone has a parent, which looks after Ctrl-C, SIGHUP and
     clients that are half-way in.
@@ -52,10 +55,12 @@ async def serve(
     ):
         ready()
         await stop.wait()
+        told = monotonic()
         draining.begin()
         if alone:
             listening.stop()
             await asyncio.sleep(HALF_OPEN_SECONDS)
+    return told
 
 
 def _heed_signals(stop: asyncio.Event, *, alone: bool) -> None:
@@ -67,12 +72,13 @@ def _heed_signals(stop: asyncio.Event, *, alone: bool) -> None:
     loop = asyncio.get_running_loop()
     then = signal.SIG_DFL if alone else signal.SIG_IGN
     numbers = (signal.SIGINT, signal.SIGTERM) if alone else (signal.SIGTERM,)
+    seconds = EXIT_SECONDS if alone else EXIT_SECONDS - HALF_OPEN_SECONDS  # its wait
 
     def begin() -> None:
         for number in numbers:
             loop.remove_signal_handler(number)
             signal.signal(number, then)
-        timer = threading.Timer(EXIT_SECONDS, _leave)
+        timer = threading.Timer(seconds, _leave)
         timer.daemon = True
         timer.start()
         stop.set()
@@ -80,11 +86,7 @@ def _heed_signals(stop: asyncio.Event, *, alone: bool) -> None:
     for number in numbers:
         loop.add_signal_handler(number, begin)
     if alone:
-        loop.add_signal_handler(
-            signal.SIGHUP,
-            _log.warning,
-            "SIGHUP replaces nothing with one worker: restart, or use --workers 2",
-        )
+        loop.add_signal_handler(signal.SIGHUP, _log.warning, NO_RELOAD)
 
 
 def _leave() -> None:

@@ -13,9 +13,10 @@ from typing import NamedTuple, NoReturn
 from server.errors import Fault
 from server.serving.heartbeat import TURN_SECONDS, Heartbeat
 from server.serving.listening import HALF_OPEN_SECONDS, Listening
+from server.serving.process import NO_RELOAD
 
 RESTART_SECONDS = 1.0  # from one start to the next of what crashes in a loop
-STOP_SECONDS = 9.3  # then it hangs, and is killed: all is over after ten seconds
+STOP_SECONDS = 9.1  # from SIGTERM; then it hangs, and is killed
 READY = signal.SIGRTMIN  # queued with its sender's id, where others merge: signal(7)
 STOPS = {signal.SIGINT, signal.SIGTERM}
 WATCHED = {*STOPS, signal.SIGHUP, signal.SIGUSR1, signal.SIGCHLD, READY}
@@ -23,7 +24,7 @@ PR_SET_PDEATHSIG = 1  # prctl(2)
 
 _log = logging.getLogger(__name__)
 
-Run = Callable[[Listening, Callable[[], None]], None]
+Run = Callable[[Listening, Callable[[], None]], object]
 
 
 class Worker(NamedTuple):
@@ -35,6 +36,7 @@ class Worker(NamedTuple):
     cell: int  # of the heartbeat
     ready: bool = False
     deadline: float | None = None  # to be gone by, once it was told to stop
+    hung: bool = False  # so it was killed
 
 
 class Workers:
@@ -55,6 +57,7 @@ class Workers:
         self._reload = 0
         self._reload_asked = False
         self._announced = False
+        self.told = 0.0  # to stop: when, by monotonic
         self._parent = os.getpid()
 
     def supervise(self, ready: Callable[[], None]) -> None:
@@ -83,7 +86,7 @@ class Workers:
         if number in STOPS:
             return False
         if number == signal.SIGHUP:
-            self._reload_asked = True
+            self._ask_for_reload()
         elif number == signal.SIGUSR1:
             self._pass_on(signal.SIGUSR1)
         elif number == READY and sender in self._living:
@@ -94,9 +97,15 @@ class Workers:
         if self._announced:
             self._beside()
         if self._all_answer():
-            self._stop(lambda worker: worker.reload < self._reload)
+            self._stop(lambda worker: worker.reload < self._reload, time.monotonic())
             self._reload_if_asked()
         return True
+
+    def _ask_for_reload(self) -> None:
+        if len(self._sockets) > 1:
+            self._reload_asked = True
+        else:
+            _log.warning(NO_RELOAD)
 
     def _reload_if_asked(self) -> None:
         """Begin a reload, once the last one is over: any number asked is one more."""
@@ -132,12 +141,11 @@ class Workers:
 
     def _kill_hanging(self) -> None:
         """Kill workers whose event loop stands still, so that they are replaced."""
-        if not self._announced:
-            return
         pids = {w.cell: pid for pid, w in self._living.items() if w.deadline is None}
         for cell in self._heartbeat.list_hanging(pids):
             _log.warning("Worker %d hangs, so it is killed", pids[cell])
             os.kill(pids[cell], signal.SIGKILL)
+            self._living[pids[cell]] = self._living[pids[cell]]._replace(hung=True)
 
     def _work(self, slot: int, cell: int) -> NoReturn:
         """Be a worker; never return into what the parent has open."""
@@ -157,6 +165,8 @@ class Workers:
                 status = 0
         except Fault as fault:
             print(f"bytereel: {fault}", file=sys.stderr)
+        except MemoryError:
+            _log.error("A worker ran out of memory")  # no more is left to say
         except BaseException:
             _log.exception("A worker failed")
         finally:
@@ -192,7 +202,7 @@ class Workers:
         return lost
 
     def _replace(self, worker: Worker) -> None:
-        if not self._announced:
+        if not (self._announced or worker.hung):
             raise Fault("a worker ended before it could answer: see the messages above")
         if worker.reload == self._reload:
             self._due[worker.slot] = worker.born + RESTART_SECONDS
@@ -202,8 +212,8 @@ class Workers:
         ready = {w.slot for w in living if w.ready and w.reload == self._reload}
         return len(ready) == len(self._sockets)
 
-    def _stop(self, chosen: Callable[[Worker], bool]) -> None:
-        deadline = time.monotonic() + STOP_SECONDS
+    def _stop(self, chosen: Callable[[Worker], bool], began: float) -> None:
+        deadline = began + STOP_SECONDS
         for pid, worker in self._living.items():
             if worker.deadline is None and chosen(worker):
                 self._living[pid] = worker._replace(deadline=deadline)
@@ -211,13 +221,14 @@ class Workers:
 
     def _end(self) -> None:
         """Refuse what is new, let all finish what they are sending."""
+        self.told = time.monotonic()
         for listening in self._sockets:
             listening.stop()
         time.sleep(HALF_OPEN_SECONDS)
         for listening in self._sockets:
             listening.close()
         self._due.clear()
-        self._stop(lambda worker: True)
+        self._stop(lambda worker: True, self.told)
         while self._living:
             number, _ = self._wait()
             if number in STOPS:

@@ -34,7 +34,7 @@ def test_shortage_is_one_line_and_passes(database_url: str, tmp_path: Path) -> N
         serving(database_url, run_by=shell) as server,
         closing(connect(server.port)) as kept,
     ):
-        pid, kind = server.process.pid, resource.RLIMIT_NOFILE
+        pid, kind = server.worker, resource.RLIMIT_NOFILE
         before = said.read_text()
         _, most = resource.prlimit(pid, kind)
         few = len(os.listdir(f"/proc/{pid}/fd")) + 5

@@ -217,6 +217,21 @@ BEATING = """
 """
 
 
+HANGS_ONCE = """
+import mmap
+from server.serving import heartbeat
+
+heartbeat.START_SECONDS = 1
+started = mmap.mmap(-1, 1)
+
+def begin(ready):
+    if not started[0]:
+        started[0] = 1
+        time.sleep(99)
+    ready()
+"""
+
+
 def start(work: str) -> subprocess.Popen[str]:
     return run_script(SCRIPT.format(work=work))
 
@@ -260,6 +275,11 @@ def test_hanging_worker_is_killed() -> None:
 def read_ready(process: subprocess.Popen[str]) -> None:
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
+
+
+def read_until(process: subprocess.Popen[str], line: str) -> None:
+    assert process.stdout is not None
+    assert line in process.stdout
 
 
 def test_second_signal_ends_all_at_once() -> None:
@@ -323,6 +343,15 @@ def test_loop_that_stands_still_is_replaced() -> None:
         workers = list_workers(process)
         wait_until(lambda: not list_workers(process) & workers)
         process.send_signal(signal.SIGTERM)
+
+
+def test_worker_that_hangs_before_all_answer_is_replaced() -> None:
+    turning = "await asyncio.sleep(99)"
+    work = BEATING.format(turning=turning).replace("ready()", "begin(ready)")
+    with run_script(HANGS_ONCE + SCRIPT.format(work=work)) as process:
+        read_until(process, "ready\n")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(15) == 0
 
 
 @pytest.mark.long

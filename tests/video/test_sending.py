@@ -102,10 +102,10 @@ def test_stalled_clients_cost_little_more_than_a_chunk(database_url: str) -> Non
         for n in range(1, 11):
             with ask(server.port, n, 0) as client:
                 take(client, 600_000)
-        before = count_resident(server.process.pid)
+        before = count_resident(server.worker)
         for n in range(1, STALLED + 1):
             take(stack.enter_context(ask(server.port, n, 0)), 600_000)
-        grown = count_least(server.process.pid) - before
+        grown = count_least(server.worker) - before
     assert STALLED * CHUNK_BYTES / 2 < grown < STALLED_BYTES
 
 
