@@ -186,7 +186,7 @@ def explain_refusal(answer: EdgeAnswer) -> EdgeFinding:
     if code is None:
         return refusal
     sentence = f"HLS can't play this video ({code})"
-    remedy = "bytereel check --fix with its file tells what helps"
+    remedy = "bytereel check with its id tells what helps"
     return refusal._replace(sentence=sentence, remedy=remedy)
 
 
