@@ -16,6 +16,7 @@ from server.api.errors import build_error_response
 from server.api.health import keep_readiness
 from server.api.troubles import TROUBLES, Troubles, explain_trouble
 from server.hls.layouts import keep_layouts
+from server.hls.offering import HLS_SECONDS
 from server.library.levels.processes import Encoders
 from server.postgres.budget import begin_budget
 from server.postgres.pool import Database
@@ -59,6 +60,7 @@ def build_app(
     limits: Limits = LIMITS,
     compression: Compression = UNCOMPRESSED,
     encoders: Encoders | None = None,
+    hls_seconds: int = 0,
 ) -> web.Application:
     """Return the application.
 
@@ -67,7 +69,8 @@ def build_app(
     memory, and with 0 all is read from PostgreSQL; spool is a folder for uploads that
     several applications share, and metrics are their numbers; workers is how many;
     limits are those of clients; compression is what becomes of uploads; encoders are
-    processes that are to run as long as the application does.
+    processes that are to run as long as the application does; longer videos than
+    hls_seconds are offered as HLS, none with 0.
     """
     app = web.Application(middlewares=[measure, answer_errors])
     app[METRICS] = metrics or build_metrics()
@@ -80,6 +83,7 @@ def build_app(
     app[TALLY], app[PLAYBACK] = Tally(VIEWS), Tally(PLAYS)
     trusted = app[ACCESS_LOG].trusted
     app[COMPRESSION] = compression
+    app[HLS_SECONDS] = hls_seconds
     app[CLIENTS] = Clients(limits, trusted, app[METRICS])
 
     async def open_store(app: web.Application) -> AsyncIterator[None]:

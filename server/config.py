@@ -302,6 +302,13 @@ SETTINGS = {
             "heights of the levels that videos get, in pixels of the shorter side",
         ),
         Setting(
+            "hls_seconds",
+            _count(0, 86_400),
+            780,
+            "length in seconds above which the practice page plays a video as HLS; 0 "
+            "means never",
+        ),
+        Setting(
             "admin_token",
             _token,
             "",

@@ -120,6 +120,7 @@ def _serve(
             limits=limits,
             compression=compression,
             encoders=encoders if alone else None,
+            hls_seconds=options.hls_seconds,
         )
         if url != getattr(options, "database_url", ""):
             add_revival(app, options.data_dir, url)

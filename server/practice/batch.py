@@ -12,6 +12,7 @@ from aiohttp import web
 from server.api.errors import build_error_response
 from server.api.fields import UUID, digits, parse_fields, required
 from server.errors import Fault
+from server.hls.offering import HLS_SECONDS, list_offered
 from server.postgres.queries import queries
 from server.reading.store import STORE
 from server.video.captions import list_captions
@@ -74,9 +75,10 @@ class Known(NamedTuple):
 
     levels: Mapping[int, Sequence[Level]]
     captions: Mapping[int, Sequence[Mapping[str, str]]]
+    hls: Mapping[int, str]  # URLs of master playlists
 
 
-NOTHING_KNOWN = Known({}, {})
+NOTHING_KNOWN = Known({}, {}, {})
 
 
 class Learner(NamedTuple):
@@ -96,7 +98,9 @@ async def get_batch(request: web.Request) -> web.Response:
     rows = await list_due(database, user_id, count)
     shown = list_shown(rows)
     known = Known(
-        await list_levels(database, shown), await list_captions(database, shown)
+        await list_levels(database, shown),
+        await list_captions(database, shown),
+        await list_offered(database, shown, request.app[HLS_SECONDS]),
     )
     left_out = request.app[LEFT_OUT]
     left_out.words += rows[0].passed_over
@@ -170,8 +174,8 @@ def show_question(row: DueRow, known: Known) -> dict[str, object]:
 def show_videos(videos: Sequence[int], known: Known) -> dict[str, object]:
     """Return the first video, and all of them only where there is more than one.
 
-    Their levels and captions stand in one list each, with the ids of the videos. They
-    are there only if there are any: the plan's answer has no such fields.
+    Their levels, captions and playlists stand in one list each, with the ids of the
+    videos. They are there only if there are any: the plan's answer has no such fields.
     """
     shown: dict[str, object] = {"video_id": videos[0] if videos else None}
     if len(videos) > 1:
@@ -186,6 +190,13 @@ def show_videos(videos: Sequence[int], known: Known) -> dict[str, object]:
     ]
     if captions:
         shown["captions"] = captions
+    playlists = [
+        {"video_id": video, "url": known.hls[video]}
+        for video in videos
+        if video in known.hls
+    ]
+    if playlists:
+        shown["hls"] = playlists
     return shown
 
 

@@ -61,6 +61,15 @@ SELECT (SELECT substring(
        (SELECT NULL::integer AS duration_seconds) AS absent
  WHERE id = %(id)s;
 
+-- name: list_longer
+-- Those of these videos that last longer than so many seconds, as far as that is known.
+SELECT id::bigint
+  FROM videos AS video,
+       (SELECT NULL::integer AS duration_seconds) AS absent
+ WHERE id = ANY(%(ids)s::integer[])
+   AND (SELECT substring(duration_seconds::text FROM '^[0-9]{1,5}(?:[.][0-9]+)?$')::float
+          FROM (SELECT video.*) AS own) > %(seconds)s;
+
 -- name: check_videos
 -- Nothing, or an error that names what serving lacks, or which type it cannot read.
 SELECT filename, mime_type, get_byte(video_data, 0), extract(epoch FROM created_at)
