@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, Request
 
 CLIPS = 4
+LONG = 24  # seconds
 CAPTIONS = {"en": "Here is <i>a clock</i>", "zh-Hans": "这是一个钟", "ar": "هذه ساعة"}
 SPEED = "Number(sessionStorage.getItem('bytereel:speed'))"  # kbit per second
 
@@ -65,7 +66,11 @@ def site(
         for clip in clips[:2]:
             vtt = f"WEBVTT\n\n00:00.000 --> 00:59.000\n{text}\n"
             execute(url, f"INSERT INTO captions VALUES ({clip}, '{language}', '{vtt}')")
-    with serving(url) as server:
+    make_clip(folder / "long.mp4", seconds=LONG, width=160, height=90, fps=10)
+    long = (folder / "long.mp4").read_bytes()
+    clips.append(insert_video(url, "long.mp4", long))
+    execute(url, f"UPDATE videos SET duration_seconds = {LONG} WHERE id = {clips[-1]}")
+    with serving(url, "--hls-seconds", str(LONG - 1)) as server:
         yield Site(server.address, url, clips)
 
 
@@ -116,7 +121,7 @@ def test_level_suits_line_and_screen(
 
 
 def test_level_can_be_chosen_and_is_remembered(browser: Browser, site: Site) -> None:
-    one, two, three, _ = site.clips
+    one, two, three, *_ = site.clips
     learner = add_learner(
         site, *(Word(f"word {clip}", clips=[clip]) for clip in (one, two, three))
     )
@@ -168,7 +173,7 @@ def test_chosen_level_is_what_is_kept(browser: Browser, site: Site) -> None:
 
 
 def test_slow_line_is_measured(browser: Browser, site: Site) -> None:
-    words = [Word(f"word {clip}", clips=[clip]) for clip in site.clips]
+    words = [Word(f"word {clip}", clips=[clip]) for clip in site.clips[:CLIPS]]
     learner = add_learner(site, *words)
     with open_context(browser, size=DESKTOP, device_scale_factor=2) as context:
         page = context.new_page()
@@ -185,7 +190,7 @@ def test_slow_line_is_measured(browser: Browser, site: Site) -> None:
             answer(page, "1")
             page.keyboard.press("Enter")
             wait_for_word(page, word.word)
-        wait_for_clip(page, level_of(site.clips[-1]))
+        wait_for_clip(page, level_of(site.clips[CLIPS - 1]))
 
 
 def test_least_level_comes_where_another_does_not(browser: Browser, site: Site) -> None:
@@ -258,7 +263,7 @@ def test_captions_in_two_languages_are_remembered(browser: Browser, site: Site) 
 
 
 def test_captions_are_kept_with_their_clips(browser: Browser, site: Site) -> None:
-    three, two, one, *_ = site.clips[::-1][1:]
+    one, two, three, *_ = site.clips
     words = [Word(f"word {clip}", clips=[clip]) for clip in (two, one, three)]
     learner = add_learner(site, *words)
     with open_page(browser, service_workers="allow") as page:
@@ -314,7 +319,7 @@ def wait_for_plays(page: Page, plays: list[dict[str, Any]], count: int) -> None:
 
 
 def test_page_tells_how_clips_played(browser: Browser, site: Site) -> None:
-    one, two, three, _ = site.clips
+    one, two, three, *_ = site.clips
     learner = add_learner(site, Word(clips=[one, two, three]))
     with open_page(browser) as page:
         plays = note_plays(page)
@@ -347,3 +352,37 @@ def test_page_tells_how_clips_played(browser: Browser, site: Site) -> None:
     assert failed["first_frame_ms"] is None
     assert failed["watched_ms"] == failed["stalls"] == 0
     assert (again["video_id"], again["error"]) == (two, None)
+
+
+def test_long_clip_is_played_as_hls(browser: Browser, site: Site) -> None:
+    short, long = site.clips[0], site.clips[CLIPS]
+    learner = add_learner(site, Word(clips=[long, short]))
+    with open_page(browser) as page:
+        remember_speed(page, 900)
+        open_practice(page, site, learner)
+        wait_until(page, f"{VIDEO}.currentSrc.endsWith('/{long}/master.m3u8')")
+        wait_until(page, f"{VIDEO}.currentTime > 0.2")
+        page.get_by_role("slider").first.fill("20")
+        wait_until(page, f"!{VIDEO}.seeking && {VIDEO}.currentTime >= 20")
+        page.get_by_role("button", name="Next clip").click()
+        wait_for_clip(page, level_of(short))
+
+
+@pytest.mark.parametrize("able", [True, False])
+def test_clip_that_hls_cannot_play_is_played_as_a_file(
+    browser: Browser, site: Site, *, able: bool
+) -> None:
+    clip = site.clips[CLIPS]
+    learner = add_learner(site, Word(clips=[clip]))
+    with open_context(browser) as context:
+        page = context.new_page()
+        if able:  # by its type; the playlist is refused, as of a video that is unfit
+            page.route("**/master.m3u8", lambda route: route.fulfill(status=404))
+        else:
+            page.add_init_script(
+                "const can = HTMLMediaElement.prototype.canPlayType;"
+                "HTMLMediaElement.prototype.canPlayType = function (type) {"
+                " return /mpegurl/.test(type) ? '' : can.call(this, type); }"
+            )
+        open_practice(page, site, learner)
+        wait_for_clip(page, clip)

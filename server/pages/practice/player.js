@@ -81,6 +81,7 @@ export class Player {
     this.slow = setTimeout(() => this.giveUp(), SLOW_MS);
     this.late = setTimeout(() => this.stepDown(now), LATE_MS);
     this.measure.begin(this.clip.id);
+    this.asFile = false;
     this.fetch(this.quality.choose(this.clip, this.screen), now);
   }
 
@@ -92,9 +93,10 @@ export class Player {
     button.hidden = this.clip.levels.length < 2;
     button.textContent = nameLevel(level);
     button.setAttribute("aria-label", `Quality: ${nameLevel(level)}`);
-    // Without the fragment some phones show no picture before they play.
     this.measure.take(clipUrl(level.id), level.id === this.clip.id ? null : level.side);
-    video.src = clipUrl(level.id) + (now ? "" : "#t=0.001");
+    this.streams = !this.asFile && this.quality.streams(this.clip, level, video);
+    // Without the fragment some phones show no picture before they play.
+    video.src = this.streams ? this.quality.playlistOf(this.clip, level) : clipUrl(level.id) + (now ? "" : "#t=0.001");
     video.load();
     this.showState();
     if (now) this.play();
@@ -102,7 +104,7 @@ export class Player {
 
   /* Take the least level where this one does not come. */
   stepDown(now) {
-    if (this.root.dataset.state !== "loading") return;
+    if (this.root.dataset.state !== "loading" || this.streams) return;
     const level = this.quality.stepDown(this.clip, this.level);
     if (level) this.fetch(level, now || !this.video.paused);
   }
@@ -166,6 +168,11 @@ export class Player {
 
   fail(error) {
     if (this.empty) return;
+    if (this.streams && this.video.readyState === 0) {
+      this.asFile = true; // not every video can be played as HLS
+      this.fetch(this.level, !this.video.paused);
+      return;
+    }
     this.measure.fail(error);
     this.clearTimers();
     this.root.dataset.state = "failed";

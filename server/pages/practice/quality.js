@@ -3,6 +3,7 @@
 import { clipUrl } from "./clips.js";
 import { chooseLevel, ladderOf, weighSpeed } from "./levels.js";
 
+const HLS = "application/vnd.apple.mpegurl";
 const WANTED = "quality";
 const SPEED = "bytereel:speed"; // it lasts as long as the tab
 const CLIP = /^\/v3\/videos\/\d+\.mp4$/;
@@ -52,6 +53,17 @@ export class Quality {
     const fresh = chooseLevel(playable(clip), this.describe(element));
     const kept = playable(clip).findLast(({ id }) => this.clips.has(clipUrl(id)));
     return this.wanted === 0 && kept && kept.kbit >= fresh.kbit ? kept : fresh;
+  }
+
+  /* Report whether to play a clip as HLS: a long one that is not on this device, and only
+     where the browser can do that by itself. */
+  streams({ hls }, level, video) {
+    return hls !== null && !this.clips.has(clipUrl(level.id)) && video.canPlayType(HLS) !== "";
+  }
+
+  /* Return the playlist of a clip: with all levels, or of the one that the learner wants. */
+  playlistOf({ hls }, level) {
+    return this.wanted === 0 ? hls : hls.replace(/\d+\/master\.m3u8$/, `${level.id}/master.m3u8`);
   }
 
   /* Return the least level of a clip, for a line that is slower than was thought; null

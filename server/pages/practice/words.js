@@ -30,14 +30,15 @@ export function fromNow(date, now = Date.now()) {
 }
 
 /* Return the clips of a definition or a question, first the one to show first; each is
-   { id, levels, captions }. */
-export function clipsOf({ video_id: first, video_ids: all, levels = [], captions = [] }) {
+   { id, levels, captions, hls }, of which hls is the address of a playlist or null. */
+export function clipsOf({ video_id: first, video_ids: all, levels = [], captions = [], hls = [] }) {
   const known = Array.isArray(all) && all.length > 0 ? all : [first];
   const ids = known.filter((id) => id !== null && id !== undefined);
   return ids.map((id) => ({
     id,
     levels: levels.filter(({ original_id: original }) => original === id),
     captions: captions.filter(({ video_id: video }) => video === id),
+    hls: hls.find(({ video_id: video }) => video === id)?.url ?? null,
   }));
 }
 
