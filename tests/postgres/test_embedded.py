@@ -436,9 +436,28 @@ def test_server_that_hangs_is_killed_in_the_end(
     server = supervisor.Server(used / "cluster", cluster.prepare_server(used, FAST))
     server.start()
     wait_until(lambda: answers((used / "url").read_text()))
-    os.kill(processes(used, "/bin/postgres")[0], signal.SIGSTOP)
+    (pid,) = processes(used, "/bin/postgres")
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    assert children
+    for each in (pid, *map(int, children)):
+        os.kill(each, signal.SIGSTOP)
     server.stop()
     assert not server.runs()
+    assert not any(Path(f"/proc/{each}").exists() for each in children)
+
+
+def test_leaving_counts_from_the_signal(
+    used: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedded, "_told", None)
+    with embedded.running(used, FAST):
+        embedded.count_from(time.monotonic() - embedded.STOP_SECONDS)
+        (pid,) = processes(used, "supervisor.py")
+        os.kill(pid, signal.SIGSTOP)
+        began = time.monotonic()
+    assert time.monotonic() - began < 5
+    os.kill(pid, signal.SIGCONT)
+    wait_until(lambda: not processes(used))
 
 
 def test_ordinary_user_has_no_other_account(

@@ -94,6 +94,14 @@ def find_postmaster(cluster: Path) -> int | None:
     return pid if os.fsencode(cluster) in arguments else None
 
 
+def is_paused(pid: int) -> bool:
+    """Report whether a process was stopped by a signal (proc_pid_stat(5))."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] == "T"
+    except OSError:
+        return False
+
+
 def remove_address(folder: Path) -> None:
     """Forget where the last server answered."""
     (folder / URL).unlink(missing_ok=True)
@@ -135,16 +143,43 @@ class Server:
         if self.child is not None:
             self.child.send_signal(number)
         elif pid := find_postmaster(self.cluster):
-            kill = ["/bin/sh", "-c", f"kill -{number:d} {pid}"]
-            subprocess.run(kill, check=False, cwd="/", **self.account)
+            self._signal_as_user(number, [pid])
+
+    def _signal_as_user(self, number: int, pids: list[int]) -> None:
+        kill = ["/bin/sh", "-c", f"kill -{number:d} {' '.join(map(str, pids))}"]
+        subprocess.run(
+            kill, check=False, cwd="/", stderr=subprocess.DEVNULL, **self.account
+        )
 
     def stop(self) -> None:
-        """Shut down fast; if that takes too long, at once; then the hard way."""
+        """Shut down fast; if that takes too long, at once; then the hard way.
+
+        One that was paused goes on. Killed, it leaves its children, which hold its
+        memory, so that no other could start.
+        """
+        family = self._list_family()
+        if family and any(map(is_paused, family)):
+            self._signal_as_user(signal.SIGCONT, family)
         for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
+            family = self._list_family()
             self.signal(number)
+            if number == signal.SIGKILL and family:
+                self._signal_as_user(number, family)
             until = time.monotonic() + PATIENCE_SECONDS
             while self.runs() and time.monotonic() < until:
                 time.sleep(0.02)
+
+    def _list_family(self) -> list[int]:
+        """Return the living postmaster and its children, where the system tells."""
+        pid = self.child.pid if self.child is not None else None
+        pid = pid or find_postmaster(self.cluster)
+        if pid is None or not self.runs():
+            return []
+        try:
+            children = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+        except OSError:
+            return [pid]
+        return [pid, *map(int, children.split())]
 
 
 def watch(server: Server, users: int, log: Path) -> None:
