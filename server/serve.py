@@ -16,6 +16,7 @@ from psycopg2.extensions import parse_dsn
 
 from server.admin.saving import plan_compression
 from server.admin.spool import opening_spool
+from server.api.migrating import add_migrating
 from server.app import build_app, build_metrics
 from server.demo.seed import seed
 from server.errors import Fault
@@ -29,7 +30,7 @@ from server.postgres.embedded.revival import add_revival
 from server.postgres.plain import Unreachable, explain_connecting, first_line
 from server.postgres.pool import Database, DatabaseAway, StatementTimeout
 from server.postgres.refusals import find_remedy
-from server.postgres.target import open_database
+from server.postgres.target import open_serving
 from server.reading.store import check_columns
 from server.serving.clients import pick_limits
 from server.serving.listen import bind
@@ -69,11 +70,13 @@ def run_serve(options: argparse.Namespace) -> int:
     """Serve until told to stop."""
     redirect_errors()
     given, notifier = take_sockets(), Notifier()  # before a process inherits them
-    with open_database(options) as url:
-        check_schema(url)
+    with open_serving(options) as (url, held):
+        if not held:
+            check_schema(url)
         listening = given or _listen(options)
         with listening.stopping():
-            return _serve(options, url, listening, lambda: notifier.tell("READY=1"))
+            notify = partial(notifier.tell, "READY=1")
+            return _serve(options, url, listening, notify, held=held)
 
 
 def _listen(options: argparse.Namespace) -> Listening:
@@ -87,8 +90,9 @@ def _serve(
     options: argparse.Namespace,
     url: str,
     listening: Listening,
-    notify: Callable[[], None],
+    notify: Callable[[], object],
     watch: Watch | None = None,
+    held: str = "",
 ) -> int:
     banner = f"bytereel is at {', '.join(listening.addresses)} (Ctrl-C stops it)"
     workers = options.workers
@@ -124,6 +128,8 @@ def _serve(
         )
         if url != getattr(options, "database_url", ""):
             add_revival(app, options.data_dir, url)
+        if held:
+            add_migrating(app, url, held)
         loop = asyncio.Runner(loop_factory=uvloop.new_event_loop)
         with logs.writing(), listening, loop as runner:
             return runner.run(serve(app, listening, ready, alone=alone))

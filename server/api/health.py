@@ -37,6 +37,7 @@ class Readiness:
         self._reason: str | None = None  # why they can't, as long as that is known
         self._look: asyncio.Task[None] | None = None
         self._repeating: asyncio.Task[None] | None = None
+        self.held = ""  # what else has to come first, while it has not
 
     async def check(self) -> str | None:
         """Return why videos can't be served now, None if they can.
@@ -45,6 +46,8 @@ class Readiness:
         """
         if self._reason is not None:
             return self._reason
+        if self.held:
+            return self.held
         if self._look is None or self._look.done():
             # In a context of its own: it goes on when this answer is given.
             self._look = asyncio.create_task(self._look_now(), context=Context())

@@ -45,9 +45,15 @@ class Holder(NamedTuple):
         return f"process {self.pid} ({self.application_name or '?'}, role {self.role})"
 
 
+class Held(Fault):
+    """Others held for too long what a migration needs; it can be tried again."""
+
+
 @contextmanager
-def taking_turn(url: str) -> Iterator[Connection]:
+def taking_turn(url: str, patience: float | None = None) -> Iterator[Connection]:
     """Wait until nobody else migrates; yield the connection that keeps others waiting.
+
+    Held when that takes longer than patience, in seconds, if there is a limit.
 
     The turn is a lock of its transaction, in which nothing holds a snapshot: an index
     that is built concurrently waits for every snapshot, so neither who has the turn nor
@@ -60,6 +66,11 @@ def taking_turn(url: str) -> Iterator[Connection]:
                 told = True
                 _log.warning(
                     "%s is migrating: waiting until it is done", _name_migrating(turn)
+                )
+            if patience is not None and time.monotonic() - began > patience:
+                raise Held(
+                    f"{_name_migrating(turn)} is migrating",
+                    "wait until it is done, then run it again",
                 )
             turn.rollback()
             time.sleep(POLL_SECONDS)
@@ -149,12 +160,12 @@ def name_all(holders: list[Holder]) -> str:
     return " and ".join(map(str, holders)) or "a process that was not seen"
 
 
-def build_blocked(what: str, holders: list[Holder]) -> Fault:
+def build_blocked(what: str, holders: list[Holder]) -> Held:
     """Return that others held a lock for too long."""
     kill = (
         f" (in SQL: SELECT pg_terminate_backend({holders[0].pid}))" if holders else ""
     )
-    return Fault(
+    return Held(
         f"{what} is not applied, because it waited too long for {name_all(holders)}",
         f"let that transaction end{kill}, then run it again",
     )
@@ -170,7 +181,7 @@ def retry_locked(
     """Return what attempt returns, carried out in one transaction.
 
     It waits two seconds at most for a lock, since those who come after it wait too;
-    then it is undone and tried again. Fault names who held the lock when that has taken
+    then it is undone and tried again. Held names who held the lock when that has taken
     longer than patience, in seconds.
     """
     began, pause = time.monotonic(), PAUSE_SECONDS

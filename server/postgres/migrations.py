@@ -28,26 +28,34 @@ if TYPE_CHECKING:
 PATIENCE_SECONDS = 60.0
 """For so long a file is tried again while others hold a lock that it needs."""
 
+LIST = "what is missing"
+"""Named in place of a file while it is not known yet."""
 _UNDO = ".rollback.sql"
 _OUTSIDE = "-- Outside of a transaction:"
 """What a file begins with whose statements can't run in one."""
 
 
 def apply(
-    url: str, *, directory: Path | None = None, patience: float = PATIENCE_SECONDS
+    url: str,
+    *,
+    directory: Path | None = None,
+    patience: float = PATIENCE_SECONDS,
+    turn_patience: float | None = None,
 ) -> list[str]:
     """Apply what is missing; return the names in order, [] when nothing was.
 
-    Fault if one fails or others hold a lock for longer than patience, in seconds, where
-    those before it stay, or the database has one unknown.
+    Fault if one fails, where those before it stay, or the database has one unknown; of
+    these Held if others hold a lock for longer than patience, in seconds, or migrate
+    for longer than turn_patience.
     """
     files = _list_files(directory)
     done: list[str] = []
     with _open(url) as database:
-        if not _list_missing(database, files):
+        look = partial(_find_missing, files)
+        if not retry_locked(url, database, LIST, patience, look):
             return done
-        with taking_turn(url):
-            while missing := _list_missing(database, files):
+        with taking_turn(url, turn_patience):
+            while missing := retry_locked(url, database, LIST, patience, look):
                 path = files[missing[0]]
                 is_outside = path.read_text(encoding="utf-8").startswith(_OUTSIDE)
                 if is_outside:
@@ -136,8 +144,13 @@ def _list_applied(asked: cursor, files: dict[str, Path]) -> list[str]:
 def _list_missing(database: connection, files: dict[str, Path]) -> list[str]:
     """Return what is not applied, and end the transaction that has seen it."""
     with database.cursor() as asked:
-        applied = set(_list_applied(asked, files))
+        missing = _find_missing(files, asked)
     database.rollback()
+    return missing
+
+
+def _find_missing(files: dict[str, Path], asked: cursor) -> list[str]:
+    applied = set(_list_applied(asked, files))
     return [name for name in files if name not in applied]
 
 

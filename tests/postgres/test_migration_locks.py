@@ -21,7 +21,7 @@ from psycopg2.extensions import make_dsn, parse_dsn
 from server.errors import Fault
 from server.postgres import migrations
 from server.postgres.embedded.supervisor import pick_account
-from server.postgres.migration_locks import taking_turn
+from server.postgres.migration_locks import Held, taking_turn
 from server.postgres.queries import sql_directory
 from tests.conftest import insert_video, needs, open_folder, serve_database
 from tests.postgres.test_migrations import NAMES, start_apply, write_files
@@ -268,3 +268,20 @@ def test_index_is_built_through_a_pooler(
             pooler.terminate()
             pooler.wait()
     assert run(empty_url, VALID) == [(True,)]
+
+
+def test_wait_for_a_turn_has_an_end(empty_url: str, tmp_path: Path) -> None:
+    folder = write_files(tmp_path, INDEX)
+    with taking_turn(empty_url) as turn:
+        said = f"process {turn.info.backend_pid} .* is migrating"
+        with pytest.raises(Held, match=said):
+            migrations.apply(empty_url, directory=folder, turn_patience=0.3)
+
+
+def test_wait_for_the_list_has_an_end(empty_url: str, tmp_path: Path) -> None:
+    folder = write_files(tmp_path, INDEX)
+    migrations.apply(empty_url, directory=folder)
+    with closing(psycopg2.connect(empty_url)) as holder, holder.cursor() as cursor:
+        cursor.execute("LOCK TABLE bytereel_migrations")
+        with pytest.raises(Held, match=f"process {holder.info.backend_pid} "):
+            migrations.apply(empty_url, directory=folder, patience=0.3)
