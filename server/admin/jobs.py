@@ -42,6 +42,10 @@ Given = ParamSpec("Given")
 Made = TypeVar("Made")
 
 
+CUT_OFF = f"{SLOW} A change may have been made: look before you repeat it."
+"""Said of a job that was cut off, maybe after PostgreSQL had committed."""
+
+
 class Jobs:
     """Runs jobs in threads; those that still run at the end are broken off."""
 
@@ -89,7 +93,7 @@ class Jobs:
             lines.cut()
             working.cancel()
             late = StatementTimeout(f"an admin job did not end in {seconds:g} s")
-            raise Refused(503, SLOW) from late
+            raise Refused(503, CUT_OFF) from late
         try:
             return working.result()
         except Exception as error:

@@ -12,9 +12,9 @@ import pytest
 from psycopg2.extensions import make_dsn
 
 from server.admin import jobs as jobs_module
-from server.admin.jobs import THREADS, Jobs
+from server.admin.jobs import CUT_OFF, THREADS, Jobs
 from server.api.errors import Refused
-from server.api.troubles import AWAY, SLOW
+from server.api.troubles import AWAY
 from server.postgres.budget import begin_budget
 from server.postgres.plain import connect
 from server.postgres.refusals import opening
@@ -65,7 +65,7 @@ async def test_silent_database_takes_no_threads(database_url: str) -> None:
         refused = await asyncio.gather(
             *(asyncio.create_task(refuse(stall_and_ask)) for _ in range(THREADS))
         )
-    assert {(each.status, each.sentence) for each in refused} == {(503, SLOW)}
+    assert {(each.status, each.sentence) for each in refused} == {(503, CUT_OFF)}
     async with asyncio.timeout(HANG_SECONDS):
         assert await jobs.run(ask, database_url, "SELECT 1") == [(1,)]
     await asyncio.to_thread(jobs.close)
