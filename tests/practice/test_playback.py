@@ -24,9 +24,9 @@ from server.practice.playback import BODY_MAX, PLAYS_MAX, parse_plays
 from server.practice.tally import Tally, save
 from tests.breakable import breakable
 from tests.conftest import execute, insert_video, serve_database
-from tests.postgres.test_pool import until
 from tests.postgres.test_schema import run
 from tests.practice.test_views import opened
+from tests.waiting import until
 from tests.wire import connect
 
 if TYPE_CHECKING:
