@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-import argparse
 import os
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from server.library.levels.ladder import LADDER, LadderError, parse_ladder
+from server.library.levels.ladder import LADDER
+from server.setting_types import (
+    counting,
+    one_of,
+    parse_host,
+    parse_levels,
+    parse_pace,
+    parse_path,
+    parse_pattern,
+    parse_proxies,
+    parse_socket,
+    parse_token,
+)
 from server.telemetry.log_lines import FORMATS
 from server.video.sessions import SESSION
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable, Iterable
-
-    from server.telemetry.proxies import Networks
 
 
 class Setting(NamedTuple):
@@ -30,102 +39,6 @@ class Setting(NamedTuple):
     def environment(self) -> str:
         """Return the name of its environment variable."""
         return f"BYTEREEL_{self.name.upper()}"
-
-
-def _count(low: int, high: int) -> Callable[[str], int]:
-    def count(text: str) -> int:
-        if not re.fullmatch("[0-9]{1,9}", text) or not low <= int(text) <= high:
-            raise argparse.ArgumentTypeError(
-                f"{text!r} is not a whole number from {low} to {high}"
-            )
-        return int(text)
-
-    return count
-
-
-def _host(text: str) -> str:
-    """Take an address to listen on; an empty one would mean all to the kernel."""
-    if not text.strip():
-        raise argparse.ArgumentTypeError(
-            "the address is empty: write 127.0.0.1 for this machine only, or 0.0.0.0 "
-            "for all"
-        )
-    return text
-
-
-def _socket(text: str) -> str:
-    """Take the place of a unix socket; an empty one is none."""
-    if text and not re.match(r"(unix:)?/|unix:[^/]", text):
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is no unix socket: write its path, like unix:/run/bytereel.sock"
-        )
-    return text
-
-
-def _token(text: str) -> str:
-    """Take a secret, which no message repeats; an empty one is none."""
-    if text and not re.fullmatch(r"[!-~]{16,200}", text):
-        raise argparse.ArgumentTypeError(
-            "a token must have 16 to 200 characters: ASCII letters, digits and "
-            "punctuation, no spaces"
-        )
-    return text
-
-
-def _choice(*names: str) -> Callable[[str], str]:
-    def choose(text: str) -> str:
-        if text not in names:
-            raise argparse.ArgumentTypeError(
-                f"{text!r} is not one of: {', '.join(names)}"
-            )
-        return text
-
-    return choose
-
-
-def _path(text: str) -> Path | None:
-    """Take a path, which does not depend on where we are; an empty one is none."""
-    return Path(text).absolute() if text else None
-
-
-def _multiple(text: str) -> float:
-    try:
-        multiple = float(text)
-    except ValueError:
-        multiple = -1.0
-    if multiple != 0 and not 1.1 <= multiple <= 1000:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not a pace: give 0 for no limit, or 1.1 to 1000"
-        )
-    return multiple
-
-
-def _pattern(text: str) -> str:
-    try:
-        re.compile(text)
-    except (re.error, OverflowError, RecursionError) as error:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not a regular expression ({error})"
-        ) from error
-    return text
-
-
-def _ladder(text: str) -> tuple[int, ...]:
-    try:
-        return parse_ladder(text)
-    except LadderError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
-
-
-def _networks(text: str) -> Networks:
-    from server.telemetry.proxies import parse_networks
-
-    try:
-        return parse_networks(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(
-            f"{error}: write networks like 10.0.0.0/8,2001:db8::/32"
-        ) from error
 
 
 def default_data_dir() -> Path | None:
@@ -160,157 +73,162 @@ SETTINGS = {
             default_data_dir(),
             "folder of the embedded PostgreSQL",
         ),
-        Setting("host", _host, "127.0.0.1", "address to listen on; 0.0.0.0 means all"),
         Setting(
-            "port", _count(0, 65535), 8080, "TCP port to listen on; 0 picks a free one"
+            "host", parse_host, "127.0.0.1", "address to listen on; 0.0.0.0 means all"
+        ),
+        Setting(
+            "port",
+            counting(0, 65535),
+            8080,
+            "TCP port to listen on; 0 picks a free one",
         ),
         Setting(
             "socket",
-            _socket,
+            parse_socket,
             "",
             "path of a unix socket to listen on, like unix:/run/bytereel.sock, in "
             "place of --host and --port",
         ),
         Setting(
             "share_port",
-            _choice("no", "yes"),
+            one_of("no", "yes"),
             "no",
             "yes lets another server with yes take over the same port or unix socket",
         ),
         Setting(
             "connections",
-            _count(1, 1000),
+            counting(1, 1000),
             10,
             "maximum number of connections to PostgreSQL",
         ),
         Setting(
             "answer_seconds",
-            _count(1, 600),
+            counting(1, 600),
             15,
             "seconds that a response may wait for PostgreSQL until it begins; then "
             "it is a 503",
         ),
         Setting(
             "workers",
-            _count(1, 64),
+            counting(1, 64),
             1,
             "number of server processes, which divide connections and cache among them",
         ),
         Setting(
             "cache_mb",
-            _count(0, 1_000_000),
+            counting(0, 1_000_000),
             16,
             "megabytes of video to keep in memory; 0 reads everything from PostgreSQL",
         ),
         Setting(
             "pace",
-            _multiple,
+            parse_pace,
             0,
             "speed limit for players after a burst, as a multiple of the clip's "
             "bitrate; 0 means no limit",
         ),
         Setting(
             "pace_whom",
-            _pattern,
+            parse_pattern,
             SESSION,
             "whom to limit: session for clients that send X-Playback-Session-Id, or a "
             "regular expression to find in User-Agent",
         ),
         Setting(
             "access_log",
-            _choice(*FORMATS),
+            one_of(*FORMATS),
             FORMATS[0],
             "one log line per response on standard output: json or combined",
         ),
         Setting(
             "access_log_file",
-            _path,
+            parse_path,
             "",
             "file for the access log instead of standard output; it is opened again "
             "on SIGUSR1, or when it was moved away",
         ),
         Setting(
             "trusted_proxies",
-            _networks,
+            parse_proxies,
             "",
             "proxies whose X-Forwarded-For is trusted: addresses and networks, "
             "separated by commas",
         ),
         Setting(
             "head_seconds",
-            _count(1, 3600),
+            counting(1, 3600),
             30,
             "seconds in which the head of a request must come, the first one from the "
             "connection's begin on",
         ),
         Setting(
             "body_rate",
-            _count(1, 1_000_000),
+            counting(1, 1_000_000),
             500,
             "bytes of a request body per second that must come, after head-seconds",
         ),
         Setting(
             "stall_seconds",
-            _count(1, 86_400),
+            counting(1, 86_400),
             120,
             "seconds after which a client that takes nothing of its answer is cut off",
         ),
         Setting(
             "keepalive_seconds",
-            _count(1, 86_400),
+            counting(1, 86_400),
             960,
             "seconds that an idle connection is kept for the next request; more than "
             "an edge keeps it",
         ),
         Setting(
             "clients",
-            _count(1, 1_000_000),
+            counting(1, 1_000_000),
             10_000,
             "maximum number of client connections; workers divide it among them",
         ),
         Setting(
             "clients_per_address",
-            _count(1, 1_000_000),
+            counting(1, 1_000_000),
             1_000,
             "maximum number of connections of one client address in each worker; "
             "loopback addresses and trusted proxies have no such limit",
         ),
         Setting(
             "requests",
-            _count(1, 1_000_000),
+            counting(1, 1_000_000),
             2_000,
             "maximum number of requests answered at a time; workers divide it among "
             "them",
         ),
         Setting(
             "compress",
-            _choice("off", "levels", "replace"),
+            one_of("off", "levels", "replace"),
             "levels",
             "what imports and uploads make smaller: nothing, levels beside a clip, or "
             "also the clip itself where it is beyond the limits",
         ),
         Setting(
             "encoders",
-            _count(0, 64),
+            counting(0, 64),
             0,
             "number of processes that make levels while nothing else wants a processor",
         ),
         Setting(
             "levels",
-            _ladder,
+            parse_levels,
             ",".join(map(str, LADDER)),
             "heights of the levels that videos get, in pixels of the shorter side",
         ),
         Setting(
             "hls_seconds",
-            _count(0, 86_400),
+            counting(0, 86_400),
             780,
             "length in seconds above which the practice page plays a video as HLS; 0 "
             "means never",
         ),
         Setting(
             "admin_token",
-            _token,
+            parse_token,
             "",
             "token for the admin page, 16 characters or more; without it, the page is "
             "closed",
