@@ -21,6 +21,7 @@ from server.reading.waiting import wait_for
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from server.hls.playlists import Variant
     from server.model import Video
     from server.reading.store import Store
     from server.video.plan import Plan
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 LIMIT_BYTES = 16_000_000  # films of two and a half hours, or 800 clips
 AT_ONCE = 2  # that are made; each may hold an index of 32 MiB
 SHORT_BYTES = 32 * 1024  # of an index that a thread would not serve better
+VARIANTS = 2_000  # that are kept; each takes half a kilobyte
 _UNFIT_BYTES = 1_000
 KINDS = ("init", "part", "whole", "none")
 """What a GET of the virtual file got: its start, which holds the init section; another
@@ -51,6 +53,7 @@ class Layouts:
         self.answers = dict.fromkeys(KINDS, 0)
         self._pieces = PieceCache()
         self._kept: OrderedDict[Key, tuple[Made, int]] = OrderedDict()
+        self._variants: OrderedDict[Key, Variant | Unfit] = OrderedDict()
         self._coming: dict[Key, asyncio.Task[Made]] = {}
         self._room = asyncio.Semaphore(AT_ONCE)
         # One, since several would only share the interpreter.
@@ -82,6 +85,22 @@ class Layouts:
             self._coming[key] = coming
             coming.add_done_callback(_forgive)
         return await wait_for(coming)
+
+    async def describe(self, store: Store, video: Video) -> Variant | Unfit:
+        """Return what a master playlist tells of a video, or why there is nothing.
+
+        It outlives the files, which are large: a master tells of several videos. Raises
+        what find raises.
+        """
+        key = identify(video)
+        variant = self._variants.get(key)
+        if variant is None:
+            made = await self.find(store, video)
+            variant = made.variant if isinstance(made, Files) else made
+            self._variants[key] = variant
+            if len(self._variants) > VARIANTS:
+                self._variants.popitem(last=False)
+        return variant
 
     async def _make(self, store: Store, video: Video, key: Key) -> Made:
         try:

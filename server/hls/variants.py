@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from server.hls.files import Files
+from server.hls.layout import Unfit
 from server.hls.playlists import Subtitles
 from server.library.captions.languages import name_language
 from server.reading.store import VideoChanged
@@ -16,7 +16,6 @@ from server.video.levels import list_levels
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from server.hls.layout import Unfit
     from server.hls.layouts import Layouts
     from server.hls.playlists import Variant
     from server.model import Video
@@ -34,26 +33,26 @@ async def list_variants(
     levels = await list_levels(store.database, [video.id])
     listed = (level.video_id for level in levels.get(video.id, ()))
     ids = [each for each in listed if each != video.id]
-    made, found = await asyncio.gather(
-        layouts.find(store, video),
+    own, found = await asyncio.gather(
+        layouts.describe(store, video),
         asyncio.gather(*(_find_level(store, layouts, each) for each in ids)),
     )
     smaller = [each for each in found if each is not None]
-    if isinstance(made, Files):
-        return choose_variants(made.variant, smaller)
-    return order_variants(smaller) or made
+    if isinstance(own, Unfit):
+        return order_variants(smaller) or own
+    return choose_variants(own, smaller)
 
 
 async def _find_level(store: Store, layouts: Layouts, video_id: int) -> Variant | None:
     """Return a level as the master of its original tells of it; None without HLS."""
     try:
         video = await find_video(store, video_id)
-        made = video and await layouts.find(store, video)
+        variant = video and await layouts.describe(store, video)
     except VideoChanged:  # it was deleted, a moment ago
         return None
-    if not isinstance(made, Files):
+    if variant is None or isinstance(variant, Unfit):
         return None
-    return move_variant(made.variant, f"../{video_id}/")
+    return move_variant(variant, f"../{video_id}/")
 
 
 def move_variant(variant: Variant, folder: str) -> Variant:

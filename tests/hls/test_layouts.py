@@ -12,6 +12,7 @@ from server.hls import layouts as module
 from server.hls.files import Files
 from server.hls.layout import Unfit
 from server.hls.layouts import Layouts
+from server.hls.playlists import Variant
 from server.reading.store import VideoChanged
 from tests.conftest import execute, insert_video
 
@@ -82,6 +83,26 @@ async def test_one_that_is_too_large_is_kept_alone(served: Served, clip: bytes) 
         await layouts.find(served.store, video)
         assert layouts.recall(video) is not None
     assert layouts.evictions == 1
+
+
+async def test_what_masters_tell_outlives_the_files(
+    served: Served, clip: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "VARIANTS", 2)
+    videos = [
+        await find(served, insert_video(served.database_url, f"{n}.mp4", data))
+        for n, data in enumerate((clip, b"no video" * 20, clip))
+    ]
+    layouts = Layouts(1)  # of which it keeps one
+    first, unfit = [await layouts.describe(served.store, each) for each in videos[:2]]
+    assert isinstance(first, Variant)
+    assert isinstance(unfit, Unfit)
+    assert layouts.recall(videos[0]) is None
+    assert await layouts.describe(served.store, videos[0]) is first
+    assert layouts.made == 2
+    await layouts.describe(served.store, videos[2])  # in place of the first
+    await layouts.describe(served.store, videos[0])
+    assert layouts.made == 4
 
 
 async def test_unfit_video_is_remembered(served: Served) -> None:
