@@ -23,6 +23,7 @@ from bench.load.mixes import (
 from bench.machine import describe_machine
 from bench.results import Round, Row, Run
 from bench.run import Progress, list_busy
+from bench.stand.hls import HLS
 from server.errors import Fault
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ def list_left_out(scenarios: Sequence[Scenario], asset: Asset) -> dict[str, str]
     left_out = {}
     for one in scenarios:
         needed = max(SMALLEST.get(one.mix, 1), one.length)
-        own = one.mix in OWN or one.library == "film" or one.far
+        own = one.mix in OWN or one.library in ("film", *HLS) or one.far
         if own or "origin" not in one.paths:
             left_out[one.name] = "it needs servers and videos of our own"
         elif one.clients > CROWD:

@@ -70,6 +70,21 @@ SCENARIOS = (
         length=256 * KIB,
     ),
     Scenario(
+        "segments64",
+        "How many ranges of 64 KiB of a segment of HLS a second?",
+        "tail",
+        "segments",
+        PAIR,
+        length=64 * KIB,
+    ),
+    Scenario(
+        "playlists",
+        "How many media playlists of HLS a second?",
+        "whole",
+        "playlists",
+        PAIR,
+    ),
+    Scenario(
         "steady64",
         "How long does a range of 64 KiB take when 200 a second come due?",
         "range",

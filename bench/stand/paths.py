@@ -15,6 +15,7 @@ from bench.load.generator import generating
 from bench.load.job import Job
 from bench.measure import find_postmaster, run_for
 from bench.stand.contenders import CONTENDERS, find_missing, running
+from bench.stand.hls import HLS
 from bench.stand.network import slow_network
 from bench.stand.process import on_core
 from bench.stand.videos import execute, load_library, own_database
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from bench.stand.contenders import Contender, Running
 
 FAR_MILLISECONDS = 50.0
-SMALL = ("clip", "phone")  # libraries that every cache has room for
+SMALL = ("clip", "phone", *HLS)  # libraries that every cache has room for
 PASSED = 100  # videos of a library that are compared whole before anything is timed
 
 

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import psycopg2
 
 from bench.load.job import Asset
+from bench.stand.hls import HLS, load_hls
 from server.errors import Fault
 from server.library.imports.copy_stream import (
     PIECE_BYTES,
@@ -33,7 +34,7 @@ KIB, MIB = 1024, 2**20
 CLIPS = 1000
 CLIP_BYTES = 64 * KIB, 256 * KIB  # from, to
 FILM_BYTES = 256_000_000
-LIBRARIES = ("clip", "phone", "film", "library", "missing")
+LIBRARIES = ("clip", "phone", "film", "library", "missing", *HLS)
 MISSING = 100
 MISSING_ID = 2**31 - 1  # the first of them
 NOT_FOUND = b'{"error": "Video not found"}'
@@ -57,6 +58,8 @@ def list_sizes(library: str, seed: int) -> list[int]:
 
 def load_library(url: str, folder: Path, library: str, seed: int) -> list[Asset]:
     """Put a library into the table and into folder; return what can be asked for."""
+    if library in HLS:
+        return load_hls(url, folder, library)
     if library == "missing":
         path = folder / "not-found.json"
         path.write_bytes(NOT_FOUND)

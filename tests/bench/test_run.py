@@ -460,11 +460,12 @@ def test_others_servers_are_not_asked_for_everything() -> None:
     small = Asset("/1", 1000, "")
     assert set(list_left_out(SCENARIOS, small)) == {
         *(one.name for one in SCENARIOS if one.mix != "whole"),
-        "film",
+        *("film", "playlists"),
     }
     large = Asset("/1", 2**22, "", '"x"')
     assert set(list_left_out(SCENARIOS, large)) == {
-        *("film", "slow-phones", "cold-fill", "not-found", "zipf", "workers", "far")
+        *("film", "slow-phones", "cold-fill", "not-found", "zipf", "workers", "far"),
+        *("segments64", "playlists"),
     }
 
 
