@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from aiohttp import web
 
+from server.library.upkeep.first_frames import FIRST_FRAME_MS
 from server.practice.tally import Kind, Tally
 
 if TYPE_CHECKING:
@@ -18,13 +19,6 @@ if TYPE_CHECKING:
 NETWORKS = ("slow-2g", "2g", "3g", "4g", "5g", "cellular", "wifi", "ethernet")
 OTHER_NETWORK = "other"  # not told, or none of these
 ERRORS = ("network", "decode", "unsupported")
-FIRST_FRAME_MS = (
-    *(100, 150, 200, 250, 300, 400, 500, 650, 800, 1_000, 1_250, 1_500, 2_000),
-    *(2_500, 3_000, 4_000, 5_000, 7_500, 10_000, 15_000),
-)
-"""Upper bounds of the buckets of a histogram; one more is above them. The table keeps
-counts of these buckets: whoever changes them has to convert it."""
-
 COLUMNS = (
     *("plays", "stalls", "stalled_ms", "watched_ms", "first_frame_ms"),
     *("rates", "kbit_per_s", *(f"{error}_errors" for error in ERRORS)),

@@ -18,8 +18,8 @@ from aiohttp import web
 
 from server.errors import Fault
 from server.hls.layouts import KINDS as HLS_KINDS
+from server.library.upkeep.first_frames import FIRST_FRAME_MS
 from server.practice.play_counts import COLUMNS as PLAY_COLUMNS
-from server.practice.play_counts import FIRST_FRAME_MS
 from server.telemetry.cmcd import CLASSES as RATE_CLASSES
 from server.telemetry.cmcd import THROUGHPUTS, find_class
 from server.telemetry.range_kinds import KINDS, find_kind

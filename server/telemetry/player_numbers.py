@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 
-from server.practice.play_counts import ERRORS, FIRST_FRAME_MS
+from server.library.upkeep.first_frames import FIRST_FRAME_MS
+from server.practice.play_counts import ERRORS
 from server.telemetry.buckets import accumulate
 from server.telemetry.cmcd import CLASSES, THROUGHPUTS
 from server.telemetry.metrics import TOLD

@@ -11,10 +11,10 @@ import pytest
 from aiohttp import ClientSession
 
 from server.errors import Fault
+from server.library.upkeep.first_frames import FIRST_FRAME_MS
 from server.postgres.queries import queries
 from server.practice.play_counts import (
     COLUMNS,
-    FIRST_FRAME_MS,
     PLAYS,
     WIDTH,
     Play,
