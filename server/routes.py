@@ -10,6 +10,7 @@ from server.admin.captions import get_video_captions, put_captions, remove_capti
 from server.admin.history import get_history
 from server.admin.links import delete_links, delete_video, post_links
 from server.admin.listing import get_details, get_overview, get_videos, get_words
+from server.admin.playback import get_playback
 from server.admin.saving import save_upload
 from server.admin.uploads import delete_upload, get_flaws, post_upload
 from server.api.health import get_health, get_readiness
@@ -90,6 +91,7 @@ ROUTES = [
     web.get("/admin", get_admin),
     web.get(_ADMIN + "/overview", get_overview),
     web.get(_ADMIN + "/history", get_history),
+    web.get(_ADMIN + "/playback", get_playback),
     web.get(_ADMIN + "/words", get_words),
     web.get(_ADMIN + "/videos", get_videos),
     web.get(_ADMIN_VIDEO, get_details),

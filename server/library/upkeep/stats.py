@@ -9,11 +9,16 @@ import psycopg2
 from server.library.clips.check import Limits
 from server.library.files import show_text
 from server.library.report import render_rows
+from server.library.upkeep.first_frames import FIRST_FRAME_MS
 from server.postgres.plain import first_line
 from server.postgres.refusals import opening
 from server.postgres.rows import read_rows
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from psycopg2.extensions import cursor as Cursor
+
     from server.postgres.rows import Row
 
 
@@ -23,6 +28,8 @@ class Section(NamedTuple):
     title: str
     query: str
     single: bool = False  # has one row at most, and is that row in JSON
+    values: Mapping[str, object] = {}  # what the query takes besides limits
+    without: tuple[str, ...] = ()  # columns that are not shown
 
 
 PARTS = {
@@ -33,6 +40,18 @@ PARTS = {
     "levels": Section("Levels by state", "count_encodings"),
     "views": Section("Watched within so many days", "count_views"),
     "most_viewed": Section("Most watched within 28 days", "list_most_viewed"),
+    "playback": Section(
+        "Played within 28 days, by network",
+        "measure_playback",
+        values={"by": "network", "bounds": list(FIRST_FRAME_MS)},
+        without=("video_id",),
+    ),
+    "most_troubled": Section(
+        "Clips that stalled or failed most within 28 days",
+        "measure_playback",
+        values={"by": "video", "bounds": list(FIRST_FRAME_MS)},
+        without=("video_id",),
+    ),
     "languages": Section("Languages", "count_languages"),
     "captions": Section("Captions", "count_captions"),
     "most_used": Section("Most used", "list_most_used"),
@@ -68,13 +87,21 @@ def read_stats(url: str, limits: Limits | None = None) -> Stats:
     with opening(url) as connection, connection.cursor() as cursor:
         for name, part in PARTS.items():
             try:
-                stats.parts[name] = read_rows(cursor, part.query, values)
+                stats.parts[name] = _read_section(cursor, part, values)
             except psycopg2.ProgrammingError as error:
                 if name == "videos":
                     raise
                 stats.skipped[name] = first_line(error)
             connection.rollback()
     return stats
+
+
+def _read_section(cursor: Cursor, part: Section, values: Row) -> list[Row]:
+    rows = read_rows(cursor, part.query, {**values, **part.values})
+    return [
+        {name: value for name, value in row.items() if name not in part.without}
+        for row in rows
+    ]
 
 
 def render_stats(stats: Stats) -> list[str]:

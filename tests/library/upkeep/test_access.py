@@ -103,7 +103,11 @@ def ask_everything(admin: Admin, clip: bytes) -> None:
         assert admin.ask("POST", "/v3/reviews", answer).status == 200
     views = {"views": [{"video_id": 1, "reached": "started"}]}
     assert admin.ask("POST", "/v3/views", views).status == 204
-    for path in ("overview", "history", "words?prefix=r", "videos", "videos/1"):
+    plays = {"plays": [{"video_id": 1, "first_frame_ms": 90}]}
+    assert admin.ask("POST", "/v3/playback", plays).status == 204
+    for path in ("overview", "history", "playback", "words?prefix=r"):
+        assert admin.ask("GET", f"/v3/admin/{path}").status == 200, path
+    for path in ("videos", "videos/1"):
         assert admin.ask("GET", f"/v3/admin/{path}").status == 200, path
     for path in ("videos?flaw=any", "videos?filter=unlinked", "videos/1/flaws"):
         assert admin.ask("GET", f"/v3/admin/{path}").status == 200, path
@@ -135,6 +139,7 @@ def test_granted_rights_suffice_for_everything(
             ask_everything(Admin(int(address.rpartition(":")[2]), url, spool), clip)
         written = "SELECT sum(started) FROM video_views UNION ALL SELECT files "
         assert run(database_url, f"{written} FROM import_results") == [(1,), (1,)]
+        assert run(database_url, "SELECT sum(plays) FROM playback") == [(1,)]
         for statement in ("DELETE FROM practice_reviews", "UPDATE videos SET id = 9"):
             with pytest.raises(Exception, match="permission denied"):
                 run(url, statement)

@@ -39,6 +39,14 @@ SELECT video_id, (now() AT TIME ZONE 'UTC')::date - ago, started, 3, 2, complete
   FROM (VALUES (1, 0, 8, 2), (1, 6, 4, 3), (2, 7, 20, 0), (2, 27, 1, 1), (3, 28, 99, 9),
                (4, 28, 5, 5)) AS counted (video_id, ago, started, completed);
 """
+PLAYED = """
+INSERT INTO playback
+SELECT (now() AT TIME ZONE 'UTC')::date - ago, video_id, 0, network, plays, stalls,
+       9, 90, 400, 0, 0, 0, 0, 0, first_frames
+  FROM (VALUES (0, 1, '4g', 4, 0, ARRAY[0, 4]), (1, 2, '4g', 1, 2, ARRAY[0, 0]),
+               (27, 1, 'wifi', 2, 0, ARRAY[2]), (28, 1, 'wifi', 9, 9, ARRAY[0, 9]))
+       AS counted (ago, video_id, network, plays, stalls, first_frames);
+"""
 NAMES = ["a.mp4", "b.mp4", "c.mp4", "copy\u202e.mp4", "b2.mp4"]
 SIZES = [300, 100, 6_000, 6_000, 100]
 
@@ -125,6 +133,20 @@ def test_stats_tell_what_was_watched(url: str) -> None:
     ]
 
 
+def test_stats_tell_how_clips_played(url: str) -> None:
+    empty = read_stats(url).parts
+    assert empty["playback"] == empty["most_troubled"] == []
+    execute(url, PLAYED)
+    parts = read_stats(url).parts
+    names = ("plays", "without_picture", "first_frame_median_ms", "stalls_per_play")
+    for part, rows in (
+        ("playback", [("4g", 5, 1, 125, 0.4), ("wifi", 2, 0, 50, 0.0)]),
+        ("most_troubled", [("b.mp4", 1, 1, None, 2.0), ("a.mp4", 6, 0, 113, 0.0)]),
+    ):
+        assert "video_id" not in parts[part][0]
+        assert [tuple(row[n] for n in ("name", *names)) for row in parts[part]] == rows
+
+
 def test_stats_tell_what_lies_on_disk(database_url: str) -> None:
     insert_video(database_url, "a.mp4", BYTES)
     [row] = read_stats(database_url).parts["disk"]
@@ -170,7 +192,7 @@ def test_stats_of_a_view_are_what_can_be_told(empty_url: str) -> None:
     ],
 )
 def test_numbers_are_read_without_the_bytes(library: str, name: str) -> None:
-    values = {"bytes": 1, "seconds": 1, "ids": None}
+    values = {"bytes": 1, "seconds": 1, "ids": None, "by": "video", "bounds": [100]}
     with closing(psycopg2.connect(library)) as connection:
         cursor = connection.cursor()
         cursor.execute(
