@@ -31,6 +31,8 @@ async def test_playback_is_told_by_network_level_and_clip(
         assert admin.ask("POST", "/v3/playback", {"plays": PLAYS}).status == 204
         await until(lambda: run(admin.database_url, "SELECT plays FROM playback"))
         told = admin.ask("GET", "/v3/admin/playback").body
+        run(admin.database_url, "DROP TABLE playback")  # as of a database before
+        assert admin.ask("GET", "/v3/admin/playback").body == nothing
     played = {
         "video_id": None,
         "name": "all",

@@ -2,17 +2,19 @@
 
 import { bytes, counted, number, percent } from "../numbers.js";
 import { ask } from "./api.js";
-import { find, linked, make, say } from "./dom.js";
+import { find, linked, say } from "./dom.js";
+import { renderPlayback } from "./playback.js";
 import { go } from "./route.js";
+import { renderTile } from "./tiles.js";
 import { span } from "./words.js";
 
 const TIME = new Intl.DateTimeFormat("en", { timeStyle: "medium" });
 
 /* Ask the server how it is, and show that. */
 export async function showOverview() {
-  const overview = await ask("overview");
+  const [overview, playback] = await Promise.all([ask("overview"), ask("playback")]);
   tellSummary(overview);
-  find("[data-tiles]").replaceChildren(...renderTiles(overview));
+  find("[data-tiles]").replaceChildren(...renderTiles(overview), ...renderPlayback(playback));
   say(find("[data-as-of]"), "", `As of ${TIME.format(Date.now())}.`);
 }
 
@@ -67,20 +69,6 @@ function renderHealth({ database, uptime_seconds: uptime, connections, cache }) 
     ["Cache", cache.limit_bytes ? `${bytes(cache.held_bytes)} of ${bytes(cache.limit_bytes)}` : "switched off"],
     ["Read from the cache", reads ? `${percent(cache.hits, reads)} of ${number(reads)}` : "nothing yet"],
   ]);
-}
-
-function renderTile(title, figure, meaning, rows) {
-  const facts = rows.map(([name, ...values]) => {
-    const parts = values.flatMap((value) => [" ", value]).slice(1);
-    return make("div", {}, make("dt", {}, name), make("dd", {}, ...parts));
-  });
-  return make(
-    "section",
-    { className: "tile" },
-    make("h2", {}, title),
-    make("p", { className: "figure" }, make("strong", {}, figure), " ", make("span", {}, meaning)),
-    make("dl", { className: "facts" }, ...facts),
-  );
 }
 
 find("[data-refresh]").addEventListener("click", () => go({ view: "overview" }, { replace: true }));
