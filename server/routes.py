@@ -8,6 +8,7 @@ from aiohttp import web
 
 from server.admin.captions import get_video_captions, put_captions, remove_captions
 from server.admin.history import get_history
+from server.admin.levels import post_levels
 from server.admin.links import delete_links, delete_video, post_links
 from server.admin.listing import get_details, get_overview, get_videos, get_words
 from server.admin.playback import get_playback
@@ -100,6 +101,7 @@ ROUTES = [
     web.get(_ADMIN_VIDEO + "/captions", get_video_captions),
     web.put(_ADMIN_VIDEO + "/captions" + _LANGUAGE, put_captions),
     web.delete(_ADMIN_VIDEO + "/captions" + _LANGUAGE, remove_captions),
+    web.post(_ADMIN_VIDEO + "/levels", post_levels),
     web.post(_ADMIN_VIDEO + "/links", post_links),
     web.delete(_ADMIN_VIDEO + "/links", delete_links),
     web.post(_ADMIN + "/uploads", post_upload),

@@ -73,7 +73,8 @@ WITH needed (place, relation, rights, purpose) AS (
            (32, 'videos', 'INSERT, UPDATE (is_level)', 'encoders'),
            (33, 'captions', 'SELECT', 'serve'),
            (34, 'captions', 'INSERT, UPDATE, DELETE', 'admin'),
-           (35, 'playback', 'SELECT, INSERT, UPDATE, DELETE', 'playback')
+           (35, 'playback', 'SELECT, INSERT, UPDATE, DELETE', 'playback'),
+           (36, 'encodings', 'UPDATE', 'admin')
 ), found AS (
     SELECT place, rights, purpose, relkind, quote_ident(nspname) AS schema,
            quote_ident(nspname) || '.' || quote_ident(relname) AS name

@@ -498,6 +498,54 @@ def test_hostile_names_are_only_shown(browser: Browser, site: Site) -> None:
     execute(site.database_url, "DELETE FROM videos")
 
 
+def test_levels_are_cancelled_and_made_again(browser: Browser, site: Site) -> None:
+    [video] = add_clips(site, ["leveled.mp4"])
+    execute(
+        site.database_url,
+        f"INSERT INTO encodings (video_id, height, state, progress, reason) VALUES"
+        f" ({video}, 144, 'encoding', 0.4, NULL), ({video}, 240, 'queued', 0, NULL),"
+        f" ({video}, 360, 'not-kept', 0, 'it would not be <b>smaller')",
+    )
+    with open_page(browser) as page:
+        page.goto(f"{site.admin}?video={video}")
+        levels = page.locator("[data-levels] li")
+        levels.filter(has_text="144p is being made: 40 %").wait_for()
+        levels.filter(has_text="240p waits to be made").wait_for()
+        levels.filter(has_text="360p was not kept: it would not be <b>").wait_for()
+        check_access(page, "light")
+        page.get_by_role("button", name="Cancel what is not made").click()
+        page.get_by_text("2 levels cancelled.").wait_for()
+        page.get_by_role("button", name="Make them again").click()
+        page.get_by_text(re.compile(r"[3-9] levels queued")).wait_for()
+        execute(  # as an encoder would; the page looks by itself
+            site.database_url, "UPDATE encodings SET state = 'failed', reason = 'no'"
+        )
+        levels.filter(has_text="240p failed: no").wait_for()
+    execute(site.database_url, "DELETE FROM videos")
+
+
+def test_playback_is_shown_by_network_and_clip(browser: Browser, site: Site) -> None:
+    [video] = add_clips(site, ["<b>slow.mp4"])
+    with open_page(browser) as page:
+        page.goto(f"{site.admin}?view=overview")
+        page.locator(".tile", has_text="no player has told").wait_for()
+        execute(
+            site.database_url,
+            "INSERT INTO playback SELECT (now() AT TIME ZONE 'UTC')::date,"
+            f" {video}, 0, '4g', 4, 6, 100, 900, 500, 0, 0, 1, 0, 0, '{{0,4}}'",
+        )
+        page.get_by_role("button", name="Refresh").click()
+        pictures = page.locator(".tile", has_text="First picture")
+        pictures.get_by_text("0.13 s", exact=True).wait_for()
+        pictures.get_by_text("0.13 s, 1.5 stalls a play").wait_for()
+        stalls = page.locator(".tile", has_text="Of the time of playing")
+        stalls.get_by_text("6 in 4 plays, 1 failed").wait_for()
+        check_access(page, "dark")
+        stalls.get_by_role("link", name="<b>slow.mp4").click()
+        page.get_by_role("heading", name="<b>slow.mp4").wait_for()
+    execute(site.database_url, "DELETE FROM videos")
+
+
 def guess(page: Page, address: str) -> None:
     """Guess the token as often as the server bears."""
     for _ in range(5):

@@ -6,6 +6,7 @@ import { clearCaptions, listenToCaptions, showCaptions } from "./captions.js";
 import { renderFlaws } from "./check.js";
 import { listenToDelete } from "./delete.js";
 import { attempt, copyText, find, MOMENT, make, named, say, timed } from "./dom.js";
+import { clearLevels, listenToLevels, showLevels } from "./levels.js";
 import { listenToLinks, showLinks } from "./links.js";
 import { address, readRoute } from "./route.js";
 import { verdict } from "./words.js";
@@ -26,6 +27,7 @@ export async function showClip(route) {
     clip = found;
     document.title = `${clip.filename.replace(/[\p{Cc}\p{Cf}]/gu, " ")} · bytereel admin`;
     showLinks(clip);
+    showLevels(clip);
     await showCaptions(clip.id);
     if (readRoute().video !== route.video) return;
     showFacts(clip);
@@ -52,6 +54,7 @@ function begin({ id, filename, thumbnail }) {
   find("h1", section).replaceChildren(named(filename));
   for (const place of section.querySelectorAll(".said")) say(place, "");
   clearCaptions();
+  clearLevels();
   find("[data-flaws]", section).replaceChildren();
   find("[data-unplayable]", section).hidden = true;
   find("[data-copied]", section).replaceChildren();
@@ -112,5 +115,6 @@ find("[data-copy]", section).addEventListener("click", () => {
   copyText(code.textContent, code, find("[data-copied]", section));
 });
 listenToLinks(() => clip);
+listenToLevels(() => clip);
 listenToCaptions(() => clip);
 listenToDelete(() => clip, forget);
