@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
     from tests.faults.process import Process, Serve
 
-pytestmark = pytest.mark.long
+# Two attacks at once would slow the others down more than one may.
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("attacks")]
 
 MEMORY_BYTES = 64_000_000  # more than before, at the most
 STALLED_BYTES = 160_000_000  # a thousand who stall hold a chunk each, and buffers
