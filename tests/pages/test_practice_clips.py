@@ -386,3 +386,49 @@ def test_clip_that_hls_cannot_play_is_played_as_a_file(
             )
         open_practice(page, site, learner)
         wait_for_clip(page, clip)
+
+
+def test_bar_of_a_long_clip_shows_its_moments(browser: Browser, site: Site) -> None:
+    short, long = site.clips[0], site.clips[CLIPS]
+    learner = add_learner(site, Word(clips=[long, short]))
+    preview = "document.querySelector('[data-player=definition] [data-preview]')"
+    tile = f"{preview}.firstElementChild.style.backgroundPosition"
+    with open_page(browser) as page:
+        boards: list[str] = []
+        page.on(
+            "request",
+            lambda request: boards.append(request.url.rpartition("/")[2]),
+        )
+        open_practice(page, site, learner)
+        wait_until(page, f"{VIDEO}.duration > 20")
+        bar = page.get_by_role("slider").first
+        box = bar.bounding_box()
+        assert box is not None
+        row = box["y"] + box["height"] / 2
+        assert "storyboard.vtt" not in boards  # nobody is at the bar
+
+        def point(share: float) -> None:
+            page.mouse.move(box["x"] + box["width"] * share, row)
+
+        for _ in range(SECONDS * 10):  # it is made meanwhile
+            point(0.9)
+            point(0.1)
+            if not page.evaluate(f"{preview}.hidden"):
+                break
+            page.wait_for_timeout(100)
+        assert page.evaluate(tile) == "-160px 0px"
+        point(0.5)
+        assert page.evaluate(tile) == "-960px 0px"
+        assert page.locator("[data-preview] span").first.inner_text() == "0:12"
+        shown = page.locator("[data-preview]").first.bounding_box()
+        assert shown is not None
+        assert shown["x"] >= 0
+        assert shown["x"] + shown["width"] <= 390
+        page.mouse.move(10, 10)
+        assert page.evaluate(f"{preview}.hidden")
+        page.get_by_role("button", name="Next clip").click()
+        wait_until(page, f"{VIDEO}.duration < 20")
+        point(0.5)
+        page.wait_for_timeout(200)  # for what must not come
+        assert page.evaluate(f"{preview}.hidden")
+    assert any(name.startswith("storyboard.jpg") for name in boards)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from server.library.clips.storyboard import Storyboard, render_cues
 from tests.browser import launching
 from tests.pages.test_shared_rules import ADDRESS, answer
 
@@ -143,3 +144,24 @@ def test_captions_are_picked_by_what_a_person_reads(
 def test_error_is_named(page: Page, code: int, message: str, error: str) -> None:
     given = {"code": code, "message": message}
     assert call(page, "playback.js", "nameError", given) == error
+
+
+def test_storyboard_is_read_as_it_is_written(page: Page) -> None:
+    text = render_cues(Storyboard(3700.5, 160, 90, 12, 310), "storyboard.jpg?v=1")
+    tiles = call(page, "storyboard.js", "readStoryboard", text)
+    assert len(tiles) == 12
+    assert tiles[0] == {
+        "begin": 0,
+        "end": 310,
+        "image": "storyboard.jpg?v=1",
+        "x": 0,
+        "y": 0,
+        "width": 160,
+        "height": 90,
+    }
+    assert (tiles[11]["x"], tiles[11]["y"], tiles[11]["end"]) == (160, 90, 3700.5)
+    for moment, place in ((0, 0), (309.9, 0), (310, 1), (3700.4, 11), (9999, 11)):
+        found = call(page, "storyboard.js", "tileAt", tiles, moment)
+        assert found == tiles[place]
+    assert call(page, "storyboard.js", "readStoryboard", "WEBVTT\n\nNOTE a\n") == []
+    assert call(page, "storyboard.js", "tileAt", [], 1) is None

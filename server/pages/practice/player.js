@@ -5,6 +5,7 @@ import { Cues } from "./captions.js";
 import { clipUrl, posterUrl } from "./clips.js";
 import { nameLevel } from "./levels.js";
 import { Measure, nameError } from "./playback.js";
+import { Scrub } from "./storyboard.js";
 import { watched } from "./watched.js";
 import { languageOf } from "./words.js";
 
@@ -24,6 +25,7 @@ export class Player {
     this.screen = root.querySelector(".screen");
     this.position = root.querySelector("[type=range]");
     this.cues = new Cues(root, this.video, captions);
+    this.scrub = new Scrub(root, this.video, this.position);
     this.measure = new Measure(this.video, (path) => quality.samples.get(path) ?? null);
     this.clips = [];
     this.place = 0;
@@ -75,6 +77,7 @@ export class Player {
     root.querySelector("[data-count]").textContent = `Clip ${this.place + 1} of ${this.clips.length}`;
     this.position.value = 0;
     this.cues.show(this.clip.captions);
+    this.scrub.show(this.clip.id);
     video.muted = !sound;
     video.poster = posterUrl(this.clip.id);
     this.clearTimers();
