@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from tests.admin.client import serving_admin
 from tests.conftest import insert_video
-from tests.postgres.test_pool import until
 from tests.postgres.test_schema import run
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from pathlib import Path
