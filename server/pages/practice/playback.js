@@ -63,7 +63,7 @@ export class Measure {
       now.playingSince = at;
     });
     on(["waiting"], (now, at) => this.wait(now, at));
-    on(["pause", "ended", "emptied", "seeking"], (now, at) => this.pause(at));
+    on(["pause", "ended", "emptied", "seeking"], () => this.pause(performance.now()));
   }
 
   /* Begin a clip; what was measured of the last one is sent. */
