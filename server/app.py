@@ -18,6 +18,7 @@ from server.api.troubles import TROUBLES, Troubles, explain_trouble
 from server.hls.layouts import keep_layouts
 from server.hls.offering import HLS_SECONDS
 from server.library.levels.processes import Encoders
+from server.pages.hls_js import HLS_JS, HlsJs
 from server.postgres.budget import begin_budget
 from server.postgres.pool import Database
 from server.postgres.queries import queries
@@ -61,6 +62,7 @@ def build_app(
     compression: Compression = UNCOMPRESSED,
     encoders: Encoders | None = None,
     hls_seconds: int = 0,
+    hls_js: HlsJs | None = None,
 ) -> web.Application:
     """Return the application.
 
@@ -70,7 +72,7 @@ def build_app(
     several applications share, and metrics are their numbers; workers is how many;
     limits are those of clients; compression is what becomes of uploads; encoders are
     processes that are to run as long as the application does; longer videos than
-    hls_seconds are offered as HLS, none with 0.
+    hls_seconds are offered as HLS, none with 0; hls_js is for browsers that need it.
     """
     app = web.Application(middlewares=[measure, answer_errors])
     app[METRICS] = metrics or build_metrics()
@@ -84,6 +86,7 @@ def build_app(
     trusted = app[ACCESS_LOG].trusted
     app[COMPRESSION] = compression
     app[HLS_SECONDS] = hls_seconds
+    app[HLS_JS] = hls_js
     app[CLIENTS] = Clients(limits, trusted, app[METRICS])
 
     async def open_store(app: web.Application) -> AsyncIterator[None]:

@@ -50,7 +50,7 @@ def build_parser() -> argparse.ArgumentParser:
         *("answer_seconds", "pace", "pace_whom", "access_log", "access_log_file"),
         *("trusted_proxies", "head_seconds", "body_rate", "stall_seconds"),
         *("keepalive_seconds", "clients", "clients_per_address", "requests"),
-        *("hls_seconds", "admin_token"),
+        *("hls_seconds", "hls_js", "admin_token"),
     )
     add_settings(demo, ("data_dir", "host", "port", "connections", *told))
 

@@ -227,6 +227,13 @@ SETTINGS = {
             "means never",
         ),
         Setting(
+            "hls_js",
+            parse_path,
+            "",
+            "folder of npm's package hls.js, for browsers that cannot play HLS "
+            "themselves; without it, they get the file",
+        ),
+        Setting(
             "admin_token",
             parse_token,
             "",

@@ -18,6 +18,7 @@ from server.api.health import get_health, get_readiness
 from server.api.openapi import get_openapi
 from server.hls.handler import get_hls
 from server.pages.admin import get_admin
+from server.pages.hls_js import get_hls_js
 from server.pages.home import get_asset, get_index, get_reads
 from server.pages.practice import get_practice, get_worker
 from server.practice.batch import get_batch
@@ -86,6 +87,7 @@ ROUTES = [
     web.get("/openapi.json", get_openapi),
     web.get("/", get_index),
     web.get("/assets/{version}/{name:.+}", get_asset),
+    web.get("/hls.js/{version}.mjs", get_hls_js),
     web.get("/reads", get_reads),
     web.get("/practice", get_practice),
     web.get("/worker.js", get_worker),

@@ -24,6 +24,7 @@ from server.library.clips.selftest import check_beside
 from server.library.imports.importer import OFF
 from server.library.levels.processes import Encoders
 from server.library.output import announce
+from server.pages.hls_js import read_hls_js
 from server.postgres import embedded, migrations
 from server.postgres.budget import begin_budget
 from server.postgres.embedded.revival import add_revival
@@ -104,6 +105,7 @@ def _serve(
     limits = pick_limits(options, workers)
     encoders = Encoders(url, options.encoders) if options.encoders else None
     compression = plan_compression(options.compress, options.levels)
+    hls_js = read_hls_js(options.hls_js) if options.hls_js else None
 
     def run(
         listening: Listening, ready: Callable[[], None], spool: Path | None = None
@@ -125,6 +127,7 @@ def _serve(
             compression=compression,
             encoders=encoders if alone else None,
             hls_seconds=options.hls_seconds,
+            hls_js=hls_js,
         )
         if url != getattr(options, "database_url", ""):
             add_revival(app, options.data_dir, url)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 # What people or Prometheus look at, and what those pages are made of.
 PAGES = {
     *("/", "/admin", "/practice", "/worker.js", "/reads"),
-    *("/metrics", "/assets/{version}/{name}"),
+    *("/metrics", "/assets/{version}/{name}", "/hls.js/{version}.mjs"),
 }
 TOKEN = "a-token-of-tests-only"
 UNLINKING = (

@@ -6,6 +6,7 @@ import { clipUrl, posterUrl } from "./clips.js";
 import { nameLevel } from "./levels.js";
 import { Measure, nameError } from "./playback.js";
 import { Scrub } from "./storyboard.js";
+import { Stream } from "./streaming.js";
 import { watched } from "./watched.js";
 import { languageOf } from "./words.js";
 
@@ -97,17 +98,29 @@ export class Player {
     button.textContent = nameLevel(level);
     button.setAttribute("aria-label", `Quality: ${nameLevel(level)}`);
     this.measure.take(clipUrl(level.id), level.id === this.clip.id ? null : level.side);
-    this.streams = !this.asFile && this.quality.streams(this.clip, level, video);
+    this.stream?.stop();
+    this.stream = null;
+    const begin = () => now && this.play();
+    if (!this.asFile && this.quality.streams(this.clip, level, video)) {
+      this.stream = new Stream(video, this.quality.playlistOf(this.clip, level), { begun: begin, failed: () => this.leaveStream(now) });
+      return;
+    }
     // Without the fragment some phones show no picture before they play.
-    video.src = this.streams ? this.quality.playlistOf(this.clip, level) : clipUrl(level.id) + (now ? "" : "#t=0.001");
+    video.src = clipUrl(level.id) + (now ? "" : "#t=0.001");
     video.load();
     this.showState();
-    if (now) this.play();
+    begin();
+  }
+
+  /* Play the file, as not every video can be played as HLS. */
+  leaveStream(now) {
+    this.asFile = true;
+    this.fetch(this.level, now);
   }
 
   /* Take the least level where this one does not come. */
   stepDown(now) {
-    if (this.root.dataset.state !== "loading" || this.streams) return;
+    if (this.root.dataset.state !== "loading" || this.stream) return;
     const level = this.quality.stepDown(this.clip, this.level);
     if (level) this.fetch(level, now || !this.video.paused);
   }
@@ -130,6 +143,8 @@ export class Player {
 
   stop() {
     this.clearTimers();
+    this.stream?.stop();
+    this.stream = null;
     this.measure.end();
     this.cues.show([]);
     this.video.pause();
@@ -171,11 +186,7 @@ export class Player {
 
   fail(error) {
     if (this.empty) return;
-    if (this.streams && this.video.readyState === 0) {
-      this.asFile = true; // not every video can be played as HLS
-      this.fetch(this.level, !this.video.paused);
-      return;
-    }
+    if (this.stream && this.video.readyState === 0) return this.leaveStream(!this.video.paused);
     this.measure.fail(error);
     this.clearTimers();
     this.root.dataset.state = "failed";

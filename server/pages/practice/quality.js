@@ -2,8 +2,8 @@
 
 import { clipUrl } from "./clips.js";
 import { chooseLevel, ladderOf, weighSpeed } from "./levels.js";
+import { canStream } from "./streaming.js";
 
-const HLS = "application/vnd.apple.mpegurl";
 const WANTED = "quality";
 const SPEED = "bytereel:speed"; // it lasts as long as the tab
 const CLIP = /^\/v3\/videos\/\d+\.mp4$/;
@@ -55,10 +55,9 @@ export class Quality {
     return this.wanted === 0 && kept && kept.kbit >= fresh.kbit ? kept : fresh;
   }
 
-  /* Report whether to play a clip as HLS: a long one that is not on this device, and only
-     where the browser can do that by itself. */
+  /* Report whether to play a clip as HLS: a long one that is not on this device. */
   streams({ hls }, level, video) {
-    return hls !== null && !this.clips.has(clipUrl(level.id)) && video.canPlayType(HLS) !== "";
+    return hls !== null && !this.clips.has(clipUrl(level.id)) && canStream(video);
   }
 
   /* Return the playlist of a clip: with all levels, or of the one that the learner wants. */
