@@ -43,6 +43,7 @@ from server.video.watch import WATCH, Watch, close_watch
 _log = logging.getLogger(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Lifetime = Callable[[web.Application], AsyncIterator[None]]
 
 
 def build_app(
@@ -89,32 +90,49 @@ def build_app(
     app[HLS_JS] = hls_js
     app[CLIENTS] = Clients(limits, trusted, app[METRICS])
 
-    async def open_store(app: web.Application) -> AsyncIterator[None]:
-        database = Database(
-            database_url, connections=connections, answer_seconds=answer_seconds
-        )
-        await database.open()
-        lanes = min(connections, count_lanes())
-        app[STORE] = Store(database, cache_bytes=cache_bytes, lanes=lanes)
-        yield
-        await database.close()
-
-    app.cleanup_ctx.append(open_store)
-    app.cleanup_ctx.append(keep_layouts)
-    app.cleanup_ctx.append(keep_readiness)
-    app.cleanup_ctx.append(keep_published)
-    app.cleanup_ctx.append(keep_sweeping)
-    app.cleanup_ctx.append(watch_descriptors)
-    # They end first, and what they lost is published.
-    app.cleanup_ctx.append(partial(keep, TALLY))
-    app.cleanup_ctx.append(partial(keep, PLAYBACK))
+    database = partial(
+        Database, database_url, connections=connections, answer_seconds=answer_seconds
+    )
+    lanes = min(connections, count_lanes())
+    store = partial(keep_store, database, cache_bytes, lanes)
+    add_lifetimes(app, store, encoders)
     add_maker(app, database_url, workers)
     add_admin(app, database_url, admin_token, spool, workers=workers)
+    app.add_routes(ROUTES)
+    return app
+
+
+def add_lifetimes(
+    app: web.Application, store: Lifetime, encoders: Encoders | None
+) -> None:
+    """Have what runs beside requests begin and end with the application."""
+    app.cleanup_ctx.extend(
+        (
+            store,
+            keep_layouts,
+            keep_readiness,
+            keep_published,
+            keep_sweeping,
+            watch_descriptors,
+            # These end first, and what they lost is published.
+            partial(keep, TALLY),
+            partial(keep, PLAYBACK),
+        )
+    )
     app.on_shutdown.append(close_watch)
     if encoders is not None:
         app.cleanup_ctx.append(partial(keep_encoders, encoders))
-    app.add_routes(ROUTES)
-    return app
+
+
+async def keep_store(
+    build: Callable[[], Database], cache_bytes: int, lanes: int, app: web.Application
+) -> AsyncIterator[None]:
+    """Open the database and what is read through it."""
+    database = build()
+    await database.open()
+    app[STORE] = Store(database, cache_bytes=cache_bytes, lanes=lanes)
+    yield
+    await database.close()
 
 
 async def keep_encoders(

@@ -8,7 +8,7 @@ import re
 import sys
 from contextlib import nullcontext
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import psycopg2
 import uvloop
@@ -47,6 +47,14 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
     from pathlib import Path
+
+    from aiohttp import web
+
+    from server.admin.saving import Compression
+    from server.pages.hls_js import HlsJs
+    from server.serving.clients import Limits
+    from server.telemetry.metrics import Metrics
+    from server.telemetry.server_logs import ServerLogs
 
 START_SECONDS = 2.0  # to wait for the database before serving without it
 
@@ -87,6 +95,42 @@ def _listen(options: argparse.Namespace) -> Listening:
     return Listening(bind(options.host, options.port, shared=shared))
 
 
+class Common(NamedTuple):
+    """What all processes of a server have in common, made before they begin."""
+
+    url: str
+    alone: bool  # it is the only process
+    metrics: Metrics
+    logs: ServerLogs
+    limits: Limits
+    compression: Compression
+    encoders: Encoders | None
+    hls_js: HlsJs | None
+    watch: Watch | None
+    held: str  # why a migration waits
+
+
+def _prepare(
+    options: argparse.Namespace, url: str, watch: Watch | None, held: str
+) -> Common:
+    workers = options.workers
+    # A crash in C code, as for lack of memory, would end a process that is alone.
+    alone = workers == 1 and (watch is not None or sys.platform != "linux")
+    form, path = options.access_log, options.access_log_file
+    return Common(
+        url,
+        alone,
+        build_metrics(1 if alone else 3 * workers),  # reloads overlap
+        open_logs(form, path, options.trusted_proxies),
+        pick_limits(options, workers),
+        plan_compression(options.compress, options.levels),
+        Encoders(url, options.encoders) if options.encoders else None,
+        read_hls_js(options.hls_js) if options.hls_js else None,
+        watch,
+        held,
+    )
+
+
 def _serve(
     options: argparse.Namespace,
     url: str,
@@ -96,67 +140,71 @@ def _serve(
     held: str = "",
 ) -> int:
     banner = f"bytereel is at {', '.join(listening.addresses)} (Ctrl-C stops it)"
-    workers = options.workers
-    # A crash in C code, as for lack of memory, would end a process that is alone.
-    alone = workers == 1 and (watch is not None or sys.platform != "linux")
-    metrics = build_metrics(1 if alone else 3 * workers)  # reloads overlap
-    form, path = options.access_log, options.access_log_file
-    logs = open_logs(form, path, options.trusted_proxies)
-    limits = pick_limits(options, workers)
-    encoders = Encoders(url, options.encoders) if options.encoders else None
-    compression = plan_compression(options.compress, options.levels)
-    hls_js = read_hls_js(options.hls_js) if options.hls_js else None
+    common = _prepare(options, url, watch, held)
+    alone, encoders = common.alone, common.encoders
 
     def run(
         listening: Listening, ready: Callable[[], None], spool: Path | None = None
     ) -> float:
-        metrics.claim()
-        app = build_app(
-            url,
-            connections=max(options.connections // workers, 1),
-            answer_seconds=options.answer_seconds,
-            cache_bytes=options.cache_mb * 1_000_000 // workers,
-            watch=watch,
-            admin_token=options.admin_token,
-            spool=spool,
-            metrics=metrics,
-            log=logs.access,
-            pacer=Pacer(options.pace, options.pace_whom),
-            workers=workers,
-            limits=limits,
-            compression=compression,
-            encoders=encoders if alone else None,
-            hls_seconds=options.hls_seconds,
-            hls_js=hls_js,
-        )
-        if url != getattr(options, "database_url", ""):
-            add_revival(app, options.data_dir, url)
-        if held:
-            add_migrating(app, url, held)
+        common.metrics.claim()
+        app = _build(options, common, spool)
         loop = asyncio.Runner(loop_factory=uvloop.new_event_loop)
-        with logs.writing(), listening, loop as runner:
+        with common.logs.writing(), listening, loop as runner:
             return runner.run(serve(app, listening, ready, alone=alone))
 
     def tell() -> None:
         check_beside()
         listening.publish()
-        logs.announce(banner)
+        common.logs.announce(banner)
         notify()
 
     try:
         if alone:
             told = run(listening, tell)
         else:
-            shares = share(listening, workers)
-            with_spool = bool(options.admin_token)
+            shares = share(listening, options.workers)
             told = supervise(
-                run, shares, tell, with_spool=with_spool, encoders=encoders
+                run,
+                shares,
+                tell,
+                with_spool=bool(options.admin_token),
+                encoders=encoders,
             )
         embedded.count_from(told)
     finally:
         if encoders:
             encoders.stop()
     return 0
+
+
+def _build(
+    options: argparse.Namespace, common: Common, spool: Path | None
+) -> web.Application:
+    """Return the application of one process, which has its share of all limits."""
+    url, workers = common.url, options.workers
+    app = build_app(
+        url,
+        connections=max(options.connections // workers, 1),
+        answer_seconds=options.answer_seconds,
+        cache_bytes=options.cache_mb * 1_000_000 // workers,
+        watch=common.watch,
+        admin_token=options.admin_token,
+        spool=spool,
+        metrics=common.metrics,
+        log=common.logs.access,
+        pacer=Pacer(options.pace, options.pace_whom),
+        workers=workers,
+        limits=common.limits,
+        compression=common.compression,
+        encoders=common.encoders if common.alone else None,
+        hls_seconds=options.hls_seconds,
+        hls_js=common.hls_js,
+    )
+    if url != getattr(options, "database_url", ""):
+        add_revival(app, options.data_dir, url)
+    if common.held:
+        add_migrating(app, url, common.held)
+    return app
 
 
 def supervise(
