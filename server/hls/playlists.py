@@ -163,6 +163,8 @@ def render_master(
             told.append(f"FRAME-RATE={variant.frame_rate:.3f}")
         if subtitles:
             told.append(f'SUBTITLES="{_SUBTITLES}"')
+        # Else iOS offers captions inside the pictures, of an unknown language (QA1801).
+        told.append("CLOSED-CAPTIONS=NONE")
         lines += [f"#EXT-X-STREAM-INF:{','.join(told)}", variant.uri]
     for variant in variants:
         if variant.iframes_uri:

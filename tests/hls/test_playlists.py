@@ -146,7 +146,8 @@ def test_sound_alone_has_neither_resolution_nor_iframes() -> None:
     assert variant[1:2] + variant[4:] == ("", 0, "mp4a.40.2", None, 0)
     assert render_master([variant]).splitlines()[3:] == [
         f"#EXT-X-STREAM-INF:BANDWIDTH={variant.bandwidth},"
-        f'AVERAGE-BANDWIDTH={variant.average_bandwidth},CODECS="mp4a.40.2"',
+        f'AVERAGE-BANDWIDTH={variant.average_bandwidth},CODECS="mp4a.40.2",'
+        "CLOSED-CAPTIONS=NONE",
         "a.m3u8",
     ]
 
@@ -187,11 +188,11 @@ def test_master_playlist_says_all() -> None:
         'LANGUAGE="tr",DEFAULT=NO,AUTOSELECT=YES,URI="tr.m3u8"',
         "#EXT-X-STREAM-INF:BANDWIDTH=900,AVERAGE-BANDWIDTH=800,"
         'CODECS="avc1.64001E,mp4a.40.2",RESOLUTION=640x360,FRAME-RATE=29.970,'
-        'SUBTITLES="subtitles"',
+        'SUBTITLES="subtitles",CLOSED-CAPTIONS=NONE',
         "360.m3u8",
         "#EXT-X-STREAM-INF:BANDWIDTH=2900,AVERAGE-BANDWIDTH=2800,"
         'CODECS="hvc1.1.6.L93.90,mp4a.40.2",RESOLUTION=1280x720,FRAME-RATE=59.940,'
-        'SUBTITLES="subtitles"',
+        'SUBTITLES="subtitles",CLOSED-CAPTIONS=NONE',
         "720.m3u8",
         '#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH=90,CODECS="avc1.64001E",'
         'RESOLUTION=640x360,URI="360-i.m3u8"',
