@@ -175,7 +175,7 @@ async def test_master_is_asked_for_anew_when_its_minute_is_over(
 async def test_parts_and_errors_are_not_kept(
     uncached: Served, edge: Edge, made: Clip
 ) -> None:
-    for query in ("start=2", "start=2.5&end=4", "x"):
+    for query in ("start=2", "start=2.5&end=4", "x", "CMCD=bs&start=2", "CMCD=bs;x"):
         found = await get(edge.port, f"{made.path}/hls1.m3u8?{query}")
         assert (found.status, found.headers["x-cache-status"]) == (200, "BYPASS")
     unfit = insert_video(uncached.database_url, "b.mp4", b"no video" * 20)
@@ -184,6 +184,22 @@ async def test_parts_and_errors_are_not_kept(
             found = await get(edge.port, path)
             assert (found.status, found.headers["x-cache-status"]) == (404, "MISS")
     assert list_kept(edge.folder) == []
+
+
+async def test_what_players_tell_splits_no_cache(
+    uncached: Served, edge: Edge, made: Clip
+) -> None:
+    for name in (*LISTS, "hls1.mp4"):
+        plain = await get(edge.port, f"{made.path}/{name}")
+        for told in ("bl%3D2100%2Cbs", "start%3D2%26end%3D4", ""):
+            found = await get(edge.port, f"{made.path}/{name}?CMCD={told}")
+            assert found.headers["x-cache-status"] == "HIT"
+            assert found.body == plain.body
+            assert found.headers["etag"] == plain.headers["etag"]
+    kept = len(list_kept(edge.folder))
+    fresh = await get(edge.port, f"{made.path}/captions/de.m3u8?CMCD=bs")
+    assert fresh.status == 404
+    assert len(list_kept(edge.folder)) == kept
 
 
 async def test_a_deleted_video_is_forgotten(
