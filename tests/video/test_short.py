@@ -127,6 +127,12 @@ def test_what_players_tell_chooses_no_answer(data: bytes) -> None:
     assert hot.parse_head.cache_info().currsize <= before + 1
 
 
+@pytest.mark.parametrize("name", ["hls1.mp4", "hls1.m3u8"])
+def test_players_of_hls_may_tell_as_well(name: str) -> None:
+    data = HEAD.replace(b".mp4", f"/{name}?CMCD=bl%3D5".encode()) + b"\r\n"
+    assert hot.parse_short(data) == hot.Short(7, {}, name, has_cmcd=True)
+
+
 @given(st.lists(st.sampled_from(LINES), max_size=5))
 @settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
 def test_what_is_read_here_aiohttp_reads_the_same(lines: list[bytes]) -> None:
