@@ -78,17 +78,21 @@ def render_manifest(manifest: Manifest) -> str:
     told = {
         "format": _FORMAT,
         "version": _VERSION,
-        "clips": [
-            clip._asdict()
-            | {"captions": [each._asdict() for each in clip.captions or ()]}
-            for clip in manifest.clips
-        ],
+        "clips": [_tell_clip(clip) for clip in manifest.clips],
         "definitions": [
             each._asdict() | {"questions": [one._asdict() for one in each.questions]}
             for each in manifest.definitions
         ],
     }
     return json.dumps(told, ensure_ascii=False, indent=1) + "\n"
+
+
+def _tell_clip(clip: ExportedClip) -> dict[str, object]:
+    fields = clip._asdict()
+    captions = fields.pop("captions")
+    if captions is None:
+        return fields
+    return {**fields, "captions": [each._asdict() for each in captions]}
 
 
 def read_manifest(folder: Path) -> Manifest | None:
