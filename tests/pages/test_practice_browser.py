@@ -33,9 +33,8 @@ if TYPE_CHECKING:
 
 _languages = count(1)
 
-# What the console says of answers that a test has fail, and of workers it forbids. The
-# page also works where nobody takes what it tells of playback.
-EXPECTED = "net::ERR|status of 503|Worker registration blocked|/v3/playback$"
+# What the console says of answers that a test has fail, and of workers it forbids.
+EXPECTED = "net::ERR|status of 503|Worker registration blocked"
 LAN = "reel.test"  # not this machine, as far as the browser knows, and not https
 VIDEO = "document.querySelector('[data-player=definition] video')"
 VERDICT = "document.querySelector('footer').dataset.verdict"

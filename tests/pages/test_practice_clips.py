@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,6 +21,7 @@ from tests.pages.test_practice_browser import (
     answer,
     check_access,
     open_context,
+    open_cursor,
     open_page,
     open_practice,
     wait_for_word,
@@ -352,6 +354,41 @@ def test_page_tells_how_clips_played(browser: Browser, site: Site) -> None:
     assert failed["first_frame_ms"] is None
     assert failed["watched_ms"] == failed["stalls"] == 0
     assert (again["video_id"], again["error"]) == (two, None)
+    wait_for_error(site, two, 360)
+
+
+def wait_for_error(site: Site, clip: int, level: int) -> None:
+    """Wait until the server has counted that a clip could not be fetched, once."""
+    end = time.monotonic() + SECONDS
+    found = None
+    while found != (1, True):
+        assert time.monotonic() < end, found
+        time.sleep(0.2)
+        with open_cursor(site) as cursor:
+            cursor.execute(
+                "SELECT sum(network_errors)::int, sum(plays) > 1 FROM playback"
+                " WHERE video_id = %s AND level = %s",
+                (clip, level),
+            )
+            found = cursor.fetchone()
+
+
+def test_older_server_need_not_take_what_is_told(browser: Browser, site: Site) -> None:
+    learner = add_learner(site, Word(clips=site.clips[2:3]), Word("run"))
+    errors: list[object] = []
+    with open_context(browser) as context:
+        page = context.new_page()
+        page.on("pageerror", lambda error: errors.append(error))
+        context.route("**/v3/playback", lambda route: route.fulfill(status=404))
+        plays = note_plays(page)
+        open_practice(page, site, learner)
+        wait_until(page, f"{VIDEO}.currentTime > 0")
+        hide(page)
+        wait_for_plays(page, plays, 1)
+        assert answer(page, "1") == "right"
+        page.keyboard.press("Enter")
+        wait_for_word(page, "run")
+    assert errors == []
 
 
 def test_long_clip_is_played_as_hls(browser: Browser, site: Site) -> None:
