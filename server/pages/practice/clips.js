@@ -20,7 +20,7 @@ export class Clips {
   async look() {
     try {
       const cache = await this.open();
-      for (const { path } of cache ? await this.entries(cache) : []) this.kept.add(path);
+      for (const { url } of cache ? await cache.keys() : []) this.kept.add(new URL(url).pathname);
     } catch {}
   }
 
