@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
+from urllib.request import urlopen
 
 import av
 import pytest
@@ -54,9 +55,13 @@ def serve_film(url: str, folder: Path) -> Iterator[Film]:
         yield Film(f"{server.address}v3/videos/{number}", made[0])
 
 
-def test_ffmpeg_gets_the_packets_of_the_row(film: Film) -> None:
+def test_ffmpeg_gets_the_packets_of_the_row(film: Film, tmp_path: Path) -> None:
+    # FFmpeg 9.0 ends after the first range of a file, over HTTP, of its own files too.
+    for name in ("hls1.m3u8", "hls1.mp4"):
+        with urlopen(f"{film.address}/{name}") as answer:
+            (tmp_path / name).write_bytes(answer.read())
     expected = read_packets(film.data)
-    with av.open(f"{film.address}/hls1.m3u8") as container:
+    with av.open(str(tmp_path / "hls1.m3u8")) as container:
         streams = [container.streams.video[0], container.streams.audio[0]]
         got: dict[str, list[bytes]] = {"video": [], "audio": []}
         for packet in container.demux(streams):
