@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import posixpath
 import re
 from functools import cache
@@ -46,6 +47,12 @@ def read_assets() -> dict[str, Asset]:
         for path in sorted(_FOLDER.rglob("*"))
         if path.suffix in _TYPES
     }
+
+
+@cache
+def pack_asset(name: str) -> bytes:
+    """Return a file as gzip; raises KeyError where there is none."""
+    return gzip.compress(read_assets()[name].body, mtime=0)
 
 
 @cache

@@ -11,8 +11,15 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from server.api.errors import build_error_response
+from server.hls.coding import accepts_gzip
 from server.library.report import show_bytes
-from server.pages import PAGE_HEADERS, hash_assets, read_assets, read_template
+from server.pages import (
+    PAGE_HEADERS,
+    hash_assets,
+    pack_asset,
+    read_assets,
+    read_template,
+)
 from server.practice.batch import list_learners
 from server.reading.store import STORE, list_videos
 from server.video.thumbnails import list_thumbnails
@@ -114,15 +121,18 @@ async def get_asset(request: web.Request) -> web.Response:
     if asset is None:
         return _refuse(404, "There is no such file.")
     named = request.match_info["version"] == hash_assets()
-    keep = "public, max-age=31536000, immutable" if named else "no-cache"
-    return web.Response(
-        body=asset.body,
-        headers={
-            "Content-Type": asset.content_type,
-            "Cache-Control": keep,
-            "X-Content-Type-Options": "nosniff",
-        },
-    )
+    headers = {
+        "Content-Type": asset.content_type,
+        "Cache-Control": "public, max-age=31536000, immutable" if named else "no-cache",
+        "X-Content-Type-Options": "nosniff",
+        "Vary": "Accept-Encoding",
+    }
+    if accepts_gzip(request.headers.get("Accept-Encoding", "")):
+        packed = pack_asset(request.match_info["name"])
+        return web.Response(
+            body=packed, headers={**headers, "Content-Encoding": "gzip"}
+        )
+    return web.Response(body=asset.body, headers=headers)
 
 
 async def get_reads(request: web.Request) -> web.StreamResponse:

@@ -86,6 +86,19 @@ def test_version_changes_with_each_file(monkeypatch: pytest.MonkeyPatch) -> None
     assert len(versions) == len(assets) + 1
 
 
+async def test_file_is_compressed_for_who_takes_that(client: ClientSession) -> None:
+    name = "practice/player.js"
+    sizes = {}
+    for coding in ("gzip", "identity"):
+        address = f"/assets/{hash_assets()}/{name}"
+        async with client.get(address, headers={"Accept-Encoding": coding}) as response:
+            assert response.headers.get("Content-Encoding", "identity") == coding
+            assert response.headers["Vary"] == "Accept-Encoding"
+            assert await response.read() == read_assets()[name].body
+            sizes[coding] = int(response.headers["Content-Length"])
+    assert sizes["gzip"] < sizes["identity"] / 2
+
+
 async def test_file_of_another_version_is_not_kept(client: ClientSession) -> None:
     async with client.get("/assets/older/home/index.css") as response:
         assert response.status == 200
