@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from contextlib import contextmanager, suppress
@@ -36,16 +37,22 @@ class Server(NamedTuple):
     @property
     def workers(self) -> set[int]:
         """Return the process ids of its forks; other children run another command."""
-        pid = self.process.pid
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text()
-        ours = read_command(pid)
-        return {int(each) for each in children.split() if read_command(each) == ours}
+        return list_forks(self.process.pid)
 
     @property
     def worker(self) -> int:
         """Return the process id of its only worker."""
         (worker,) = self.workers
         return worker
+
+
+def list_forks(pid: int) -> set[int]:
+    """Return the children of a process that run the same command as it, if it runs."""
+    children = ""
+    with suppress(OSError):
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    ours = read_command(pid)
+    return {int(each) for each in children.split() if read_command(each) == ours}
 
 
 def read_command(pid: int | str) -> bytes:
@@ -81,7 +88,7 @@ def run(
 def starting(
     url: str, *arguments: str, run_by: Sequence[str] = (), **more: Any
 ) -> Iterator[Server]:
-    """Yield a server once it names its address; kill it at the end.
+    """Yield a server once it names its address; kill it and its workers at the end.
 
     more goes to Popen.
     """
@@ -103,8 +110,12 @@ def starting(
                     break
             yield Server(process, lines)
         finally:
+            workers = list_forks(process.pid)
             process.kill()
             process.wait()
+            for worker in workers:  # which would answer for a while yet
+                with suppress(ProcessLookupError):
+                    os.kill(worker, signal.SIGKILL)
 
 
 def serving(
