@@ -23,6 +23,7 @@ export function showLevels({ id, levels }) {
   list.replaceChildren(...(levels.length ? levels.map(renderLevel) : [none]));
   cancel.hidden = !levels.some(isOpen);
   again.hidden = levels.length > 0 && !levels.some(({ state }) => ["failed", "cancelled", "not-kept"].includes(state));
+  again.textContent = levels.length ? "Make them again" : "Make levels";
   if (levels.some(isOpen)) timer = setTimeout(() => follow(id), AGAIN_MS);
 }
 
