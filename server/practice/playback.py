@@ -5,10 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from aiohttp import web
-
-from server.api.bodies import read_body
-from server.api.errors import Refused, build_error_response
 from server.api.fields import (
     choice,
     list_of,
@@ -20,11 +16,14 @@ from server.api.fields import (
     whole_number,
 )
 from server.api.strict_json import parse_object
-from server.errors import Fault
+from server.practice.beacon import take_beacon
 from server.practice.play_counts import ERRORS, PLAYBACK, Play, list_rows
 
 if TYPE_CHECKING:
+    from aiohttp import web
+
     from server.api.fields import FieldType
+    from server.practice.tally import Key
 
 BODY_MAX = 16_384  # bytes
 PLAYS_MAX = 50
@@ -33,8 +32,6 @@ WAIT_MAX_MS = 600_000  # ten minutes
 WATCHED_MAX_MS = 86_400_000  # a day
 STALLS_MAX = 1_000
 RATE_MAX = 10_000_000  # kbit/s
-# What sendBeacon sends is text, or a page of another origin would need a preflight.
-_KINDS = ("application/json", "text/plain")
 
 
 def _count(greatest: int) -> FieldType:
@@ -54,24 +51,17 @@ _PLAY = {
 }
 _FIELDS = {"plays": required(list_of(object_of(_PLAY, ignore_unknown=True), PLAYS_MAX))}
 
-_TOO_MANY = "Too many plays wait for the database already; try again in a minute."
-
 
 async def post_playback(request: web.Request) -> web.Response:
     """Count how videos that exist played; the answer does not wait for the database.
 
     A 503 where that could not be kept until it takes it.
     """
-    try:
-        plays = parse_plays(await read_body(request, BODY_MAX, _KINDS))
-    except Fault as fault:
-        return build_error_response(400, str(fault))
-    except Refused as refused:
-        return build_error_response(refused.status, refused.sentence)
-    rows = list_rows(plays, datetime.now(UTC).date())
-    if not request.app[PLAYBACK].add(rows):
-        return build_error_response(503, _TOO_MANY, {"Retry-After": "60"})
-    return web.Response(status=204, headers={"Cache-Control": "no-store"})
+
+    def read(body: bytes) -> list[tuple[Key, list[int]]]:
+        return list_rows(parse_plays(body), datetime.now(UTC).date())
+
+    return await take_beacon(request, BODY_MAX, read, request.app[PLAYBACK])
 
 
 def parse_plays(body: bytes) -> list[Play]:
