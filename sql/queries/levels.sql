@@ -188,7 +188,7 @@ SELECT original_id
 WITH made AS (
     SELECT video_id, original_id, width, height, bit_rate, frame_rate, codecs
       FROM levels
-     WHERE original_id = ANY(%(ids)s::integer[])
+     WHERE original_id = ANY(%(ids)s::bigint[])
 )
 SELECT video_id,
        original_id,
@@ -247,7 +247,7 @@ SELECT encodings.video_id,
   FROM encodings
   LEFT JOIN videos ON videos.id = level_id
   LEFT JOIN levels ON levels.video_id = level_id
- WHERE encodings.video_id = ANY(%(ids)s::integer[])
+ WHERE encodings.video_id = ANY(%(ids)s::bigint[])
  ORDER BY encodings.video_id, encodings.height;
 
 -- name: count_encodings
