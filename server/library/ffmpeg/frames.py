@@ -166,7 +166,9 @@ def encode_jpeg(picture: VideoFrame, quality: int) -> bytes:
     encoder.pix_fmt, encoder.time_base = "yuvj420p", Fraction(1, 25)
     encoder.options = {
         "flags": "+qscale+bitexact",  # the same frame becomes the same bytes
-        "global_quality": str(quality * 118),  # FF_QP2LAMBDA of libavutil
+        # A quality of its own each frame only has in the ffmpeg command.
+        "qmin": str(quality),
+        "qmax": str(quality),
     }
     picture.pts = 0
     packets = [*encoder.encode(picture), *encoder.encode(None)]

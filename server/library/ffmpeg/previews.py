@@ -110,12 +110,13 @@ def storyboard(
             return None
         width, height = measure_shown(frames[0], stream, _TILE_SIDE)
         size = max(width // 2 * 2, 2), max(height // 2 * 2, 2)  # of whole chroma pixels
-        sprite = _join([scale(frame, stream, size) for frame in frames])
-        for quality in _SPRITE_QUALITIES:
-            image = encode_jpeg(sprite, quality)
-            if len(image) <= most:
-                return length, *size, count, step, b64encode(image).decode()
-        return None
+        while True:
+            sprite = _join([scale(frame, stream, size) for frame in frames])
+            for quality in _SPRITE_QUALITIES:
+                image = encode_jpeg(sprite, quality)
+                if len(image) <= most:
+                    return length, *size, count, step, b64encode(image).decode()
+            size = max(size[0] * 3 // 8 * 2, 2), max(size[1] * 3 // 8 * 2, 2)
 
 
 @contextmanager

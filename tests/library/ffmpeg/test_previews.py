@@ -85,6 +85,22 @@ def test_storyboard_has_a_tile_for_every_two_seconds(
     assert found == pytest.approx(expected, abs=4)
 
 
+def test_storyboard_gives_up_quality_and_then_pixels(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    kind = Kind(width=320, height=180, frames=210, fps=10, noise=True, audio=None)
+    path = make(tmp_path / "a.mp4", kind)
+    found = [
+        run(sandbox, "storyboard", path, least=20, most=most)
+        for most in (400_000, 60_000, 9_000)
+    ]
+    images = [b64decode(answer[-1]) for answer in found]
+    fine, coarse, small = map(len, images)
+    assert 400_000 > fine > 60_000 > coarse > 9_000 > small
+    assert [answer[1] for answer in found[:2]] == [160, 160]
+    assert found[2][1] < 160
+
+
 def test_storyboard_is_upright(sandbox: Sandbox, tmp_path: Path) -> None:
     path = film(tmp_path / "a.mp4", [(BLACK, WHITE)] * 210)
     path = patch(tmp_path / "b.mp4", path, b"tkhd", write_at(40, MATRIX_OF_90))
