@@ -196,6 +196,8 @@ async def _stream(
     for piece in plan.pieces():
         if isinstance(piece, bytes):
             waiting.append(piece)
+            if plan.spread:  # it took long to make, and memory has what comes next
+                await asyncio.sleep(0)
         elif source.video is not None and piece:
             held = source.find_held(piece) if plan.spread else None
             if held is None:

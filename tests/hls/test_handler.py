@@ -16,7 +16,7 @@ import pytest_asyncio
 
 from server.app import build_app
 from server.demo.samples import make_clip
-from server.hls.layout import plan_layout
+from server.hls.layout import Layout, plan_layout
 from server.reading.store import FRESH_SECONDS
 from server.serving.connection import Connection
 from server.serving.listen import answering, bind
@@ -25,7 +25,7 @@ from tests.hls.virtual import build, find_moov
 from tests.wire import Wire, connect
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
     from tests.conftest import Served
@@ -269,6 +269,33 @@ async def test_unfit_video_is_a_404_with_its_code(
     assert head.status == 404
     head, body = await wire.get(f"/v3/videos/999/{name}")
     assert (head.status, json.loads(body)) == (404, {"error": "Video not found"})
+
+
+async def test_others_have_their_turns_while_heads_are_made(
+    wire: Wire, made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turn, seen = 0, list[int]()
+    iter_pieces = Layout.iter_pieces
+
+    def watch(layout: Layout, first: int, last: int) -> Iterator[bytes | range]:
+        for piece in iter_pieces(layout, first, last):
+            if isinstance(piece, bytes):
+                seen.append(turn)
+            yield piece
+
+    async def take_turns() -> None:
+        nonlocal turn
+        while True:
+            await asyncio.sleep(0)
+            turn += 1
+
+    await wire.get(f"{made.path}/hls1.mp4")  # from here on memory has all of it
+    monkeypatch.setattr(Layout, "iter_pieces", watch)
+    others = asyncio.create_task(take_turns())
+    await wire.get(f"{made.path}/hls1.mp4")
+    others.cancel()
+    assert len(seen) > 4
+    assert len(set(seen)) == len(seen)
 
 
 @pytest.mark.parametrize("name", [*LISTS, "hls1.mp4"])
