@@ -23,6 +23,7 @@ from server.library.clips.previews import (
 from server.library.clips.stored import open_video
 from server.library.ffmpeg.memory import measure_budget, share_budget
 from server.library.ffmpeg.sandbox import Sandbox, SandboxFault
+from server.postgres.budget import find_budget
 from server.postgres.lines import Lines
 from server.postgres.locks import limited_lock_waits
 from server.postgres.plain import Unreachable, connect
@@ -83,8 +84,10 @@ class PreviewMaker:
             task = asyncio.create_task(self._make_in_turn(key, size))
             self._making[key] = task
             task.add_done_callback(lambda done: self._forget(key, done))
+        budget = find_budget()
+        seconds = min(ANSWER_SECONDS, budget.left) if budget else ANSWER_SECONDS
         try:
-            return await asyncio.wait_for(asyncio.shield(task), ANSWER_SECONDS)
+            return await asyncio.wait_for(asyncio.shield(task), seconds)
         except TimeoutError:
             raise MakerBusy("The preview is being made: try again soon.") from None
         except asyncio.CancelledError:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from server.library.clips.previews import MadePreview, NoPreview, PreviewKey
+from server.postgres.budget import begin_budget
 from server.postgres.pool import DatabaseAway
 from server.video import making
 from server.video.making import MakerBusy, PreviewMaker, Remembered
@@ -51,6 +52,18 @@ async def test_who_waits_too_long_is_told_and_gets_it_later(
         with pytest.raises(MakerBusy, match="being made"):
             await maker.make(key, len(data))
     assert (await maker.make(key, len(data))).mime_type == "image/jpeg"
+    await maker.close()
+
+
+async def test_nobody_waits_longer_than_the_rest_of_the_answer_may(
+    database_url: str, tmp_path: Path
+) -> None:
+    data = make(tmp_path / "a", GOOD).read_bytes()
+    key = PreviewKey(insert_video(database_url, "a.mp4", data), "frame")
+    maker = PreviewMaker(database_url)
+    begin_budget(0.0)
+    with pytest.raises(MakerBusy, match="being made"):
+        await maker.make(key, len(data))
     await maker.close()
 
 
