@@ -80,7 +80,8 @@ def test_encoder_that_is_told_to_stop_gives_back_what_it_has(
     bring(database_url, tmp_path, LARGE._replace(frames=2000, gop=250))
     queue(database_url, 144)
     encoder = start_encoder(database_url)
-    wait_until(lambda: list_states(database_url) == ["encoding"], PATIENCE)
+    begun = "SELECT state FROM encodings WHERE progress > 0"
+    wait_until(lambda: run(database_url, begun) == [("encoding",)], PATIENCE)
     encoder.terminate()
     encoder.communicate(timeout=PATIENCE)
     assert encoder.returncode == 128 + signal.SIGTERM
