@@ -11,6 +11,7 @@ from functools import partial
 from typing import NamedTuple, NoReturn
 
 from server.errors import Fault
+from server.installation import REMEDY, explain
 from server.serving.heartbeat import TURN_SECONDS, Heartbeat
 from server.serving.listening import HALF_OPEN_SECONDS, Listening
 from server.serving.process import NO_RELOAD
@@ -167,8 +168,11 @@ class Workers:
             print(f"bytereel: {fault}", file=sys.stderr)
         except MemoryError:
             _log.error("A worker ran out of memory")  # no more is left to say
-        except BaseException:
-            _log.exception("A worker failed")
+        except BaseException as error:
+            if isinstance(error, Exception) and (reason := explain(error)):
+                print(f"bytereel: {reason}; {REMEDY}", file=sys.stderr)
+            else:
+                _log.exception("A worker failed")
         finally:
             os._exit(status)
 
