@@ -146,21 +146,21 @@ class Metrics:
         self._video_bytes = self.place["sent_bytes", VIDEO]
         self._ranges = {kind: self.place["ranges", kind] for kind in KINDS}
         self._rows = processes
-        self._file = -1 if processes == 1 else os.memfd_create("bytereel-metrics")
+        # Stays empty: its locks say whose row is whose. Numbers in it would count
+        # against the limit of a file's size, which memory without a file has not.
+        self._locks = -1 if processes == 1 else os.memfd_create("bytereel-metrics")
         length = self._width * _NUMBER * processes
-        if self._file >= 0:
-            _make_room(self._file, length)
-        self._all = memoryview(mmap.mmap(self._file, length)).cast("q")
+        self._all = memoryview(mmap.mmap(-1, length)).cast("q")
         self._row = self._all[: self._width]
         self._told: dict[int, int] = {}  # what was published of totals kept elsewhere
 
     def claim(self) -> None:
         """Take a row that no living process has; its numbers go on from there."""
-        if self._file < 0:
+        if self._locks < 0:
             return
         for row in range(self._rows):
             try:  # the kernel lets go of it with the process: fcntl_locking(2)
-                fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, row)
+                fcntl.lockf(self._locks, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, row)
             except OSError:
                 continue
             self._row = self._all[row * self._width : (row + 1) * self._width]
@@ -282,18 +282,6 @@ class Metrics:
                 first = self.place[name, VIDEO]
                 for offset, value in enumerate(short):
                     numbers[first + offset] += value
-
-
-def _make_room(file: int, length: int) -> None:
-    """Give a file so many bytes; Fault where the process may have none as large."""
-    try:
-        os.truncate(file, length)
-    except OSError as error:
-        raise Fault(
-            f"cannot have {length} bytes for the numbers of all workers "
-            f"({error.strerror})",
-            "allow larger files (ulimit -f), or use --workers 1",
-        ) from error
 
 
 METRICS: web.AppKey[Metrics] = web.AppKey("metrics")
