@@ -228,6 +228,25 @@ def test_server_is_restarted_for_a_command_that_uses_it(used: Path) -> None:
         assert processes(used, "/bin/postgres") != [first]
 
 
+@pytest.mark.parametrize("is_adopted", [False, True])
+def test_server_told_to_stop_while_sessions_stay_is_restarted(
+    used: Path, *, is_adopted: bool
+) -> None:
+    with ExitStack() as stack:
+        url = stack.enter_context(embedded.running(used, FAST))
+        if is_adopted:
+            os.kill(processes(used, "supervisor.py")[0], signal.SIGKILL)
+            stack.enter_context(embedded.running(used, FAST))
+            wait_until(lambda: processes(used, "supervisor.py"))
+        (first,) = processes(used, "/bin/postgres")
+        session = psycopg2.connect(url)
+        stack.callback(session.close)
+        os.kill(first, signal.SIGTERM)
+        wait_until(lambda: not answers(url))
+        wait_until(lambda: answers(url))
+        assert processes(used, "/bin/postgres") != [first]
+
+
 def test_server_without_supervisor_is_stopped_by_the_last_command(used: Path) -> None:
     with embedded.running(used, FAST):
         os.kill(processes(used, "supervisor.py")[0], signal.SIGKILL)

@@ -32,6 +32,7 @@ TRIES = 8  # starts in a row, of what has never answered
 PAUSE_SECONDS = 0.5  # the last server's backends may hold its memory a while
 MOST_SECONDS = 10.0  # between starts of what has answered once
 STEADY_SECONDS = 60
+STOPPING_SECONDS = 1.0  # for a shutdown that others began to end by itself
 PATIENCE_SECONDS = 20  # for each way to stop
 LOG_BYTES = 16 * 2**20
 
@@ -118,6 +119,7 @@ class Server:
         self.command = command
         self.account = pick_account(cluster)
         self.child: subprocess.Popen[bytes] | None = None
+        self.stopping_since: float | None = None
 
     def start(self) -> None:
         (self.cluster / "postmaster.pid").unlink(missing_ok=True)
@@ -130,13 +132,13 @@ class Server:
             return self.child.poll() is None
         return find_postmaster(self.cluster) is not None
 
-    def is_ready(self) -> bool:
-        """Report whether it says that it answers (miscadmin.h, PM_STATUS_READY)."""
+    def read_status(self) -> str:
+        """Return what it says of itself (miscadmin.h, PM_STATUS_READY and others)."""
         try:
             text = (self.cluster / "postmaster.pid").read_text()
         except (OSError, ValueError):
-            return False
-        return text.rstrip().endswith("ready")
+            return ""
+        return text.rstrip().rpartition("\n")[2].strip()
 
     def signal(self, number: int) -> None:
         """Signal it; if not our child, as its user: a forged id must not use root."""
@@ -144,6 +146,18 @@ class Server:
             self.child.send_signal(number)
         elif pid := find_postmaster(self.cluster):
             self._signal_as_user(number, [pid])
+
+    def hasten(self, now: float, *, is_stopping: bool) -> None:
+        """Shut down fast what somebody else began to shut down.
+
+        A smart shutdown refuses new sessions and waits for those there are, which a
+        server's pool keeps for ever.
+        """
+        if not is_stopping or self.stopping_since is None:
+            self.stopping_since = now if is_stopping else None
+        elif now - self.stopping_since > STOPPING_SECONDS:
+            self.stopping_since = now
+            self.signal(signal.SIGINT)
 
     def _signal_as_user(self, number: int, pids: list[int]) -> None:
         kill = ["/bin/sh", "-c", f"kill -{number:d} {' '.join(map(str, pids))}"]
@@ -191,7 +205,9 @@ def watch(server: Server, users: int, log: Path) -> None:
     while not take_lock(users, fcntl.LOCK_EX):
         now = time.monotonic()
         if server.runs():
-            answered = answered or server.is_ready()
+            status = server.read_status()
+            answered = answered or status == "ready"
+            server.hasten(now, is_stopping=status == "stopping")
         else:
             if now - started > STEADY_SECONDS:
                 tries = 0
