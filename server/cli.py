@@ -112,7 +112,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run_demo(options: argparse.Namespace) -> int:
     """Show the main job on sample clips."""
-    _ignore_early_signals()
     with ending_at_once():
         from server import serve
 
@@ -121,17 +120,10 @@ def run_demo(options: argparse.Namespace) -> int:
 
 def run_serve(options: argparse.Namespace) -> int:
     """Serve until told to stop."""
-    _ignore_early_signals()
     with ending_at_once():
         from server import serve
 
     return serve.run_serve(options)
-
-
-def _ignore_early_signals() -> None:
-    """Let a signal that will mean something to the server not end it at its start."""
-    for number in (signal.SIGHUP, signal.SIGUSR1):
-        signal.signal(number, signal.SIG_IGN)
 
 
 def run_with_database(options: argparse.Namespace) -> int:

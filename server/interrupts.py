@@ -1,4 +1,4 @@
-"""Ctrl-C in the first moments of a command."""
+"""Signals in the first moments of a command."""
 
 import signal
 from collections.abc import Iterator
@@ -20,3 +20,12 @@ def ending_at_once() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def ignore_early_signals() -> None:
+    """Let a signal that will mean something to the server not end it at its start.
+
+    It comes before all imports that take their time.
+    """
+    for number in (signal.SIGHUP, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_IGN)

@@ -1,4 +1,4 @@
-"""Ctrl-C while a command is still importing what it works with."""
+"""Signals while a command is still importing what it works with."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import pytest
 from server.interrupts import ending_at_once
 from tests.command import ROOT
 
-# Runs a command that gets Ctrl-C when it imports the module that is named first.
+# Runs a command that gets a signal when it imports a module, both named first.
 PROGRAM = """
-import os, signal, sys
-module = sys.argv.pop(1)
+import os, sys
+module, number = sys.argv.pop(1), int(sys.argv.pop(1))
 class Interrupting:
     def find_spec(self, name, *_):
         if name == module:
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), number)
 sys.meta_path.insert(0, Interrupting())
 from server.__main__ import main
 print("begins", flush=True)
@@ -31,16 +31,39 @@ ENDED = {-signal.SIGINT, 128 + signal.SIGINT}  # a shell says the second of eith
     "module", ["server.cli", "argparse", "server.serve", "aiohttp"]
 )
 def test_interrupt_of_an_import_ends_without_a_word(module: str) -> None:
-    run = subprocess.run(
-        [sys.executable, "-c", PROGRAM, module, "serve", "--port", "0"],
+    run = run_signalled(module, signal.SIGINT, "serve", "--port", "0")
+    assert (run.stdout, run.stderr) == ("begins\n", "")
+    assert run.returncode in ENDED
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR1])
+@pytest.mark.parametrize("command", ["serve", "demo"])
+def test_signal_during_the_first_import_ends_no_server(
+    command: str, number: signal.Signals
+) -> None:
+    run = run_signalled("server.cli", number, command, "--help")
+    assert run.stderr == ""
+    assert "usage: " in run.stdout
+    assert run.returncode == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR1])
+def test_signal_ends_every_other_command(number: signal.Signals) -> None:
+    run = run_signalled("server.cli", number, "list", "--help")
+    assert run.returncode == -number
+
+
+def run_signalled(
+    module: str, number: signal.Signals, *arguments: str
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", PROGRAM, module, str(int(number)), *arguments],
         cwd=ROOT,
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
-    assert (run.stdout, run.stderr) == ("begins\n", "")
-    assert run.returncode in ENDED
 
 
 def test_handler_of_somebody_else_stays() -> None:
