@@ -90,6 +90,8 @@ class Breakable:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._open.clear()
+        self._clients.clear()
 
     async def listen(self) -> int:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
@@ -99,7 +101,13 @@ class Breakable:
     def _accept(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
+        if self._server is None or not self._server.is_serving():
+            writer.transport.abort()  # it came in while we began to refuse
+            return
         self.accepted += 1
+        # Now, for the task may be cancelled before it begins.
+        self._open.add(writer)
+        self._clients.add(writer)
         task = asyncio.create_task(self._serve(reader, writer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -108,8 +116,6 @@ class Breakable:
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         writers = [writer]
-        self._open.add(writer)
-        self._clients.add(writer)
         try:
             if self.host.startswith("/"):
                 path = f"{self.host}/.s.PGSQL.{self.port}"
