@@ -46,6 +46,19 @@ def test_setting_stands_in_readme(name: str) -> None:
     assert f" {default} |" in row or name == "data_dir"
 
 
+def test_settings_that_the_demo_lacks_stand_in_readme() -> None:
+    (sentence,) = re.findall(
+        r"`serve` takes all of them, `demo` all\s+but (.*?)\.\s", README, re.S
+    )
+    taken = {
+        name: vars(build_parser().parse_args([name])) for name in ("serve", "demo")
+    }
+    missing = [name for name in SETTINGS if name not in taken["demo"]]
+    flags = [f"--{name.replace('_', '-')}" for name in missing]
+    assert sorted(re.findall(r"`(.*?)`", sentence)) == sorted(flags)
+    assert set(SETTINGS) <= set(taken["serve"])
+
+
 @pytest.mark.parametrize("name", list_commands())
 def test_command_stands_in_readme_with_its_flags(name: str) -> None:
     (row,) = re.findall(rf"^\| `bytereel {name}[ `].*$", README, re.M)
