@@ -115,6 +115,17 @@ def test_known_settings_are_kept(given: str, kept: str | None) -> None:
         ("a</b></i> <b>", "a <b></b>"),
         ("<rt>a</rt> <v>b</v> <v >c", "a b c"),
         ("<c.x.é.y>a", "<c.x.y>a</c>"),
+        (f"<c{'.a' * 200_000}>a", f"<c{'.a' * 8}>a</c>"),
+        (f"<c.{'x' * 33}.{'y' * 32}>a", f"<c.{'y' * 32}>a</c>"),
+        (f"{'<b>' * 90_000}a{'</i>' * 90_000}", f"{'<b>' * 16}a{'</b>' * 16}"),
+        (
+            f"{'<b>' * 16}<i>a</i>b</b>c<i>d</i>{'</b>' * 15}<u>e</u>",
+            f"{'<b>' * 16}ab</b>c<i>d</i>{'</b>' * 15}<u>e</u>",
+        ),
+        (
+            f"{'<b>' * 16}<i>a</b>b<i>c</i>d",
+            f"{'<b>' * 16}a</b>b<i>c</i>d{'</b>' * 15}",
+        ),
         ("a<00:00:01.500><c> b</c>", "a<c> b</c>"),
         ("a < b > c & d <3 <- ->", "a &lt; b &gt; c &amp; d &lt;3 &lt;- -&gt;"),
         ("&lt;b&gt; &amp;lt; &nbsp;&quot;&eacute;", '&lt;b&gt; &amp;lt; \xa0"é'),
