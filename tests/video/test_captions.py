@@ -146,6 +146,25 @@ async def test_languages_are_listed(served: Served) -> None:
             assert answer.status == 404
 
 
+async def test_players_of_other_origins_may_name_themselves(served: Served) -> None:
+    insert_video(served.database_url, "run.mp4", b"abc")
+    asked = {
+        "Origin": "https://a.example",
+        "Access-Control-Request-Method": "GET",
+        "Access-Control-Request-Headers": "cmcd-session",
+    }
+    async with ClientSession(f"http://127.0.0.1:{served.port}") as client:
+        for ending in ("vtt", "m3u8"):
+            path = f"/v3/videos/1/captions/en.{ending}"
+            async with client.options(path, headers=asked) as answer:
+                assert answer.status == 204
+                assert answer.headers["Access-Control-Allow-Origin"] == "*"
+                allowed = answer.headers["Access-Control-Allow-Headers"].lower()
+                assert "cmcd-session" in allowed.split(", ")
+            async with client.post(path) as answer:
+                assert answer.status == 405
+
+
 async def test_what_is_not_there_is_a_404(served: Served) -> None:
     url = served.database_url
     video_id = insert_video(url, "run.mp4", b"abc")
