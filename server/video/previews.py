@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from psycopg2.errors import InsufficientPrivilege, UndefinedTable
 
+from server.api.fields import FieldFault, FieldType, NotAllowed, parse_fields
 from server.library.clips.moments import parse_moment, render_moment, snap_moment
 from server.library.clips.previews import (
     ANIMATION,
@@ -38,7 +39,16 @@ RETRY_SECONDS = 2
 _ONE_OF_MANY = "private, max-age=31536000, immutable"
 _NO_VIDEO = "Video not found"
 _ROUNDING_MS = 1000  # half of the seconds of a row, and something for safety
-_BAD_TIME = "time must be a number of seconds such as 3.2."
+
+
+def _read_moment(text: object) -> int:
+    moment = parse_moment(str(text))
+    if moment is None:
+        raise NotAllowed
+    return moment
+
+
+_FIELDS = {"time": FieldType("a number of seconds such as 3.2", _read_moment)}
 
 
 async def get_thumbnail_or_frame(request: web.Request) -> web.StreamResponse:
@@ -49,16 +59,16 @@ async def get_thumbnail_or_frame(request: web.Request) -> web.StreamResponse:
 
 async def get_frame(request: web.Request) -> web.StreamResponse:
     """Answer with the picture of the moment that the parameter time names."""
-    asked_ms, more = None, dict[str, str]()
-    if len(times := request.query.getall("time")) == 1:
-        asked_ms = parse_moment(times[0])
-    if asked_ms is None:
-        return await _send(request, plan_error(400, _BAD_TIME))
+    more = dict[str, str]()
+    try:
+        asked = parse_fields(request.query.items(), _FIELDS, ignore_unknown=True)
+    except FieldFault as fault:
+        return await _send(request, plan_error(400, str(fault)))
     found = await _find_video(request)
     if found is None:
         return await _send(request, plan_error(404, _NO_VIDEO))
     size, length_ms = found
-    moment = snap_moment(asked_ms, length_ms)
+    moment = snap_moment(asked["time"], length_ms)
     canonical = f"time={render_moment(moment)}"
     if request.query_string != canonical:
         more = {

@@ -108,19 +108,34 @@ async def test_moments_are_rounded_so_that_caches_stay_small(
             assert headers["ETag"] == plain["ETag"]
         assert count(served.database_url) == [("frame", 1)]
         # behind the end stands the last frame
-        _, _, last = await fetch(client, f"{video}/thumbnail?time=99999")
-        assert read_light(last) == pytest.approx(255, abs=3)
+        for time in ("99999", "9" * 30, "9" * 6000):
+            _, _, last = await fetch(client, f"{video}/thumbnail?time={time}")
+            assert read_light(last) == pytest.approx(255, abs=3)
+
+
+A_NUMBER = "time must be a number of seconds such as 3.2, not"
 
 
 @pytest.mark.parametrize(
-    "query", ["time=", "time=-1", "time=x", "time=1&time=2", "time=1e9", "time=nan"]
+    ("query", "sentence"),
+    [
+        ("time=", f'{A_NUMBER} "".'),
+        ("time=-1", f'{A_NUMBER} "-1".'),
+        ("x=1&time=1e9", f'{A_NUMBER} "1e9".'),
+        ("time=nan", f'{A_NUMBER} "nan".'),
+        (f"time={'x' * 99}", f"{A_NUMBER} text of 99 characters."),
+        ("time=1&time=2", "time is given twice; give it once."),
+    ],
 )
-async def test_time_that_is_none_is_refused(served: Served, query: str) -> None:
+async def test_time_that_is_none_is_refused(
+    served: Served, query: str, sentence: str
+) -> None:
     async with connect(served) as client:
         status, headers, body = await fetch(client, f"1/thumbnail?{query}")
         assert status == 400
         assert headers["Cache-Control"] == "no-store"
-        assert "time must be" in json.loads(body)["error"]
+        assert json.loads(body) == {"error": sentence}
+        assert (await fetch(client, f"1/thumbnail?{query}", "HEAD"))[0] == 400
 
 
 async def test_storyboard_goes_with_its_cues(served: Served, tmp_path: Path) -> None:

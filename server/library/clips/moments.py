@@ -8,14 +8,20 @@ from itertools import chain
 MOST_MOMENTS = 1000  # of a clip
 _STEPS_MS = (200, 500, 1000, 2000, 5000, 10_000, 20_000, 30_000, 60_000, 120_000)
 _UNKNOWN_MS = 3_600_000, 1000  # the length of a clip that tells none, and its step
-_SECONDS = re.compile(r"([0-9]{1,6})(?:\.([0-9]{1,9}))?")
+_LAST_MS = 999_999_000  # behind the end of every clip
+_SECONDS = re.compile(r"0*([0-9]+)(?:\.([0-9]+))?")
 
 
 def parse_moment(text: str) -> int | None:
-    """Return the milliseconds of a decimal number of seconds; None if it is none."""
+    """Return the milliseconds of a decimal number of seconds; None if it is none.
+
+    What is behind the end of every clip becomes 999999 seconds.
+    """
     found = _SECONDS.fullmatch(text)
     if found is None:
         return None
+    if len(found[1]) > len(str(_LAST_MS // 1000)):
+        return _LAST_MS
     return int(found[1]) * 1000 + int((found[2] or "").ljust(3, "0")[:3])
 
 
