@@ -173,7 +173,10 @@ def run_clip(url: str, options: argparse.Namespace) -> int:
     span = options.video, options.begin, options.end
     excerpt = Excerpt(*span, options.name, options.encode, options.dry_run)
     done = clipping.cut_clip(url, excerpt, read_limits(options))
-    for flaw in () if options.json else done.flaws:
+    for each in () if options.json else done.flaws:
+        flaw = name_stored_remedy(each, done.video_id)
+        if done.video_id is None and flaw.repair and not done.encoded:
+            flaw = flaw._replace(remedy="add --encode")
         told = flaw.tell(show_text(done.filename))
         print_note(f"{flaw.severity} {flaw.code}: {told}")
     _print_done([done.as_json()], [render_cut(done)], options)

@@ -148,6 +148,24 @@ def test_command_tells_what_it_did(
     assert "is 8 s long" in capsys.readouterr().err
 
 
+def test_command_names_remedies_of_what_is_stored(
+    database_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = make(tmp_path / "a.mp4", KINDS["plain"])
+    video = insert_video(database_url, "a.mp4", source.read_bytes())
+    command = ["clip", str(video), "--to", "4", "--max-fps", "5"]
+    command += ["--database-url", database_url]
+    assert main([*command, "--dry-run"]) == 0
+    told = capsys.readouterr().err
+    assert "warning over-frame-rate: a_0-4" in told
+    assert ": add --encode" in told
+    for _ in range(2):  # it exists the second time
+        assert main(command) == 0
+        told = capsys.readouterr().err
+        assert f": bytereel replace {video + 1} --transcode" in told
+        assert "import it" not in told
+
+
 @pytest.mark.parametrize("data", [b"", b"no film"])
 def test_what_is_no_clip_is_not_cut(database_url: str, data: bytes) -> None:
     video = insert_video(database_url, "a.mp4", data)
