@@ -136,7 +136,9 @@ async def _answer(
         asked = parse_asked(request.headers)
         plan = plan_picture(request.method, asked, kept, more)
     except NoPreview as none:
-        plan = plan_error(404, str(none))
+        # It may have been deleted meanwhile, which makes a picture fail too.
+        is_there = await _find_video(request) is not None
+        plan = plan_error(404, str(none) if is_there else _NO_VIDEO)
     except MakerBusy as busy:
         plan = plan_error(503, str(busy), {"Retry-After": str(RETRY_SECONDS)})
     return await _send(request, plan)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import av
+import psycopg2
 import pytest
 from aiohttp import ClientSession
 
@@ -197,6 +199,27 @@ async def test_what_has_no_picture_is_a_404(served: Served, name: str) -> None:
             assert (status, headers["Cache-Control"]) == (404, "no-store")
             assert list(json.loads(body)) == ["error"]
         assert (await fetch(client, f"{video}/{name}", "HEAD"))[2] == b""
+
+
+async def test_video_deleted_meanwhile_is_not_found(
+    served: Served, tmp_path: Path
+) -> None:
+    url = served.database_url
+    video = insert(url, make(tmp_path / "a", SHORT), 4)
+    waiting = (
+        "SELECT pid FROM pg_locks WHERE NOT granted AND relation = 'previews'::regclass"
+    )
+    async with connect(served) as client:
+        with closing(psycopg2.connect(url)) as connection, connection.cursor() as held:
+            held.execute("LOCK TABLE previews")
+            asking = asyncio.create_task(fetch(client, f"{video}/thumbnail?time=1"))
+            while not await asyncio.to_thread(run, url, waiting):
+                assert not asking.done()
+            held.execute(f"DELETE FROM videos WHERE id = {video}")
+            connection.commit()
+        status, headers, body = await asking
+    assert (status, headers["Cache-Control"]) == (404, "no-store")
+    assert json.loads(body) == {"error": "Video not found"}
 
 
 @pytest.mark.parametrize(
