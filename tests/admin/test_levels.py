@@ -8,6 +8,7 @@ import pytest
 
 from server.admin.saving import Compression
 from tests.admin.client import serving_admin
+from tests.clips import GOOD, make
 from tests.conftest import insert_video
 from tests.postgres.test_schema import run
 
@@ -53,6 +54,33 @@ def test_levels_are_cancelled_and_queued_again(admin: Admin) -> None:
         *[(1, height, "queued") for height in (144, 240, 360)],
         (2, 240, "queued"),
     ]
+
+
+def test_heights_of_the_clip_itself_are_not_queued(
+    cluster: str, template: str, tmp_path: Path
+) -> None:
+    (tmp_path / "spool").mkdir()
+    clips = {
+        "lies": GOOD._replace(width=480, height=240),
+        "stands": GOOD._replace(width=144, height=480),
+        "small": GOOD,
+    }
+    compression = Compression((144, 240, 360))
+    with serving_admin(
+        cluster, template, "needless", tmp_path / "spool", compression
+    ) as admin:
+        for name, kind in clips.items():
+            data = make(tmp_path / name, kind).read_bytes()
+            insert_video(admin.database_url, name, data)
+        changed = []
+        for video in (1, 2, 3):
+            path = f"/v3/admin/videos/{video}/levels"
+            changed.append(admin.ask("POST", path, {"action": "again"}).body["changed"])
+        assert changed == [1, 0, 0]
+        assert list_states(admin) == [(1, 144, "queued")]
+        admin.ask("POST", PATH, {"action": "cancel"})
+        assert admin.ask("POST", PATH, {"action": "again"}).body["changed"] == 1
+        assert list_states(admin) == [(1, 144, "queued")]
 
 
 def test_what_is_wrong_changes_nothing(admin: Admin) -> None:
