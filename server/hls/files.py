@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import re
+from array import array
 from hashlib import sha256
 from pathlib import PurePath
 from typing import TYPE_CHECKING, NamedTuple
@@ -37,7 +39,9 @@ MASTER = "master.m3u8"
 
 MASTER_SECONDS = 60  # that the master is kept: it lists the levels there are
 GZIP_BYTES = 500  # of a playlist that is worth compressing
-_PLAYLIST_WEIGHT = 1_000  # bytes of memory, besides its text
+GZIP = {"Content-Encoding": "gzip"}
+PLAYLIST_WEIGHT = 1_000  # bytes of memory, besides its text
+_BORDER = re.compile(rb"^#EXT(?:INF:|-X-ENDLIST$)", re.MULTILINE)
 
 
 class Text(NamedTuple):
@@ -56,12 +60,14 @@ class Playlist(NamedTuple):
 
     plain: Text
     packed: Text | None
+    borders: array[int]  # where segments begin in it, and where the last ends
 
     @property
     def weight(self) -> int:
         """Return the bytes of memory it takes."""
         packed = len(self.packed.body) if self.packed else 0
-        return len(self.plain.body) + packed + _PLAYLIST_WEIGHT
+        borders = len(self.borders) * self.borders.itemsize
+        return len(self.plain.body) + packed + borders + PLAYLIST_WEIGHT
 
 
 class Files(NamedTuple):
@@ -80,6 +86,10 @@ class Files(NamedTuple):
         """Return the bytes of memory they take."""
         playlists = [each for each in (self.media, self.iframes) if each]
         return self.layout.weight + sum(each.weight for each in playlists)
+
+    def find(self, name: str) -> Playlist | None:
+        """Return MEDIA or IFRAMES; None if there is none."""
+        return self.media if name == MEDIA else self.iframes
 
     def spread(self, span: range) -> Iterable[bytes | range]:
         """Return what a range of the virtual file consists of."""
@@ -149,21 +159,11 @@ def build_playlist(video: Video, text: str, seconds: int | None = None) -> Playl
         return Text(known, body)
 
     plain = represent(body, "", {})
+    borders = array("I", (each.start() for each in _BORDER.finditer(body)))
     if len(body) < GZIP_BYTES:
-        return Playlist(plain, None)
+        return Playlist(plain, None, borders)
     packed = gzip.compress(body, mtime=0)
-    return Playlist(plain, represent(packed, "-gzip", {"Content-Encoding": "gzip"}))
-
-
-def cut_playlist(
-    files: Files, name: str, start: float | None, end: float | None
-) -> Playlist:
-    """Return MEDIA or IFRAMES of a part of the video; both in seconds.
-
-    ValueError, with a sentence for the client, if nothing lies there.
-    """
-    render = render_media if name == MEDIA else render_iframes
-    return build_playlist(files.video, render(files.layout, MEDIA_FILE, start, end))
+    return Playlist(plain, represent(packed, "-gzip", GZIP), borders)
 
 
 def plan_file(
@@ -176,7 +176,7 @@ def plan_file(
     if name == MEDIA_FILE:
         plan = plan_representation(method, asked, files.known, boundary)
         return plan._replace(spread=files.spread)
-    playlist = files.media if name == MEDIA else files.iframes
+    playlist = files.find(name)
     if playlist is None:
         sentence = f"Video {files.video.id} has no pictures, hence no I-frames."
         plan = plan_error(404, sentence, code="hls-no-pictures")

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING
 
 from server.api.fields import FieldType, NotAllowed, parse_fields
 from server.errors import Fault
+from server.hls.cuts import cut_playlist
 from server.hls.files import (
     MASTER,
     MASTER_SECONDS,
     MEDIA_FILE,
     build_playlist,
-    cut_playlist,
     plan_file,
     plan_playlist,
     plan_unfit,
 )
 from server.hls.layout import Unfit
 from server.hls.layouts import LAYOUTS
-from server.hls.playlists import render_master
+from server.hls.playlists import choose_segments, render_master
 from server.hls.variants import list_subtitles, list_variants
 from server.reading.store import STORE, VideoChanged
 from server.video.handler import (
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from aiohttp import web
     from multidict import MultiMapping
 
+    from server.hls.layout import Layout
     from server.hls.playlists import Variant
     from server.model import Video
     from server.video.plan import Plan
@@ -111,19 +112,27 @@ async def choose_file(
     files = await layouts.find(request.app[STORE], video)
     if isinstance(files, Unfit):
         return plan_unfit(method, files)
-    if not part:
-        plan = plan_file(method, asked, files, name, BOUNDARY)
-        if method == "GET":
-            layouts.count(name, plan)
-        return plan
+    whole = files.find(name) if part else None
+    if whole is not None:
+        segments = find_segments(files.layout, part)
+        if len(segments) < len(files.layout.heads):
+            cut = cut_playlist(whole, segments)
+            return await layouts.cuts.plan(method, asked, cut, BOUNDARY)
+    plan = plan_file(method, asked, files, name, BOUNDARY)
+    if method == "GET":
+        layouts.count(name, plan)
+    return plan
+
+
+def find_segments(layout: Layout, part: Mapping[str, str]) -> range:
+    """Return the segments of a part; Fault if nothing lies there."""
     start, end = (
         float(part[field]) if field in part else None for field in ("start", "end")
     )
     try:
-        playlist = cut_playlist(files, name, start, end)
+        return choose_segments(layout, start, end)
     except ValueError as error:
         raise Fault(str(error)) from error
-    return plan_playlist(method, asked, playlist, BOUNDARY)
 
 
 async def choose_master(

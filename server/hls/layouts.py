@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from server.hls.cuts import Cuts
 from server.hls.files import MEDIA_FILE, Files, build_files, identify
 from server.hls.layout import Unfit
 from server.hls.pieces import PieceCache
@@ -50,6 +51,7 @@ class Layouts:
         self.held_bytes = 0
         self.made = 0
         self.evictions = 0
+        self.cuts = Cuts()
         self.answers = dict.fromkeys(KINDS, 0)
         self._pieces = PieceCache()
         self._kept: OrderedDict[Key, tuple[Made, int]] = OrderedDict()

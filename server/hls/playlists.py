@@ -80,33 +80,24 @@ def _find_target(times: Sequence[float]) -> int:
     return max(int(longest + 0.5), 1)
 
 
-def render_media(
-    layout: Layout, uri: str, start: float | None = None, end: float | None = None
-) -> str:
-    """Return the media playlist; uri is that of the virtual file.
-
-    start and end, in seconds, choose the segments in which something of that time is
-    shown. ValueError, with a sentence for the client, if these are none.
-    """
+def render_media(layout: Layout, uri: str) -> str:
+    """Return the media playlist; uri is that of the virtual file."""
     lines = _begin(layout, uri, "#EXT-X-INDEPENDENT-SEGMENTS")
-    for number in _choose(layout, start, end):
-        at = layout.starts[number]
-        lines += _list_segment(layout, uri, number, layout.starts[number + 1] - at)
+    for number, (at, after) in enumerate(pairwise(layout.starts)):
+        lines += _list_segment(layout, uri, number, after - at)
     return _end(lines)
 
 
-def render_iframes(
-    layout: Layout, uri: str, start: float | None = None, end: float | None = None
-) -> str:
+def render_iframes(layout: Layout, uri: str) -> str:
     """Return the I-frame playlist (4.3.3.6), one picture a segment.
 
-    ValueError as with render_media, and for a layout without pictures.
+    ValueError for a layout without pictures.
     """
     if not layout.has_pictures:
         raise ValueError("There are no pictures in this video, hence no I-frames.")
     lines = _begin(layout, uri, "#EXT-X-I-FRAMES-ONLY")
-    for number in _choose(layout, start, end):
-        lines += _list_segment(layout, uri, number, layout.pictures[number])
+    for number, size in enumerate(layout.pictures):
+        lines += _list_segment(layout, uri, number, size)
     return _end(lines)
 
 
@@ -134,8 +125,13 @@ def _end(lines: list[str]) -> str:
     return "\n".join([*lines, "#EXT-X-ENDLIST", ""])
 
 
-def _choose(layout: Layout, start: float | None, end: float | None) -> range:
-    """Return the segments that are shown between two times; ValueError for none."""
+def choose_segments(
+    layout: Layout, start: float | None = None, end: float | None = None
+) -> range:
+    """Return the segments in which something is shown between two times, in seconds.
+
+    ValueError, with a sentence for the client, if there are none.
+    """
     start = 0.0 if start is None else start
     end = layout.duration if end is None else end
     if not 0 <= start < min(end, layout.duration):  # nor for what is no number

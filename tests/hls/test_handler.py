@@ -20,8 +20,10 @@ from server.hls.layout import Layout, plan_layout
 from server.reading.store import FRESH_SECONDS
 from server.serving.connection import Connection
 from server.serving.listen import answering, bind
+from server.video.handler import CODING
 from tests.conftest import execute, insert_video, serve_database
 from tests.hls.virtual import build, find_moov
+from tests.hls.written import WRITTEN
 from tests.wire import Wire, connect
 
 if TYPE_CHECKING:
@@ -205,6 +207,14 @@ async def test_long_playlist_comes_compressed(
         assert len(body) < len(text) / 2
     part, _ = await wire.get(path, {"Range": "bytes=0-6"})
     assert part.status == 206
+    _, text = await wire.get(f"{path}?start=2")
+    packed = {"Accept-Encoding": "gzip"}
+    head = await wire.ask("HEAD", f"{path}?start=2", packed)
+    assert (head.status, "content-length" in head.headers) == (200, False)
+    for start in ("2", "3.5"):  # lie in the same segment
+        same, body = await wire.get(f"{path}?start={start}", packed)
+        assert (gzip.decompress(body), same.headers["vary"]) == (text, CODING)
+        assert same.headers["etag"] == head.headers["etag"] != part.headers["etag"]
 
 
 async def test_master_names_the_playlists(wire: Wire, made: Made) -> None:
@@ -232,6 +242,14 @@ async def test_part_is_cut_at_borders(wire: Wire, made: Made, name: str) -> None
         head, text = await wire.get(f"{made.path}/{name}?{query}")
         assert head.headers["cache-control"] == GOOD
         assert list_ranges(text.decode()) == [init, *part], query
+
+
+async def test_part_of_sound_has_no_iframes(served: Served, wire: Wire) -> None:
+    number = insert_video(served.database_url, "a.mp4", WRITTEN["sound only"])
+    for query in ("", "?start=1", "?start=999"):
+        path = f"/v3/videos/{number}/hls1-iframes.m3u8{query}"
+        head, body = await wire.get(path)
+        assert (head.status, json.loads(body)["code"]) == (404, "hls-no-pictures")
 
 
 @pytest.mark.parametrize("name", LISTS)
