@@ -6,6 +6,7 @@ import asyncio
 import re
 from typing import TYPE_CHECKING
 
+from server.api.errors import RETRY_SECONDS
 from server.api.fields import FieldType, NotAllowed, parse_fields
 from server.errors import Fault
 from server.hls.cuts import cut_playlist
@@ -19,7 +20,7 @@ from server.hls.files import (
     plan_unfit,
 )
 from server.hls.layout import Unfit
-from server.hls.layouts import LAYOUTS
+from server.hls.layouts import LAYOUTS, BeingMade
 from server.hls.playlists import choose_segments, render_master
 from server.hls.variants import list_subtitles, list_variants
 from server.reading.store import STORE, VideoChanged
@@ -89,7 +90,9 @@ async def choose(request: web.Request, asked: Mapping[str, str], video: Video) -
         return await choose_file(request, asked, video, part)
     except Fault as fault:
         plan = plan_error(400, str(fault))
-        return plan if request.method == "GET" else plan._replace(body=())
+    except BeingMade as busy:
+        plan = plan_error(503, str(busy), {"Retry-After": str(RETRY_SECONDS)})
+    return plan if request.method == "GET" else plan._replace(body=())
 
 
 def parse_part(query: MultiMapping[str]) -> dict[str, str]:

@@ -17,6 +17,7 @@ from server.hls.files import MEDIA_FILE, Files, build_files, identify
 from server.hls.layout import Unfit
 from server.hls.pieces import PieceCache
 from server.hls.reading import read_index
+from server.postgres.pool import StatementTimeout
 from server.reading.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -35,9 +36,14 @@ AT_ONCE = 2  # that are made; each may hold an index of 32 MiB
 SHORT_BYTES = 32 * 1024  # of an index that a thread would not serve better
 VARIANTS = 2_000  # that are kept; each takes half a kilobyte
 _UNFIT_BYTES = 1_000
+BUSY = "The playlist is being made: try again soon."
 KINDS = ("init", "part", "whole", "none")
 """What a GET of the virtual file got: its start, which holds the init section; another
 part, which is a segment as a rule; all of it; or nothing of it, as with a 304."""
+
+
+class BeingMade(Exception):
+    """What is asked for is not ready yet, which is not the database's fault."""
 
 
 class Layouts:
@@ -57,6 +63,7 @@ class Layouts:
         self._kept: OrderedDict[Key, tuple[Made, int]] = OrderedDict()
         self._variants: OrderedDict[Key, Variant | Unfit] = OrderedDict()
         self._coming: dict[Key, asyncio.Task[Made]] = {}
+        self._reading: set[Key] = set()  # what the database is asked for
         self._room = asyncio.Semaphore(AT_ONCE)
         # One, since several would only share the interpreter.
         self._thread = ThreadPoolExecutor(1, "layouts")
@@ -73,7 +80,8 @@ class Layouts:
     async def find(self, store: Store, video: Video) -> Made:
         """Return the files of a video, or why there are none.
 
-        Raises VideoChanged, and what the reading raises.
+        Raises VideoChanged, BeingMade when the budget of the answer is spent on the
+        making, and what the reading raises.
         """
         made = self.recall(video)
         if made is not None:
@@ -86,7 +94,16 @@ class Layouts:
             coming = asyncio.create_task(making, context=Context())
             self._coming[key] = coming
             coming.add_done_callback(_forgive)
-        return await wait_for(coming)
+        try:
+            return await wait_for(coming)
+        except StatementTimeout as error:
+            if coming.done() or self._is_read(key):
+                raise
+            raise BeingMade(BUSY) from error
+
+    def _is_read(self, key: Key) -> bool:
+        """Report whether the database is what a video waits for."""
+        return key in self._reading or len(self._reading) == AT_ONCE
 
     async def describe(self, store: Store, video: Video) -> Variant | Unfit:
         """Return what a master playlist tells of a video, or why there is nothing.
@@ -107,16 +124,16 @@ class Layouts:
     async def _make(self, store: Store, video: Video, key: Key) -> Made:
         try:
             async with self._room:
-                made = await self._build(store, video)
+                made = await self._build(store, video, key)
         finally:
             del self._coming[key]
         self.made += 1
         self._keep(key, made, made.weight if isinstance(made, Files) else _UNFIT_BYTES)
         return made
 
-    async def _build(self, store: Store, video: Video) -> Made:
+    async def _build(self, store: Store, video: Video, key: Key) -> Made:
         try:
-            moov = await read_index(store, video)
+            moov = await self._read(store, video, key)
             if len(moov) <= SHORT_BYTES:
                 return build_files(video, moov, self._pieces)
             loop = asyncio.get_running_loop()
@@ -125,6 +142,13 @@ class Layouts:
         except Unfit as unfit:
             # Another one, without what led to it: the index would be held.
             return Unfit(unfit.code, unfit.reason, unfit.repair)
+
+    async def _read(self, store: Store, video: Video, key: Key) -> bytes:
+        self._reading.add(key)
+        try:
+            return await read_index(store, video)
+        finally:
+            self._reading.discard(key)
 
     def _keep(self, key: Key, made: Made, weight: int) -> None:
         self._kept[key] = made, weight

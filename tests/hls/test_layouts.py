@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import threading
+from contextlib import closing
 from typing import TYPE_CHECKING
 
+import psycopg2
 import pytest
 
+from server.app import build_app
 from server.demo.samples import make_clip
 from server.hls import layouts as module
 from server.hls.files import Files
 from server.hls.layout import Unfit
-from server.hls.layouts import Layouts
+from server.hls.layouts import BUSY, LAYOUTS, Layouts
 from server.hls.playlists import Variant
+from server.postgres.budget import begin_budget
+from server.postgres.pool import StatementTimeout
 from server.reading.store import VideoChanged
+from server.serving.listen import answering, bind
 from tests.conftest import execute, insert_video
+from tests.waiting import until
+from tests.wire import connect
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from server.model import Video
     from tests.conftest import Served
+    from tests.wire import Head
 
 
 @pytest.fixture
@@ -138,3 +149,41 @@ async def test_what_is_being_made_ends_with_the_server(
     await layouts.close()
     with pytest.raises(asyncio.CancelledError):
         await waiting
+
+
+async def test_making_that_takes_long_is_told(
+    database_url: str, clip: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SHORT_BYTES", 0)
+    path = f"/v3/videos/{insert_video(database_url, 'a.mp4', clip)}"
+    app, busy = build_app(database_url, answer_seconds=2.0), threading.Event()
+
+    async def ask(name: str) -> tuple[Head, bytes]:
+        async with connect(listening.getsockname()[1]) as wire:
+            return await wire.get(f"{path}{name}")
+
+    with bind("127.0.0.1", 0) as listening:
+        async with answering(app, listening):
+            assert (await ask(""))[0].status == 200
+            app[LAYOUTS]._thread.submit(busy.wait)
+            try:
+                names = ("/hls1.m3u8", "/hls1.mp4", "/master.m3u8")
+                answers = await asyncio.gather(*map(ask, names))
+            finally:
+                busy.set()
+            for head, body in answers:
+                assert (head.status, json.loads(body)["error"]) == (503, BUSY)
+                assert head.headers["retry-after"] == "1"
+            await until(lambda: app[LAYOUTS].made)
+            assert [(await ask(name))[0].status for name in names] == [200] * 3
+
+
+async def test_database_that_is_slow_is_no_making(served: Served, clip: bytes) -> None:
+    video = await find(served, insert_video(served.database_url, "a.mp4", clip))
+    layouts = Layouts()
+    with closing(psycopg2.connect(served.database_url)) as other:
+        other.cursor().execute("LOCK videos IN ACCESS EXCLUSIVE MODE")
+        begin_budget(0.3)
+        with pytest.raises(StatementTimeout):
+            await layouts.find(served.store, video)
+    await layouts.close()
