@@ -144,13 +144,16 @@ def _serve(
     alone, encoders = common.alone, common.encoders
 
     def run(
-        listening: Listening, ready: Callable[[], None], spool: Path | None = None
+        listening: Listening,
+        ready: Callable[[], None],
+        leaving: Callable[[], None] = lambda: None,
+        spool: Path | None = None,
     ) -> float:
         common.metrics.claim()
         app = _build(options, common, spool)
         loop = asyncio.Runner(loop_factory=uvloop.new_event_loop)
         with common.logs.writing(), listening, loop as runner:
-            return runner.run(serve(app, listening, ready, alone=alone))
+            return runner.run(serve(app, listening, ready, leaving, alone=alone))
 
     def tell() -> None:
         check_beside()

@@ -36,12 +36,13 @@ async def serve(
     app: web.Application,
     listening: Listening,
     ready: Callable[[], None],
+    leaving: Callable[[], None] = lambda: None,
     *,
     alone: bool = True,
 ) -> float:
     """Answer on the sockets until SIGINT or SIGTERM; return when that came.
 
-    Call ready once all is answered.
+    Call ready once all is answered, and leaving when it is told to end.
 
     A process that is not alone has a parent, which looks after Ctrl-C, SIGHUP and
     clients that are half-way in.
@@ -57,6 +58,7 @@ async def serve(
         await stop.wait()
         told = monotonic()
         draining.begin()
+        leaving()
         if alone:
             listening.stop()
             await asyncio.sleep(HALF_OPEN_SECONDS)

@@ -20,12 +20,15 @@ RESTART_SECONDS = 1.0  # from one start to the next of what crashes in a loop
 STOP_SECONDS = 9.1  # from SIGTERM; then it hangs, and is killed
 READY = signal.SIGRTMIN  # queued with its sender's id, where others merge: signal(7)
 STOPS = {signal.SIGINT, signal.SIGTERM}
-WATCHED = {*STOPS, signal.SIGHUP, signal.SIGUSR1, signal.SIGCHLD, READY}
+LEAVING = signal.SIGRTMIN + 1
+WATCHED = {*STOPS, signal.SIGHUP, signal.SIGUSR1, signal.SIGCHLD, READY, LEAVING}
 PR_SET_PDEATHSIG = 1  # prctl(2)
 
 _log = logging.getLogger(__name__)
 
-Run = Callable[[Listening, Callable[[], None]], object]
+Run = Callable[[Listening, Callable[[], None], Callable[[], None]], object]
+"""run(socket, ready, leaving) calls ready once it answers, leaving when it was told to
+end and accepts no more."""
 
 
 class Worker(NamedTuple):
@@ -41,7 +44,7 @@ class Worker(NamedTuple):
 
 
 class Workers:
-    """One process a socket, each running run(socket, ready)."""
+    """One process a socket, each running run(socket, ready, leaving)."""
 
     def __init__(
         self,
@@ -78,6 +81,8 @@ class Workers:
             try:
                 self._end()
             finally:
+                for number in (READY, LEAVING):  # those still queued would end us
+                    signal.signal(number, signal.SIG_IGN)
                 signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
 
     def _advance(self) -> bool:
@@ -92,6 +97,8 @@ class Workers:
             self._pass_on(signal.SIGUSR1)
         elif number == READY and sender in self._living:
             self._living[sender] = self._living[sender]._replace(ready=True)
+        elif number == LEAVING and sender in self._living:
+            self._let_leave(sender)
         self._kill_hanging()
         for worker in self._reap():
             self._replace(worker)
@@ -101,6 +108,18 @@ class Workers:
             self._stop(lambda worker: worker.reload < self._reload, time.monotonic())
             self._reload_if_asked()
         return True
+
+    def _let_leave(self, pid: int) -> None:
+        """Replace a worker that others told to end, unless there are many as it is.
+
+        It is not waited for: until then nobody would accept from its socket.
+        """
+        worker = self._living[pid]
+        most = 2 * len(self._sockets)  # as in a reload, for which there is room
+        if worker.deadline is None and len(self._living) + len(self._due) < most:
+            deadline = time.monotonic() + STOP_SECONDS
+            self._living[pid] = worker._replace(deadline=deadline)
+            self._replace(worker, was_told=True)
 
     def _ask_for_reload(self) -> None:
         if len(self._sockets) > 1:
@@ -162,7 +181,8 @@ class Workers:
                 for number, listening in enumerate(self._sockets):
                     if number != slot:
                         listening.close()
-                self._run(self._sockets[slot], partial(self._tell_ready, cell))
+                ready = partial(self._tell_ready, cell)
+                self._run(self._sockets[slot], ready, self._tell_leaving)
                 status = 0
         except Fault as fault:
             print(f"bytereel: {fault}", file=sys.stderr)
@@ -179,6 +199,10 @@ class Workers:
     def _tell_ready(self, cell: int) -> None:
         self._heartbeat.start(cell)
         os.kill(self._parent, READY)
+
+    def _tell_leaving(self) -> None:
+        if os.getppid() == self._parent:  # else its death told us to end
+            os.kill(self._parent, LEAVING)
 
     def _wait(self) -> tuple[int, int]:
         """Return the next signal and its sender, or zeros when something is due."""
@@ -205,15 +229,16 @@ class Workers:
                 os.kill(pid, signal.SIGKILL)
         return lost
 
-    def _replace(self, worker: Worker) -> None:
-        if not (self._announced or worker.hung):
+    def _replace(self, worker: Worker, *, was_told: bool = False) -> None:
+        if not (self._announced or worker.hung or was_told):
             raise Fault("a worker ended before it could answer: see the messages above")
         if worker.reload == self._reload:
             self._due[worker.slot] = worker.born + RESTART_SECONDS
 
     def _all_answer(self) -> bool:
         living = self._living.values()
-        ready = {w.slot for w in living if w.ready and w.reload == self._reload}
+        stay = [w for w in living if w.ready and w.deadline is None]
+        ready = {w.slot for w in stay if w.reload == self._reload}
         return len(ready) == len(self._sockets)
 
     def _stop(self, chosen: Callable[[Worker], bool], began: float) -> None:

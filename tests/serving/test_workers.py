@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -148,6 +148,80 @@ def test_stop_of_every_process_lets_a_download_finish(database_url: str) -> None
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("count", [1, 2])
+def test_worker_that_is_told_to_stop_is_replaced_while_it_finishes(
+    database_url: str, count: int
+) -> None:
+    video = insert_video(database_url, "run_person.mp4", bytes(BYTES))
+    with serving(database_url, "--workers", str(count)) as server:
+        old = server.workers
+        with ExitStack() as downloads:
+            rests = [downloads.enter_context(downloading(server.port, video))]
+            while not all(count_connections(pid, server.port) for pid in old):
+                rests.append(downloads.enter_context(downloading(server.port, video)))
+            for pid in old:
+                os.kill(pid, signal.SIGTERM)
+            wait_until(lambda: len(server.workers - old) == count, 4)
+            assert all(map(is_alive, old))
+            for _ in range(20):
+                connect(server.port).close()
+            assert [read_rest() for read_rest in rests] == [BYTES] * len(rests)
+        wait_until(lambda: not server.workers & old)
+        connect(server.port).close()
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(15) == 0
+
+
+LEAVES = """
+    signal.signal(signal.SIGTERM, lambda *_: leaving())
+    ready()
+    while True:
+        time.sleep(99)
+"""
+
+
+@pytest.mark.long
+def test_workers_told_to_stop_again_and_again_stay_few() -> None:
+    with start(LEAVES) as process:
+        read_ready(process)
+        seen = set()
+        until = time.monotonic() + 5
+        while time.monotonic() < until:
+            workers = list_workers(process)
+            seen |= workers
+            assert len(workers) <= 4
+            for pid in workers:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGTERM)
+            time.sleep(0.1)
+        assert process.poll() is None
+        assert len(seen) > 4
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(15) == 0
+
+
+def test_what_workers_tell_at_the_end_does_not_end_their_parent() -> None:
+    work = """
+    def end(*_):
+        time.sleep(0.2)  # by then the parent has told all
+        os.kill(os.getppid(), signal.SIGSTOP)  # so that it learns everything at once
+        leaving()
+        os._exit(0)
+    signal.signal(signal.SIGTERM, end)
+    ready()
+    time.sleep(99)
+"""
+    script = SCRIPT.format(work=work).replace("STOP_SECONDS = 0.3", "STOP_SECONDS = 9")
+    with run_script(f"import os\n{script}") as process:
+        read_ready(process)
+        workers = list_workers(process)
+        process.send_signal(signal.SIGTERM)
+        wait_until(lambda: not any(map(is_alive, workers)))
+        process.send_signal(signal.SIGCONT)
+        assert process.wait(15) == 0
+
+
+@pytest.mark.long
 def test_reload_replaces_all_and_lets_a_download_finish(database_url: str) -> None:
     video = insert_video(database_url, "run_person.mp4", bytes(BYTES))
     with serving(database_url, "--workers", "2") as server:
@@ -195,7 +269,7 @@ from server.errors import Fault
 from server.serving.listen import bind
 from server.serving.listening import Listening, share
 
-def work(listening, ready):
+def work(listening, ready, leaving):
     {work}
 
 workers.STOP_SECONDS = 0.3
