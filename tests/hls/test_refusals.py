@@ -121,9 +121,22 @@ REFUSED = {
     "no key first": ("hls-no-key-first", write([keyless()])),
     "edit in a GOP": ("hls-cut-inside-gop", edit((4000, 512 * 38, SPEED))),
     "GOP of 21 s": ("hls-long-gop", write([make_pictures(630, gop=630)])),
-    "sound for 20 s after the picture": (
-        "hls-long-gop",
-        write(*pair(make_pictures(30), make_sound(1000))),
+    "sound for 2.1 s after the picture": (
+        "hls-short-track",
+        write(*pair(None, make_sound(333))),
+    ),
+    "pictures for 2.1 s after the sound": (
+        "hls-short-track",
+        write(*pair(make_pictures(213))),
+    ),
+    "sound after 20 s": (
+        "hls-short-track",
+        write(
+            *pair(
+                make_pictures(750),
+                make_sound(234, edits=[(20100, -1, SPEED), (0, 0, SPEED)]),
+            )
+        ),
     ),
 }
 ACCEPTED = {
@@ -131,6 +144,14 @@ ACCEPTED = {
     "edit 0.23 s in a GOP": edit((4000, 512 * 37, SPEED)),
     "edit of no length": edit((0, 0, SPEED)),
     "GOP of 20 s": write([make_pictures(600, gop=600)]),
+    "sound for 1.9 s after the picture": write(*pair(None, make_sound(323))),
+    "pictures for 1.9 s after the sound": write(*pair(make_pictures(207))),
+    "sound after 5 s": write(
+        *pair(
+            make_pictures(300),
+            make_sound(234, edits=[(5000, -1, SPEED), (0, 0, SPEED)]),
+        )
+    ),
     "entry that no sample has": write(
         [pictures(picture_entry(), picture_entry(kind=b"mp4v"))]
     ),

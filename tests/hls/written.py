@@ -64,8 +64,14 @@ WRITTEN = {
     "sound a second late in the file": write(
         pair()[0], [(0, 30), *interleave(pair()[0])[30:], (1, 234)]
     ),
-    "long sound": write(*pair(None, make_sound(500))),
-    "long pictures": write(*pair(make_pictures(300))),
+    "long sound": write(*pair(None, make_sound(320))),
+    "long pictures": write(*pair(make_pictures(200))),
+    "long pictures out of order, short sound": write(
+        *pair(make_pictures(128, gop=32, reordered=2), make_sound(190))
+    ),
+    "long sound, pictures out of order": write(
+        *pair(make_pictures(149, reordered=2), make_sound(320))
+    ),
     "long GOP": write(*pair(make_pictures(600, gop=300), make_sound(900))),
     "rotated": write(*pair(make_pictures(150, matrix=QUARTER))),
     "key frames only": write(*pair(make_pictures(150, gop=1))),

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from server.library.mp4.boxes import MalformedError, Tree
 from server.library.mp4.qualify import choose_tracks
+from server.library.mp4.streams import Times
 from server.library.mp4.unfit import Unfit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Literal
 
     from server.library.mp4.qualify import Chosen
     from server.library.mp4.streams import Stream
@@ -25,6 +25,10 @@ MOST_BYTES = 32 << 20  # of a segment
 _HIDDEN_PARTS = 4  # of a second: what an edit hides of a GOP may be one
 _PRIMING = 3  # samples of sound before the first that is heard
 _SHORTEST = 0.001  # seconds
+# By how many seconds a track may end before another: about one segment, for which its
+# last sample lasts. No decoder was made for samples that last much longer.
+MOST_TAIL = 2
+_ROUNDED = 0.1  # seconds of a tail that are a matter of whole samples
 
 
 class Segments(NamedTuple):
@@ -45,11 +49,13 @@ def plan_segments(moov: Tree, size: int) -> Segments:
             streams, borders = _cut_pictures([each.stream for each in tracks])
         else:
             streams, borders = _cut_sound(tracks[0].stream)
+        cuts, borders = len(borders[0]), _merge(streams, borders)
+        streams = _lengthen(streams)
         times = _list_times(streams, borders)
     except MalformedError as error:
         raise Unfit("hls-malformed", str(error)) from error
     kept = zip(tracks, streams, strict=True)
-    _check_lengths(streams, borders, times)
+    _check_lengths(streams, borders, times, is_merged=len(times) < cuts)
     return Segments(
         tuple(track._replace(stream=stream) for track, stream in kept), borders, times
     )
@@ -154,6 +160,60 @@ def _cut_sound(sound: Stream) -> tuple[list[Stream], tuple[array[int], ...]]:
     return [sound], (_cut(sound, range(sound.after)),)
 
 
+def _merge(
+    streams: Sequence[Stream], borders: Sequence[array[int]]
+) -> tuple[array[int], ...]:
+    """Return the borders between which each track has samples.
+
+    Of a segment without samples of one track, browsers find nothing buffered that is of
+    both: a seek to there never ends.
+    """
+    count = len(borders[0]) - 1
+    kept = [0]
+    for place in range(1, count):
+        if all(each[place] > each[kept[-1]] for each in borders):
+            kept.append(place)
+    while len(kept) > 1 and any(each[kept[-1]] == each[count] for each in borders):
+        kept.pop()
+    kept.append(count)
+    merged = tuple(array("I", map(each.__getitem__, kept)) for each in borders)
+    for stream, each in zip(streams, merged, strict=True):
+        if not set(_list_changes(stream)).issubset(each):
+            reason = "changes its coding where it has only pictures or only sound"
+            raise Unfit("hls-entries", reason, "transcode")
+    return merged
+
+
+def _lengthen(streams: Sequence[Stream]) -> list[Stream]:
+    """Return streams that end together: the last sample of a short one lasts longer.
+
+    Else a seek to after its end never ends, as above. Unfit beyond MOST_TAIL.
+    """
+    ends = [stream.end / stream.timescale for stream in streams]
+    tails = [max(ends) - end for end in ends]
+    if max(tails) > MOST_TAIL:
+        short = "sound" if ends[0] == max(ends) else "pictures"
+        reason = f"has no {short} in its last {max(tails):.1f} s, over {MOST_TAIL}"
+        raise Unfit("hls-short-track", reason)
+    return [
+        _stretch(stream, max(ends)) if tail > _ROUNDED else stream
+        for stream, tail in zip(streams, tails, strict=True)
+    ]
+
+
+def _stretch(stream: Stream, end: float) -> Stream:
+    """Return a stream whose last sample, as they are decoded, lasts up to an end."""
+    last, times = stream.after - 1, stream.times
+    start, lasting = times.at(last), round(end * stream.timescale) - stream.show(last)
+    rows = bisect_left(times.firsts, last)
+    firsts, starts, deltas = times.firsts[:rows], times.starts[:rows], times.deltas
+    firsts.extend((last, last + 1))
+    starts.extend((start, start + lasting))
+    deltas = deltas[:rows]
+    deltas.extend((lasting, lasting))
+    return stream._replace(times=Times(firsts, starts, deltas))
+
+
 def _list_times(
     streams: Sequence[Stream], borders: Sequence[Sequence[int]]
 ) -> array[float]:
@@ -172,19 +232,17 @@ def _check_lengths(
     streams: Sequence[Stream],
     borders: Sequence[Sequence[int]],
     times: Sequence[float],
+    *,
+    is_merged: bool,
 ) -> None:
     """Raise Unfit for a segment that is too long to wait for."""
     longest = max(map(sub, times[1:], times))
-    pictures = streams[0].end / streams[0].timescale
+    if longest > MOST_SECONDS and is_merged:
+        reason = f"has only pictures or only sound for a part of {longest:.0f} s"
+        raise Unfit("hls-short-track", reason)
     if longest > MOST_SECONDS:
-        repair: Literal["transcode"] | None = "transcode"
         reason = f"has a key frame only after {longest:.0f} s, over {MOST_SECONDS}"
-        if pictures - times[-2] <= MOST_SECONDS and longest == times[-1] - times[-2]:
-            reason = (
-                f"has sound for {times[-1] - pictures:.0f} s after the last picture"
-            )
-            repair = None
-        raise Unfit("hls-long-gop", reason, repair)
+        raise Unfit("hls-long-gop", reason, "transcode")
     sizes = [
         [stream.upto[after] - stream.upto[first] for first, after in pairwise(each)]
         for stream, each in zip(streams, borders, strict=True)

@@ -15,6 +15,7 @@ UNFIT_CODES: Final = (
     "hls-no-key-first",
     "hls-cut-inside-gop",
     "hls-long-gop",
+    "hls-short-track",
 )
 """What an Unfit can have as its code; clips/README.md explains each."""
 
