@@ -22,7 +22,7 @@ from server.hls.files import (
 from server.hls.layout import Unfit
 from server.hls.layouts import LAYOUTS, BeingMade
 from server.hls.playlists import choose_segments, render_master
-from server.hls.variants import list_subtitles, list_variants
+from server.hls.variants import keep_one, list_subtitles, list_variants
 from server.reading.store import STORE, VideoChanged
 from server.video.handler import (
     ASKED,
@@ -151,15 +151,15 @@ async def choose_master(
     )
     if isinstance(variants, Unfit):
         return plan_unfit(request.method, variants)
-    text = render_master([cut_variant(each, part) for each in variants], subtitles)
+    if part:
+        variants = [cut_variant(each, part) for each in keep_one(variants)]
+    text = render_master(variants, subtitles)
     playlist = build_playlist(video, text, MASTER_SECONDS)
     return plan_playlist(request.method, asked, playlist, BOUNDARY)
 
 
 def cut_variant(variant: Variant, part: Mapping[str, str]) -> Variant:
     """Return a variant whose playlists are asked for the same part as the master."""
-    if not part:
-        return variant
     query = "?" + "&".join(f"{name}={value}" for name, value in part.items())
     iframes = variant.iframes_uri and variant.iframes_uri + query
     return variant._replace(uri=variant.uri + query, iframes_uri=iframes)

@@ -86,6 +86,16 @@ def _list_kinds(variant: Variant) -> tuple[bool, bool]:
     return variant.frame_rate > 0, "mp4a" in variant.codecs
 
 
+def keep_one(variants: list[Variant]) -> list[Variant]:
+    """Return the video's own variant alone, or a level where that does not qualify.
+
+    Of a part there is one: the segments of others begin at other times, and all
+    variants have to show the same (RFC 8216, section 6.2.4).
+    """
+    own = [each for each in variants if not each.uri.startswith("../")]
+    return (own or variants)[:1]
+
+
 async def list_subtitles(store: Store, video: Video) -> list[Subtitles]:
     """Return the captions of a video, by language.
 
