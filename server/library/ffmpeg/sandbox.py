@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from server.library.mp4.boxes import Read
 
 PROBE_SECONDS = 20
-_PATIENCE = 2  # times its seconds, as others may want the processor too
+_PATIENCE = 6  # times its seconds, as others may want the processor too
 _IDLE_PATIENCE = 60
 _EXIT_SECONDS = 2
 _START_SECONDS = 60  # a busy machine takes its time to load libraries
@@ -91,8 +91,8 @@ class Sandbox:
     ) -> Any:
         """Return the answer of a job about size bytes, which read returns.
 
-        It gets so many seconds of computing, and twice as many by the clock, or many
-        more if it is idle. OverrunError if the file is too much for FFmpeg,
+        It gets so many seconds of computing, and six times as many by the clock, or
+        many more if it is idle. OverrunError if the file is too much for FFmpeg,
         SandboxFault if the job fails for any other reason.
         """
         process = self._start()
