@@ -13,8 +13,9 @@ from tests.command import ROOT
 
 # Runs a command that gets a signal when it imports a module, both named first.
 PROGRAM = """
-import os, sys
+import os, signal, sys
 module, number = sys.argv.pop(1), int(sys.argv.pop(1))
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup has it ignored
 class Interrupting:
     def find_spec(self, name, *_):
         if name == module:
