@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 SIZE = 16 << 20
 DATA = random.Random(13).randbytes(SIZE)
 WASTE_BYTES = 512 * 1024
-STALLED, STALLED_BYTES = 1_000, 90_000_000
+STALLED, STALLED_BYTES = 1_000, 100_000_000
 
 
 async def settled_bytes(served: Served) -> int:
