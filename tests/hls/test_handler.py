@@ -193,6 +193,7 @@ async def test_playlists_are_compressed_for_who_takes_that(
     assert (head.status, head.length) == (200, len(body))
 
 
+@pytest.mark.long
 async def test_long_playlist_comes_compressed(
     served: Served, wire: Wire, tmp_path: Path
 ) -> None:

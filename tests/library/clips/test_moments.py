@@ -58,6 +58,7 @@ def test_moment_is_one_of_a_few(asked: int, length: int | None, moment: int) -> 
     assert snap_moment(moment, length) == moment
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("length", [1, 200_000, 200_001, 7_000_000, 99_999_000])
 def test_moments_of_a_clip_are_bounded(length: int) -> None:
     found = {snap_moment(asked, length) for asked in range(0, length + 2000, 50)}

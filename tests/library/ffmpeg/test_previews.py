@@ -54,6 +54,7 @@ def test_picture_is_that_of_the_moment(sandbox: Sandbox, tmp_path: Path) -> None
     assert seen == pytest.approx([0, 0, 255, 255], abs=3)
 
 
+@pytest.mark.long
 def test_animation_has_frames_of_the_whole_clip(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
@@ -85,6 +86,7 @@ def test_storyboard_has_a_tile_for_every_two_seconds(
     assert found == pytest.approx(expected, abs=4)
 
 
+@pytest.mark.long
 def test_storyboard_gives_up_quality_and_then_pixels(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
