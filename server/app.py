@@ -79,16 +79,12 @@ def build_app(
     app[METRICS] = metrics or build_metrics()
     app[ACCESS_LOG] = log or AccessLog("none", ())
     app[LIBRARY], app[SCRAPES] = Library(), Scrapes()
-    app[PACER] = pacer or Pacer(0)
-    app[WATCH] = watch
-    app[LEFT_OUT] = LeftOut()
-    app[TROUBLES] = Troubles()
+    app[PACER], app[WATCH] = pacer or Pacer(0), watch
+    app[LEFT_OUT], app[TROUBLES] = LeftOut(), Troubles()
     app[TALLY], app[PLAYBACK] = Tally(VIEWS), Tally(PLAYS)
-    trusted = app[ACCESS_LOG].trusted
     app[COMPRESSION] = compression
-    app[HLS_SECONDS] = hls_seconds
-    app[HLS_JS] = hls_js
-    app[CLIENTS] = Clients(limits, trusted, app[METRICS])
+    app[HLS_SECONDS], app[HLS_JS] = hls_seconds, hls_js
+    app[CLIENTS] = Clients(limits, app[ACCESS_LOG].trusted, app[METRICS])
 
     database = partial(
         Database, database_url, connections=connections, answer_seconds=answer_seconds

@@ -164,10 +164,7 @@ def _encode(
         raise ValueError("it is Dolby Vision without a base layer that others show")
     aperture = read_aperture(source)
     early: list[av.AudioFrame] = []  # before the first picture tells its size
-    with (
-        open_tracks(source) as container,
-        open_output(path) as out,
-    ):
+    with open_tracks(source) as container, open_output(path) as out:
         tracks = pick_tracks(container)
         known = (container.duration or 0) / av.time_base
         decoder = Decoder(container, tracks)
