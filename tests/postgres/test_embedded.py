@@ -236,6 +236,7 @@ def test_server_told_to_stop_while_sessions_stay_is_restarted(
         url = stack.enter_context(embedded.running(used, FAST))
         if is_adopted:
             os.kill(processes(used, "supervisor.py")[0], signal.SIGKILL)
+            wait_until(lambda: not processes(used, "supervisor.py"))  # nor its lock
             stack.enter_context(embedded.running(used, FAST))
             wait_until(lambda: processes(used, "supervisor.py"))
         (first,) = processes(used, "/bin/postgres")
