@@ -30,6 +30,8 @@ from tests.test_readme import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+pytestmark = pytest.mark.long
 PAGE = (ROOT / "server/SECURITY.md").read_text(encoding="utf-8")
 NOWHERE = "postgresql://u:p@127.0.0.1:1/none"
 BATCH = f"/v3/next-review-words-batch?user_id={LEARNER}"

@@ -16,6 +16,8 @@ from tests.test_readme import list_commands
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.long
+
 # What the command brings into a fresh interpreter; coverage may be there before.
 PROGRAM = """
 import json, sys

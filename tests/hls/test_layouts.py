@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from tests.conftest import Served
     from tests.wire import Head
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def clip(tmp_path: Path) -> bytes:

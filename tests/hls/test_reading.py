@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from tests.conftest import Served
 
+pytestmark = pytest.mark.long
+
 HEAD_BYTES = 16  # that are read of each box on the way to the index
 CHUNKS_BYTES = 3 * 65_536  # that may be read beside what is needed
 

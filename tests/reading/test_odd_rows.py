@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     from tests.wire import Head
 
+pytestmark = pytest.mark.long
+
 DATA = b"0123456789" * 10_000
 TOKEN = "a-token-of-tests-only"
 NOW = "now"  # of Last-Modified: what Date says

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from tests.conftest import Served
     from tests.wire import Wire
 
+pytestmark = pytest.mark.long
+
 DATA = random.Random(31).randbytes(1 << 20)
 HOST = b"Host: a\r\n"
 POST = b"POST /v3/reviews HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
@@ -228,7 +230,6 @@ async def test_connections_have_a_limit(database_url: str) -> None:
             assert (await four.get("/healthz"))[0].status == 200
 
 
-@pytest.mark.long
 async def test_requests_have_a_limit_but_health_is_told(database_url: str) -> None:
     number = insert_video(database_url, "a.mp4", DATA * 20)
     limits = LIMITS._replace(requests=1)

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from tests.conftest import Served
 
+pytestmark = pytest.mark.long
+
 FOR_GOOD = "public, max-age=31536000, immutable"
 SHORT = GOOD._replace(frames=40, fps=10, gop=10)
 LIGHT = [min(16 + n, 235) for n in range(230)]  # ten a second
@@ -278,7 +280,6 @@ async def test_crowd_shares_what_is_being_made(served: Served, tmp_path: Path) -
     ]
 
 
-@pytest.mark.long
 async def test_pictures_of_moments_are_bounded(served: Served, tmp_path: Path) -> None:
     url = served.database_url
     video = insert_film(url, tmp_path)

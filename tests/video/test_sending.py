@@ -27,6 +27,8 @@ from tests.wire import connect
 if TYPE_CHECKING:
     from tests.conftest import Served
 
+pytestmark = pytest.mark.long
+
 SIZE = 16 << 20
 DATA = random.Random(13).randbytes(SIZE)
 WASTE_BYTES = 512 * 1024
@@ -83,7 +85,6 @@ def count_least(pid: int) -> int:
     return now
 
 
-@pytest.mark.long
 def test_stalled_clients_cost_little_more_than_a_chunk(database_url: str) -> None:
     number = insert_video(database_url, "a.mp4", DATA[: 5 << 20])
     execute(

@@ -13,6 +13,8 @@ from tests.conftest import insert_video
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.long
+
 VTT = "WEBVTT\n\n00:00:00.100 --> 00:00:00.300\nRun!\n"
 
 

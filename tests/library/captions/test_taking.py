@@ -14,6 +14,8 @@ from tests import command
 from tests.clips import make
 from tests.postgres.test_schema import run
 
+pytestmark = pytest.mark.long
+
 VTT = "WEBVTT\n\n00:00:00.100 --> 00:00:00.300\nRun!\n"
 KEPT = (
     "SELECT filename, language, vtt FROM captions JOIN videos ON id = video_id"
@@ -76,7 +78,6 @@ def test_captions_are_found_where_clips_are(folder: Path) -> None:
     assert beside == ["sun_rise.vtt", "sun_rise.srt"]
 
 
-@pytest.mark.long
 def test_second_import_takes_what_has_changed(folder: Path, database_url: str) -> None:
     english, german = folder / "sun_rise.en.vtt", folder / "verbs/run_person.de.srt"
     english.write_text(VTT)
@@ -154,7 +155,6 @@ def test_dry_run_takes_nothing(folder: Path, database_url: str) -> None:
     assert run(database_url, KEPT) == []
 
 
-@pytest.mark.long
 def test_database_without_captions_is_told(folder: Path, database_url: str) -> None:
     run(database_url, "DROP TABLE captions")
     take(database_url, folder)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from server.library.mp4.movie import Movie
 
+pytestmark = pytest.mark.long
+
 LARGE = 1 << 30
 CLIP = Kind(width=192, height=128, frames=150, gop=250)
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from server.library.keeping.excerpt import CutClip
 
+pytestmark = pytest.mark.long
+
 FPS = 10
 GROUPS = "scenecut=0:keyint=20:min-keyint=20"
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     from server.library.keeping.clip_files import ExportedFile
 
+pytestmark = pytest.mark.long
+
 CLIPS = """
 SELECT filename, encode(sha256, 'hex'), encode(source_sha256, 'hex'), mime_type,
        file_size_bytes
@@ -91,7 +93,6 @@ def bring(url: str, folder: Path, *more: str) -> int:
     return main(["import", str(folder), *more, "--jobs=2", "--database-url", url])
 
 
-@pytest.mark.long
 def test_import_makes_an_equal_library(
     library: str, target: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -112,7 +113,6 @@ def test_import_makes_an_equal_library(
         assert "4 definitions and 2 questions w" in text
 
 
-@pytest.mark.long
 def test_importing_again_changes_nothing(
     library: str, target: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -335,7 +335,6 @@ def test_two_exports_do_not_disturb_each_other(library: str, tmp_path: Path) -> 
             export(library, tmp_path)
 
 
-@pytest.mark.long
 def test_large_clip_takes_little_memory(database_url: str, tmp_path: Path) -> None:
     execute(
         database_url,
@@ -377,7 +376,6 @@ def test_full_disk_is_told_and_the_export_goes_on(library: str, tmp_path: Path) 
     assert [each.status for each in export(library, tmp_path)] == ["exported"] * 5
 
 
-@pytest.mark.long
 def test_killed_export_leaves_whole_files_and_goes_on(
     database_url: str, tmp_path: Path
 ) -> None:
@@ -426,7 +424,6 @@ def test_foreign_table_is_exported(
     assert [row[0] for row in ask(target, CLIPS)] == ["a.mp4"]
 
 
-@pytest.mark.long
 def test_repaired_clip_is_known_by_its_original(
     target: str, database_url: str, tmp_path: Path
 ) -> None:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from server.library.keeping.replaced import ReplacedClip
 
+pytestmark = pytest.mark.long
+
 NAMES = "SELECT id, filename FROM videos ORDER BY id"
 POLICY = RepairPolicy()
 
@@ -152,7 +154,6 @@ def test_file_is_repaired_as_by_import(library: str, late: Path) -> None:
         replace(library, "6", late)
 
 
-@pytest.mark.long
 def test_clip_is_replaced_by_its_own_file_repaired(library: str, late: Path) -> None:
     replace(library, "1", late, delete=True)
     with pytest.raises(Fault, match="nothing to replace"):
@@ -163,7 +164,6 @@ def test_clip_is_replaced_by_its_own_file_repaired(library: str, late: Path) -> 
     assert list_shown(library)["d1"] == [7, 2, 3]
 
 
-@pytest.mark.long
 def test_repair_of_the_known_original_is_compared(library: str, late: Path) -> None:
     replace_clip(library, Swap("1", late, delete=True), RepairPolicy(fix=True))
     swap = Swap("6", late, name="again.mp4")
@@ -174,7 +174,6 @@ def test_repair_of_the_known_original_is_compared(library: str, late: Path) -> N
     assert (done.video_id, done.repaired) == (7, "fixed")
 
 
-@pytest.mark.long
 def test_stored_clip_is_repaired_in_its_place(
     library: str, late: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -212,7 +211,6 @@ def test_damaged_bytes_are_not_repaired(library: str, late: Path) -> None:
         replace_clip(library, Swap("6"), RepairPolicy(fix=True))
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("dry_run", [True, False])
 def test_what_cannot_be_changes_nothing(
     library: str, good: Path, tmp_path: Path, dry_run: bool

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from server.library.levels.encode import Encoded
     from tests.clips import Kind
 
+pytestmark = pytest.mark.long
+
 
 def encode(url: str) -> list[Encoded]:
     return list(work(url))
@@ -153,7 +155,6 @@ def test_level_that_is_not_wanted_any_more_is_dropped(
     assert run(database_url, "SELECT count(*) FROM videos WHERE is_level") == [(0,)]
 
 
-@pytest.mark.long
 def test_deleted_clip_ends_its_encoding(database_url: str, tmp_path: Path) -> None:
     [video] = bring(database_url, tmp_path, LARGE._replace(frames=3000, gop=300))
     queue(database_url, 144)

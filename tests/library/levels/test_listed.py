@@ -19,6 +19,8 @@ from tests.library.levels.clips import LARGE, bring, list_states, queue, run
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.long
+
 Lines = list[dict[str, object]]
 TINY = LARGE._replace(frames=6)
 

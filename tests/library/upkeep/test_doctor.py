@@ -26,6 +26,8 @@ from tests.library.upkeep.test_stats import VIEW
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.long
+
 # The tests' server has them off on purpose.
 RISKS = {"fsync", "full_page_writes"}
 
@@ -45,7 +47,6 @@ def test_library_is_well(database_url: str) -> None:
     assert render_findings([]) == ["Nothing is wrong."]
 
 
-@pytest.mark.long
 def test_video_that_no_backup_takes_is_named(database_url: str) -> None:
     execute(
         database_url,
@@ -171,7 +172,6 @@ def test_what_is_wrong_is_named_with_its_remedy(
     assert set(found) <= {"warning no-foreign-key"}
 
 
-@pytest.mark.long
 def test_space_of_deleted_videos_is_found(database_url: str) -> None:
     execute(
         database_url,
@@ -265,7 +265,6 @@ def standby() -> Iterator[Postgres]:
             server.stop(signal.SIGQUIT)
 
 
-@pytest.mark.long
 def test_missing_checksums_are_a_note_that_says_how(tmp_path: Path) -> None:
     with open_folder() as folder:
         folder.chmod(0o777)
