@@ -40,7 +40,9 @@ _CMCD_QUERY = re.compile(
     rb"\A(GET [^ ?\r\n]*)\?CMCD=[A-Za-z0-9_.~!'()*%-]*(?= HTTP/1\.1\r\n)"
 )
 _CMCD_FIELD = re.compile(
-    rb"\r\ncmcd-(?:request|object|status|session):[\t -~]*(?=\r\n)", re.IGNORECASE
+    # Behind an empty line, what looks like a field is not of this head.
+    rb"(?<!\n)\r\ncmcd-(?:request|object|status|session):[\t -~]*(?=\r\n)",
+    re.IGNORECASE,
 )
 _CMCD_FIELDS = 4
 

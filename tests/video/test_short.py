@@ -101,6 +101,8 @@ LINES = [
         (HEAD + b"CMCD-Status: bs\r\n folded\r\n\r\n", None),
         (HEAD + b"CMCD-Status: \xe4\r\n\r\n", None),
         (HEAD + b"CMCD-Status: bs\r\n\r\nbody", None),
+        (HEAD + b"\r\nCMCD-Status: bs\r\n", None),
+        (HEAD + b"CMCD-Object: o\r\n\r\nCMCD-Status: bs\r\n\r\n", None),
         (HEAD + b"CMCD-Status: bs\r\n" * 5 + b"\r\n", None),
         (HEAD.replace(b"GET", b"HEAD") + b"\r\n", None),
     ],
