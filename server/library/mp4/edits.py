@@ -81,13 +81,14 @@ def apply_edits(
     )
     if is_empty:  # all is shown once that is mended
         return Shown(length / timescale, 0, 0, False, True, len(edits))
+    begun = shown[0].start if shown else first  # all may be empty, as the media are
     seconds = 0.0
     for edit in edits:
         seconds += _measure(edit, length + first, timescale, movie_timescale)
     return Shown(
         seconds,
         delay / movie_timescale,
-        max(shown[0].start - first, 0) / timescale,
+        max(begun - first, 0) / timescale,
         len(shown) > 1 or any(edit.rate != _NORMAL for edit in edits),
         False,
         len(edits),
